@@ -1,0 +1,337 @@
+//! Writes numbers, dates and uuids as text into a slice, without formatting machinery: eight digits at a time in
+//! one machine word. Callers give a slice long enough; the writers return how much they used.
+
+use crate::calendar::civil;
+use std::sync::OnceLock;
+
+/// The longest text any number here can take.
+pub(crate) const NUMBER: usize = 24;
+
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// Returns the eight decimal digits of a number below 10^8 as bytes 0 to 9, most significant first in memory.
+#[inline(always)]
+fn eight(number: u32) -> u64 {
+    let high = u64::from(number / 10_000);
+    let low = u64::from(number % 10_000);
+    let fours = high | low << 32;
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let twos = hundreds | (fours - 100 * hundreds) << 16;
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | (twos - 10 * tens) << 8
+}
+
+#[inline(always)]
+fn put8(out: &mut [u8], at: usize, word: u64) {
+    *out[at..].first_chunk_mut::<8>().expect("callers leave room") = word.to_le_bytes();
+}
+
+/// Writes a number without sign; returns where it ends.
+#[inline(always)]
+pub(crate) fn unsigned(out: &mut [u8], at: usize, number: u64) -> usize {
+    if number < 100_000_000 {
+        let word = eight(number as u32);
+        // The bit of the last digit is set so that one digit stays, also for 0.
+        let skip = (word | 1 << 56).trailing_zeros() & 0x38;
+        put8(out, at, (word | ZEROS) >> skip);
+        return at + 8 - (skip / 8) as usize;
+    }
+    unsigned_long(out, at, number)
+}
+
+#[inline]
+fn unsigned_long(out: &mut [u8], at: usize, number: u64) -> usize {
+    let at = unsigned(out, at, number / 100_000_000);
+    put8(out, at, eight((number % 100_000_000) as u32) | ZEROS);
+    at + 8
+}
+
+/// Writes a number with sign; returns where it ends.
+#[inline(always)]
+pub(crate) fn signed(out: &mut [u8], at: usize, number: i64) -> usize {
+    out[at] = b'-';
+    unsigned(out, at + usize::from(number < 0), number.unsigned_abs())
+}
+
+/// Writes a number of `scale` decimals; returns where it ends.
+#[inline(always)]
+pub(crate) fn decimal(out: &mut [u8], at: usize, units: i64, scale: u8, mark: u8) -> usize {
+    out[at] = b'-';
+    let at = at + usize::from(units < 0);
+    let units = units.unsigned_abs();
+    if scale == 2 {
+        let at = unsigned(out, at, units / 100);
+        let cents = (units % 100) as u32;
+        let tens = (cents * 103) >> 10;
+        let word = u32::from(mark) | (0x3030 | tens | (cents - 10 * tens) << 8) << 8;
+        *out[at..].first_chunk_mut::<4>().expect("callers leave room") = word.to_le_bytes();
+        return at + 3;
+    }
+    if scale == 0 {
+        return unsigned(out, at, units);
+    }
+    let power = 10u64.pow(u32::from(scale));
+    let at = unsigned(out, at, units / power);
+    out[at] = mark;
+    padded(out, at + 1, units % power, scale)
+}
+
+/// Writes a number with leading zeros up to `width`, or longer when it needs more; returns where it ends.
+#[inline]
+pub(crate) fn padded(out: &mut [u8], at: usize, number: u64, width: u8) -> usize {
+    let width = usize::from(width);
+    if width <= 8 && number < 100_000_000 {
+        let word = eight(number as u32);
+        let used = 8 - ((word | 1 << 56).trailing_zeros() / 8) as usize;
+        let keep = width.max(used);
+        put8(out, at, (word | ZEROS) >> (8 * (8 - keep)));
+        return at + keep;
+    }
+    let mut text = [0u8; NUMBER];
+    let length = unsigned(&mut text, 0, number);
+    let zeros = width.saturating_sub(length);
+    out[at..at + zeros].fill(b'0');
+    out[at + zeros..at + zeros + length].copy_from_slice(&text[..length]);
+    at + zeros + length
+}
+
+/// Writes base-26 capital letters; returns where they end.
+pub(crate) fn letters(out: &mut [u8], at: usize, mut number: u64, width: u8) -> usize {
+    let width = usize::from(width);
+    for place in (0..width).rev() {
+        out[at + place] = b'A' + (number % 26) as u8;
+        number /= 26;
+    }
+    at + width
+}
+
+const FIRST_DAY: i64 = -25_567;
+const DAYS: usize = 73_049;
+
+/// `YYYY-MM-DD` of each day from 1900 to 2099, made once.
+fn days() -> &'static [[u8; 16]] {
+    static TABLE: OnceLock<Vec<[u8; 16]>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        (0..DAYS as i64)
+            .map(|index| {
+                let mut text = [0u8; 16];
+                iso(&mut text, 0, FIRST_DAY + index);
+                text
+            })
+            .collect()
+    })
+}
+
+/// A writer of dates that has its table at hand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dates {
+    table: &'static [[u8; 16]],
+}
+
+impl Dates {
+    pub(crate) fn new() -> Self {
+        Self { table: days() }
+    }
+
+    /// Writes `YYYY-MM-DD`; returns where it ends. Uses up to 16 bytes of the slice.
+    #[inline(always)]
+    pub(crate) fn date(self, out: &mut [u8], at: usize, day: i64) -> usize {
+        match self.table.get((day - FIRST_DAY) as usize) {
+            Some(text) => {
+                *out[at..].first_chunk_mut::<16>().expect("callers leave room") = *text;
+                at + 10
+            }
+            None => iso(out, at, day),
+        }
+    }
+
+    /// Writes `YYYY-MM-DD HH:MM:SS`; returns where it ends.
+    #[inline(always)]
+    pub(crate) fn timestamp(self, out: &mut [u8], at: usize, seconds: i64) -> usize {
+        let at = self.date(out, at, seconds.div_euclid(86_400));
+        clock(out, at, b' ', seconds.rem_euclid(86_400) as u32)
+    }
+}
+
+fn iso(out: &mut [u8], at: usize, day: i64) -> usize {
+    let (year, month, of_month) = civil(day.clamp(-3_000_000, 3_000_000));
+    let at = padded(out, at, year.unsigned_abs(), 4);
+    out[at] = b'-';
+    let at = padded(out, at + 1, u64::from(month), 2);
+    out[at] = b'-';
+    padded(out, at + 1, u64::from(of_month), 2)
+}
+
+#[inline(always)]
+fn clock(out: &mut [u8], at: usize, before: u8, second: u32) -> usize {
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    // Three pairs of digits at once, as in `eight`, then spread around the colons.
+    let twos = u64::from(hour) | u64::from(minute) << 16 | u64::from(second) << 32;
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    let digits = (tens | (twos - 10 * tens) << 8) | ZEROS;
+    let colon = u64::from(b':');
+    let word = (digits & 0xffff) | colon << 16 | (digits & 0xffff_0000) << 8 | colon << 40 | (digits >> 32) << 48;
+    out[at] = before;
+    put8(out, at + 1, word);
+    at + 9
+}
+
+/// Writes a uuid of version 4 from 128 random bits; returns where it ends.
+#[inline(always)]
+pub(crate) fn uuid(out: &mut [u8], at: usize, high: u64, low: u64) -> usize {
+    let high = (high & 0xffff_ffff_ffff_0fff) | 0x4000;
+    let low = (low & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000;
+    let a = hex8((high >> 32) as u32);
+    let b = hex8(high as u32);
+    let c = hex8((low >> 32) as u32);
+    let d = hex8(low as u32);
+    let text = out[at..].first_chunk_mut::<40>().expect("callers leave room");
+    text[0..8].copy_from_slice(&a.to_le_bytes());
+    let dash = u64::from(b'-');
+    // xxxxxxxx-bbbb-bbbb-cccc-ccccdddddddd
+    text[8..16].copy_from_slice(&(dash | (b & 0xffff_ffff) << 8 | dash << 40 | (b >> 32) << 48).to_le_bytes());
+    text[16..24].copy_from_slice(&((b >> 48) | dash << 16 | (c & 0xffff_ffff) << 24 | dash << 56).to_le_bytes());
+    text[24..32].copy_from_slice(&((c >> 32) | d << 32).to_le_bytes());
+    text[32..40].copy_from_slice(&(d >> 32).to_le_bytes());
+    at + 36
+}
+
+/// Returns the eight hexadecimal digits of a number, most significant first in memory.
+#[inline(always)]
+fn hex8(number: u32) -> u64 {
+    let mut x = u64::from(number.swap_bytes());
+    x = (x | x << 16) & 0x0000_ffff_0000_ffff;
+    x = (x | x << 8) & 0x00ff_00ff_00ff_00ff;
+    x = ((x >> 4) | x << 8) & 0x0f0f_0f0f_0f0f_0f0f;
+    // 6 more than a nibble has bit 4 set exactly for the letters.
+    let letters = ((x + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
+    x + ZEROS + letters * 39
+}
+
+/// A date pattern of the user's: YYYY, MM, DD, HH, MI, SS, and anything else as itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pattern(Vec<Token>);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Token {
+    Year,
+    Month,
+    Day,
+    Hour,
+    Minute,
+    Second,
+    Byte(u8),
+}
+
+impl Pattern {
+    pub(crate) fn parse(text: &str) -> Self {
+        const TOKENS: &[(&str, Token)] = &[
+            ("YYYY", Token::Year),
+            ("MM", Token::Month),
+            ("DD", Token::Day),
+            ("HH24", Token::Hour),
+            ("HH", Token::Hour),
+            ("MI", Token::Minute),
+            ("SS", Token::Second),
+        ];
+        let mut tokens = Vec::new();
+        let mut rest = text;
+        while let Some(&byte) = rest.as_bytes().first() {
+            match TOKENS.iter().find(|(name, _)| rest.starts_with(name)) {
+                Some((name, token)) => {
+                    tokens.push(*token);
+                    rest = &rest[name.len()..];
+                }
+                None if byte.is_ascii() => {
+                    tokens.push(Token::Byte(byte));
+                    rest = &rest[1..];
+                }
+                None => {
+                    let length = rest.chars().next().map_or(1, char::len_utf8);
+                    tokens.extend(rest.as_bytes()[..length].iter().map(|b| Token::Byte(*b)));
+                    rest = &rest[length..];
+                }
+            }
+        }
+        Self(tokens)
+    }
+
+    pub(crate) fn write(&self, out: &mut [u8], mut at: usize, seconds: i64) -> usize {
+        let (year, month, day) = civil(seconds.div_euclid(86_400).clamp(-3_000_000, 3_000_000));
+        let second = seconds.rem_euclid(86_400) as u64;
+        for token in &self.0 {
+            at = match token {
+                Token::Year => padded(out, at, year.unsigned_abs(), 4),
+                Token::Month => padded(out, at, u64::from(month), 2),
+                Token::Day => padded(out, at, u64::from(day), 2),
+                Token::Hour => padded(out, at, second / 3_600, 2),
+                Token::Minute => padded(out, at, second / 60 % 60, 2),
+                Token::Second => padded(out, at, second % 60, 2),
+                Token::Byte(byte) => {
+                    out[at] = *byte;
+                    at + 1
+                }
+            };
+        }
+        at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::parse_date;
+    use proptest::prelude::*;
+
+    fn text(write: impl Fn(&mut [u8], usize) -> usize) -> String {
+        let mut out = [b'~'; 80];
+        let end = write(&mut out, 3);
+        assert_eq!(&out[..3], b"~~~");
+        String::from_utf8(out[3..end].to_vec()).expect("ASCII")
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_agree_with_the_standard_library(n: i64, small in 0u64..1_000_000_000_000, width in 1u8..18, scale in 0u8..10) {
+            prop_assert_eq!(text(|o, a| signed(o, a, n)), n.to_string());
+            prop_assert_eq!(text(|o, a| unsigned(o, a, small)), small.to_string());
+            prop_assert_eq!(text(|o, a| padded(o, a, small, width)), format!("{small:0w$}", w = usize::from(width)));
+            let power = 10i128.pow(u32::from(scale));
+            let sign = if n < 0 { "-" } else { "" };
+            let whole = i128::from(n).abs() / power;
+            let rest = i128::from(n).abs() % power;
+            let expected = if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{rest:0w$}", w = usize::from(scale)) };
+            prop_assert_eq!(text(|o, a| decimal(o, a, n, scale, b'.')), expected);
+        }
+
+        #[test]
+        fn uuids_are_their_bits_in_hexadecimal(high: u64, low: u64) {
+            let h = (high & 0xffff_ffff_ffff_0fff) | 0x4000;
+            let l = (low & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000;
+            let plain = format!("{h:016x}{l:016x}");
+            let expected = format!("{}-{}-{}-{}-{}", &plain[..8], &plain[8..12], &plain[12..16], &plain[16..20], &plain[20..]);
+            prop_assert_eq!(text(|o, a| uuid(o, a, high, low)), expected);
+        }
+    }
+
+    #[test]
+    fn dates_and_times() {
+        let day = parse_date("2024-02-29").expect("a date");
+        let dates = Dates::new();
+        assert_eq!(text(|o, a| dates.date(o, a, day)), "2024-02-29");
+        assert_eq!(
+            text(|o, a| dates.timestamp(o, a, day * 86_400 + 86_399)),
+            "2024-02-29 23:59:59"
+        );
+        assert_eq!(
+            text(|o, a| dates.timestamp(o, a, day * 86_400 + 3_725)),
+            "2024-02-29 01:02:05"
+        );
+        assert_eq!(text(|o, a| dates.date(o, a, FIRST_DAY - 1)), "1899-12-31");
+        let pattern = Pattern::parse("MM/DD/YYYY HH:MI:SS");
+        assert_eq!(
+            text(|o, a| pattern.write(o, a, day * 86_400 + 3_725)),
+            "02/29/2024 01:02:05"
+        );
+    }
+}

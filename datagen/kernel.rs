@@ -1,0 +1,256 @@
+//! Draws blocks of typed values: each kernel fills one column of a block from row numbers and earlier columns.
+//! A program is a list of kernels in an order in which everything is ready when it is needed.
+
+use crate::calendar::Timeline;
+use crate::distribution::{Alias, Cells, Zipf};
+use crate::draw::{Bijection, Key};
+use crate::expr::{NULL, Program};
+use std::sync::Arc;
+
+/// Rows drawn at a time: a block of twenty columns stays in the nearest cache.
+pub(crate) const BLOCK: usize = 128;
+
+/// One column of a block.
+pub(crate) type Lane = [i64; BLOCK];
+
+/// Where a lane stands in a block. Lane 0 holds the row numbers.
+pub(crate) type Slot = usize;
+
+/// A step of a program: fills the lane after those of all steps before it.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    /// The lane of row numbers this step works for: the table's own, or those of another table's rows.
+    pub(crate) rows: Slot,
+    pub(crate) kernel: Kernel,
+    /// Chance of null, of 2^32.
+    pub(crate) null: Option<(Key, u64)>,
+    /// A lane whose nulls this one takes over.
+    pub(crate) null_from: Option<Slot>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Kernel {
+    /// `start + step * row`.
+    Affine {
+        start: i64,
+        step: i64,
+    },
+    /// `row % count`.
+    Cycle {
+        count: u64,
+    },
+    /// The value at the index that another lane holds.
+    Values {
+        index: Slot,
+        values: Arc<[i64]>,
+    },
+    Uniform {
+        key: Key,
+        low: i64,
+        span: u64,
+    },
+    Alias {
+        key: Key,
+        table: Arc<Alias>,
+    },
+    Cells {
+        key: Key,
+        table: Arc<Cells>,
+    },
+    Zipf {
+        key: Key,
+        table: Arc<Zipf>,
+    },
+    Unique {
+        bijection: Bijection,
+        low: i64,
+    },
+    Chance {
+        key: Key,
+        threshold: u64,
+    },
+    Day {
+        timeline: Arc<Timeline>,
+    },
+    Time {
+        key: Key,
+        timeline: Arc<Timeline>,
+    },
+    Expr {
+        program: Program,
+        arguments: Vec<Slot>,
+    },
+    /// Row numbers with the version that each row has reached by a day.
+    Version {
+        key: Key,
+        period: u64,
+        day: u64,
+    },
+    Walk {
+        key: Key,
+        entity: Slot,
+        step: Slot,
+        base: Slot,
+        swing: u64,
+    },
+}
+
+/// Lanes of one block of rows.
+#[derive(Debug)]
+pub(crate) struct Block {
+    lanes: Vec<Lane>,
+    /// Lanes a kernel needs for itself, kept from block to block.
+    day_hint: Vec<usize>,
+}
+
+impl Block {
+    pub(crate) fn new(nodes: usize) -> Self {
+        Self {
+            lanes: vec![[0; BLOCK]; nodes + 1],
+            day_hint: vec![0; nodes],
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn lane(&self, slot: Slot) -> &Lane {
+        &self.lanes[slot]
+    }
+
+    /// Draws the rows from `start` on. Always a whole block: a caller that wants fewer uses the first ones.
+    pub(crate) fn fill(&mut self, nodes: &[Node], start: u64) {
+        for (index, row) in self.lanes[0].iter_mut().enumerate() {
+            *row = start.wrapping_add(index as u64) as i64;
+        }
+        for (index, node) in nodes.iter().enumerate() {
+            let (before, after) = self.lanes.split_at_mut(index + 1);
+            let out = &mut after[0];
+            node.kernel
+                .fill(&before[node.rows], before, out, &mut self.day_hint[index]);
+            if let Some((key, threshold)) = node.null {
+                for (value, &row) in out.iter_mut().zip(&before[node.rows]) {
+                    // Chosen by a mask: a branch that goes both ways would be guessed wrong every other time.
+                    let mask = -i64::from(key.draw(row as u64) >> 32 < threshold);
+                    *value = (*value & !mask) | (NULL & mask);
+                }
+            }
+            if let Some(from) = node.null_from {
+                for (value, &other) in out.iter_mut().zip(&before[from]) {
+                    *value = if other == NULL { NULL } else { *value };
+                }
+            }
+        }
+    }
+}
+
+/// Fills `out` from `rows`, one by one; written once so that every kernel's loop is plain.
+#[inline(always)]
+fn each(rows: &Lane, out: &mut Lane, value: impl Fn(u64) -> i64) {
+    for (out, &row) in out.iter_mut().zip(rows) {
+        *out = value(row as u64);
+    }
+}
+
+impl Kernel {
+    fn fill(&self, rows: &Lane, lanes: &[Lane], out: &mut Lane, hint: &mut usize) {
+        match self {
+            Self::Affine { start, step } => {
+                each(rows, out, |row| start.wrapping_add(step.wrapping_mul(row as i64)));
+            }
+            Self::Cycle { count } => each(rows, out, |row| (row % count) as i64),
+            Self::Values { index, values } => {
+                for (out, &index) in out.iter_mut().zip(&lanes[*index]) {
+                    *out = if index == NULL {
+                        NULL
+                    } else {
+                        values[(index as usize).min(values.len() - 1)]
+                    };
+                }
+            }
+            Self::Uniform { key, low, span } => {
+                each(rows, out, |row| low.wrapping_add(key.below(row, *span) as i64));
+            }
+            Self::Alias { key, table } => each(rows, out, |row| table.pick(key.draw(row)) as i64),
+            Self::Cells { key, table } => each(rows, out, |row| table.pick(key.draw(row))),
+            Self::Zipf { key, table } => each(rows, out, |row| table.pick(key.draw(row)) as i64),
+            Self::Unique { bijection, low } => {
+                // Rows past the table's end share the block but not the domain; their values are never used.
+                let size = bijection.size();
+                each(rows, out, |row| {
+                    if row < size {
+                        low.wrapping_add(bijection.place(row) as i64)
+                    } else {
+                        *low
+                    }
+                });
+            }
+            Self::Chance { key, threshold } => {
+                each(rows, out, |row| i64::from(key.draw(row) >> 32 < *threshold));
+            }
+            Self::Day { timeline } => {
+                let mut day = *hint;
+                for (out, &row) in out.iter_mut().zip(rows) {
+                    day = timeline.day_index(row as u64, day);
+                    *out = timeline.first + day as i64;
+                }
+                *hint = day;
+            }
+            Self::Time { key, timeline } => {
+                let mut day = *hint;
+                for (out, &row) in out.iter_mut().zip(rows) {
+                    day = timeline.day_index(row as u64, day);
+                    let second = timeline.second(row as u64, day, key.draw(row as u64));
+                    *out = (timeline.first + day as i64) * 86_400 + second;
+                }
+                *hint = day;
+            }
+            Self::Expr { program, arguments } => {
+                let arguments: Vec<&Lane> = arguments.iter().map(|slot| &lanes[*slot]).collect();
+                program.run(rows, &arguments, out);
+            }
+            Self::Version { key, period, day } => each(rows, out, |row| {
+                let phase = key.below(row, *period);
+                (row | ((day + phase) / period) << 44) as i64
+            }),
+            Self::Walk {
+                key,
+                entity,
+                step,
+                base,
+                swing,
+            } => {
+                let lanes = lanes[*entity].iter().zip(&lanes[*step]).zip(&lanes[*base]);
+                for (out, ((&entity, &step), &base)) in out.iter_mut().zip(lanes) {
+                    *out = if entity == NULL || step == NULL || base == NULL {
+                        NULL
+                    } else {
+                        walk(*key, entity as u64, step as u64, base, *swing)
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// Returns `base` moved by at most `swing` (of 2^16) up or down. Neighbouring steps are near each other: four
+/// octaves of noise on coarser and coarser lattices, each linear between its lattice points.
+fn walk(key: Key, entity: u64, step: u64, base: i64, swing: u64) -> i64 {
+    let mut sum = 0i64;
+    for (octave, weight) in [(0u32, 1i64), (2, 2), (4, 4), (6, 9)] {
+        let lattice = step >> octave;
+        let within = (step & ((1 << octave) - 1)) as i64;
+        let point = |at: u64| {
+            let place = entity
+                .wrapping_mul(0x9e37_79b9)
+                .wrapping_add(at)
+                .wrapping_mul(8)
+                .wrapping_add(u64::from(octave));
+            (key.draw(place) >> 48) as i64 - 32_768
+        };
+        let (low, high) = (point(lattice), point(lattice.wrapping_add(1)));
+        sum += weight * (low + (((high - low) * within) >> octave));
+    }
+    // `sum / 16` is within 15 bits and a sign.
+    let factor = i128::from(swing) * i128::from(sum / 16);
+    let moved = i128::from(base) + i128::from(base) * factor / (1 << 31);
+    i64::try_from(moved).unwrap_or(if moved > 0 { i64::MAX } else { i64::MIN + 1 })
+}

@@ -1,0 +1,33 @@
+//! Fake but believable tables: deterministic, addressable by row, at about the speed of the disk.
+//!
+//! A `Dataset` is read from a TOML definition. `Dataset::plan` joins it with what is asked for (rows, seed, sizes)
+//! into a `Plan` that names every file and its parts. Each part is a pure function of the plan, so parts can be
+//! made in any order, on any thread or machine. Nothing here reads a clock, a file or the network, or prints.
+
+mod calendar;
+mod check;
+mod checksum;
+mod columnar;
+mod compile;
+mod definition;
+mod digits;
+mod dirty;
+mod distribution;
+mod draw;
+mod expr;
+mod kernel;
+mod manifest;
+mod plan;
+mod pool;
+mod problem;
+mod read;
+mod template;
+mod text;
+
+pub use calendar::{Calendar, format_date, parse_date};
+pub use checksum::{crc64nvme, crc64nvme_combine};
+pub use definition::{Csv, Dataset, Format};
+pub use dirty::{Dirt, DirtKind};
+pub use manifest::{MANIFEST_VERSION, Manifest, ObjectEntry, TableEntry};
+pub use plan::{ColumnPlan, Compression, FilePlan, Options, PartStats, Plan, TablePlan};
+pub use problem::Problem;

@@ -1,0 +1,167 @@
+//! What the kinds of the EC2 API share: reads by id or op tag, tags, creates that must not be repeated blindly, and
+//! deletes that something else blocks.
+
+use crate::Aws;
+use crate::connection::Pace;
+use crate::error::{Doing, Result, Says, incomplete};
+use crate::provider;
+use crate::tags::{self, TagChange, Tags, sdk_tags};
+use crate::wait::Patience;
+use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+use futures::future::try_join_all;
+use lakeform_engine::CloudError;
+use lakeform_engine::Live;
+use lakeform_engine::cloud::{Ask, Meaning, Owner, Update};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// EC2 takes this many values in one filter.
+const FILTER_VALUES: usize = 200;
+
+pub(crate) fn filter(name: &str, values: impl IntoIterator<Item = impl Into<String>>) -> Filter {
+    Filter::builder()
+        .name(name)
+        .set_values(Some(values.into_iter().map(Into::into).collect()))
+        .build()
+}
+
+/// The filter that finds what one intent made.
+pub(crate) fn made_by(owner: &Owner) -> Filter {
+    filter(&format!("tag:{}", tags::OP), [&owner.op])
+}
+
+/// Reads by id. Filters are used rather than ids, because one unknown id makes EC2 refuse the whole request.
+pub(crate) async fn by_id(
+    asks: &[Ask],
+    read: impl AsyncFn(Vec<String>) -> Result<Vec<Live>>,
+) -> Result<Vec<Option<Live>>> {
+    let mut ids: Vec<String> = asks.iter().filter_map(|ask| ask.id.clone()).collect();
+    ids.sort();
+    ids.dedup();
+    let pages = try_join_all(ids.chunks(FILTER_VALUES).map(|chunk| read(chunk.to_vec()))).await?;
+    Ok(provider::answers(asks, pages.into_iter().flatten(), |ask| {
+        ask.id.clone()
+    }))
+}
+
+pub(crate) fn tag_pairs(tags: &[Tag]) -> impl Iterator<Item = (String, String)> + '_ {
+    tags.iter()
+        .filter_map(|tag| Some((tag.key.clone()?, tag.value.clone().unwrap_or_default())))
+}
+
+/// The tags of a create call.
+pub(crate) fn tag_specification(kind: ResourceType, owner: &Owner, wanted: &Tags) -> TagSpecification {
+    let all = tags::join(owner, wanted);
+    TagSpecification::builder()
+        .resource_type(kind)
+        .set_tags(Some(sdk_tags!(all, Tag)))
+        .build()
+}
+
+/// Brings the tags of an object to what the stack file says and ours, if they differ.
+pub(crate) async fn retag(aws: &Aws, update: &Update, id: &str) -> Result<()> {
+    let TagChange { set, remove } = provider::tag_change(update)?;
+    if !set.is_empty() {
+        aws.ec2
+            .create_tags()
+            .resources(id)
+            .set_tags(Some(sdk_tags!(set, Tag)))
+            .send()
+            .await
+            .doing("set tags")?;
+    }
+    if !remove.is_empty() {
+        let keys = remove.iter().map(|key| Tag::builder().key(key).build()).collect();
+        aws.ec2
+            .delete_tags()
+            .resources(id)
+            .set_tags(Some(keys))
+            .send()
+            .await
+            .doing("remove tags")?;
+    }
+    Ok(())
+}
+
+/// Forbids repeating a request whose outcome is unknown. Throttling is known to have had no effect and is repeated.
+#[derive(Debug)]
+struct KnownOutcomes;
+
+impl ClassifyRetry for KnownOutcomes {
+    fn name(&self) -> &'static str {
+        "known outcomes"
+    }
+
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let lost = matches!(context.output_or_error(), Some(Err(error))
+            if error.is_connector_error() || error.is_timeout_error() || error.is_response_error());
+        // EC2 says 503 when it throttles.
+        let failed = context
+            .response()
+            .is_some_and(|response| matches!(response.status().as_u16(), 500 | 502 | 504));
+        if lost || failed {
+            RetryAction::RetryForbidden
+        } else {
+            RetryAction::NoActionIndicated
+        }
+    }
+}
+
+/// The settings for a create that has no client token: see [`once`].
+pub(crate) fn no_blind_retry() -> aws_sdk_ec2::config::Builder {
+    aws_sdk_ec2::config::Builder::new().retry_classifier(KnownOutcomes)
+}
+
+/// Runs a create that has no client token. When its outcome is unknown, what it may have made is looked up by its op
+/// tag before it is tried again, so that a lost answer never makes two.
+pub(crate) async fn once(
+    aws: &Aws,
+    find: impl AsyncFn() -> Result<Option<String>>,
+    create: impl AsyncFn() -> Result<String>,
+) -> Result<String> {
+    let mut tries = 0;
+    loop {
+        let error = match create().await {
+            Ok(id) => return Ok(id),
+            Err(error) => error,
+        };
+        tries += 1;
+        if !error.is(Meaning::Unavailable) || tries == 4 {
+            return Err(error);
+        }
+        // AWS shows a new object's tags after seconds; a minute is enough to conclude that it is not there.
+        let pauses_ms: &[u64] = match aws.connection.pace {
+            Pace::Quick => &[0, 100, 400],
+            Pace::Aws => &[1_000, 2_000, 4_000, 8_000, 15_000, 30_000],
+        };
+        for pause_ms in pauses_ms {
+            sleep(Duration::from_millis(*pause_ms)).await;
+            // A look-up that fails as well says nothing yet.
+            match find().await {
+                Ok(Some(id)) => return Ok(id),
+                Err(error) if !error.is(Meaning::Unavailable) => return Err(error),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// How long EC2 may deny knowing what it made a moment ago.
+pub(crate) fn lag(aws: &Aws) -> Patience {
+    match aws.connection.pace {
+        Pace::Quick => Patience::new(Pace::Quick, 5),
+        Pace::Aws => Patience::new(Pace::Aws, 300),
+    }
+}
+
+/// For [`crate::wait::retry`]: what was made in this run and is not visible yet.
+pub(crate) fn not_visible(error: &CloudError) -> Option<&'static str> {
+    error.is(Meaning::NotFound).then_some("not yet visible to EC2")
+}
+
+/// Returns the id in an answer.
+pub(crate) fn id(part: Option<&str>, doing: &str, name: &str) -> Result<String> {
+    part.map(str::to_owned).ok_or_else(|| incomplete(doing, name))
+}

@@ -1,0 +1,199 @@
+//! lakeform's only user of the AWS SDK: one file per kind, each with read, find, create, update and delete, and what
+//! the data work needs of S3, Glue and Redshift. Fields and outputs are those of the engine's schemas.
+
+mod bucket;
+mod connection;
+mod crawl;
+mod diagnosis;
+mod ec2;
+mod error;
+mod glue;
+mod glue_classifier;
+mod glue_crawler;
+mod glue_database;
+mod glue_trigger;
+mod internet_gateway;
+mod log_group;
+mod nat_gateway;
+mod owned;
+mod provider;
+mod redshift;
+mod redshift_cluster;
+mod redshift_namespace;
+mod redshift_parameter_group;
+mod redshift_subnet_group;
+mod redshift_workgroup;
+mod role;
+mod route_table;
+mod s3_objects;
+#[cfg(test)]
+mod schemas;
+mod secret;
+mod security_group;
+mod serverless;
+mod statements;
+mod subnet;
+mod tagging;
+mod tags;
+mod vpc;
+mod vpc_endpoint;
+mod wait;
+
+pub use connection::{Body, Connection, Handler, Keys};
+pub use crawl::{CatalogColumn, CatalogTable, CrawlResult};
+pub use s3_objects::{Head, Listed, UploadedPart};
+pub use statements::{Answer, Cell, Column, Login, Warehouse};
+
+use crate::error::{Doing, Result, incomplete};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owned, Owner, Report, Update};
+use lakeform_engine::{Cloud, CloudError, Kind, Live};
+
+/// The AWS objects of one account and region, over one connection.
+#[derive(Clone)]
+pub struct Aws {
+    pub(crate) connection: Connection,
+    pub(crate) data: aws_sdk_redshiftdata::Client,
+    pub(crate) ec2: aws_sdk_ec2::Client,
+    pub(crate) glue: aws_sdk_glue::Client,
+    pub(crate) iam: aws_sdk_iam::Client,
+    pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
+    pub(crate) redshift: aws_sdk_redshift::Client,
+    pub(crate) s3: aws_sdk_s3::Client,
+    pub(crate) secrets: aws_sdk_secretsmanager::Client,
+    pub(crate) serverless: aws_sdk_redshiftserverless::Client,
+    pub(crate) sts: aws_sdk_sts::Client,
+    pub(crate) tagging: aws_sdk_resourcegroupstagging::Client,
+}
+
+/// Who we are to AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub account: String,
+    pub arn: String,
+}
+
+macro_rules! client {
+    ($sdk:ident, $connection:expr) => {
+        $sdk::Client::from_conf(
+            $sdk::config::Builder::from(&$connection.config)
+                .interceptor($connection.calls.clone())
+                .build(),
+        )
+    };
+}
+
+/// Calls the same function in the module of a kind. Data kinds are no AWS objects.
+macro_rules! by_kind {
+    ($kind:expr, $provider:ident => $call:expr) => {{
+        macro_rules! arm {
+            ($module:ident) => {{
+                use crate::$module as $provider;
+                $call
+            }};
+        }
+        match $kind {
+            Kind::Vpc => arm!(vpc),
+            Kind::Subnet => arm!(subnet),
+            Kind::InternetGateway => arm!(internet_gateway),
+            Kind::NatGateway => arm!(nat_gateway),
+            Kind::RouteTable => arm!(route_table),
+            Kind::VpcEndpoint => arm!(vpc_endpoint),
+            Kind::SecurityGroup => arm!(security_group),
+            Kind::Bucket => arm!(bucket),
+            Kind::Role => arm!(role),
+            Kind::GlueDatabase => arm!(glue_database),
+            Kind::GlueClassifier => arm!(glue_classifier),
+            Kind::GlueCrawler => arm!(glue_crawler),
+            Kind::GlueTrigger => arm!(glue_trigger),
+            Kind::RedshiftSubnetGroup => arm!(redshift_subnet_group),
+            Kind::RedshiftParameterGroup => arm!(redshift_parameter_group),
+            Kind::RedshiftCluster => arm!(redshift_cluster),
+            Kind::RedshiftNamespace => arm!(redshift_namespace),
+            Kind::RedshiftWorkgroup => arm!(redshift_workgroup),
+            Kind::Secret => arm!(secret),
+            Kind::LogGroup => arm!(log_group),
+            Kind::Dataset | Kind::Crawl | Kind::ExternalSchema | Kind::Sql | Kind::Copy | Kind::Dbt => Err(
+                CloudError::new(Meaning::Unsupported, format!("handle {}", $kind), "it is no AWS object"),
+            ),
+        }
+    }};
+}
+
+impl Aws {
+    pub fn new(connection: Connection) -> Self {
+        let path_style = connection.config.endpoint_url().is_some();
+        let s3 = aws_sdk_s3::config::Builder::from(&connection.config)
+            .interceptor(connection.calls.clone())
+            // An endpoint of one's own has no host name per bucket.
+            .force_path_style(path_style)
+            .build();
+        Self {
+            data: client!(aws_sdk_redshiftdata, connection),
+            ec2: client!(aws_sdk_ec2, connection),
+            glue: client!(aws_sdk_glue, connection),
+            iam: client!(aws_sdk_iam, connection),
+            logs: client!(aws_sdk_cloudwatchlogs, connection),
+            redshift: client!(aws_sdk_redshift, connection),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            secrets: client!(aws_sdk_secretsmanager, connection),
+            serverless: client!(aws_sdk_redshiftserverless, connection),
+            sts: client!(aws_sdk_sts, connection),
+            tagging: client!(aws_sdk_resourcegroupstagging, connection),
+            connection,
+        }
+    }
+
+    /// Returns the connection, for its region and its counts of calls.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Asks AWS who we are.
+    pub async fn identity(&self) -> Result<Identity> {
+        let doing = "find out whose credentials these are";
+        let answer = self.sts.get_caller_identity().send().await.doing(doing)?;
+        Ok(Identity {
+            account: answer.account.ok_or_else(|| incomplete(doing, "Account"))?,
+            arn: answer.arn.unwrap_or_default(),
+        })
+    }
+
+    /// Returns the account, asked for once per connection.
+    pub async fn account(&self) -> Result<&str> {
+        let known = &self.connection.account;
+        let account = known
+            .get_or_try_init(async || Ok::<_, CloudError>(self.identity().await?.account))
+            .await?;
+        Ok(account)
+    }
+}
+
+impl Cloud for Aws {
+    async fn read(&self, kind: Kind, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
+        by_kind!(kind, provider => provider::read(self, asks).await)
+    }
+
+    async fn find(&self, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
+        let kind = ask.address.kind;
+        by_kind!(kind, provider => provider::find(self, ask, owner).await)
+    }
+
+    async fn create(&self, create: &Create, report: Report<'_>) -> Result<Live> {
+        let kind = create.owner.address.kind;
+        by_kind!(kind, provider => provider::create(self, create, report).await)
+    }
+
+    async fn update(&self, update: &Update, report: Report<'_>) -> Result<Live> {
+        let kind = update.owner.address.kind;
+        by_kind!(kind, provider => provider::update(self, update, report).await)
+    }
+
+    async fn delete(&self, delete: &Delete, report: Report<'_>) -> Result<()> {
+        let kind = delete.owner.address.kind;
+        by_kind!(kind, provider => provider::delete(self, delete, report).await)
+    }
+
+    async fn owned(&self, stack: &str) -> Result<Vec<Owned>> {
+        owned::of_stack(self, stack).await
+    }
+}

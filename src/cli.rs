@@ -1,0 +1,319 @@
+//! The command line: what can be asked, nothing of how it is done.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "Exit codes:
+  0    done, or nothing to do
+  1    error
+  2    changes (plan --detailed-exitcode) or drift are present
+  3    partly done
+  4    blocked by a guard (account, protect, an unanswered question)
+  5    somebody else works on the stack
+  130  interrupted; run the command again to go on";
+
+/// A Redshift lakehouse in one file and one command, on a laptop or on AWS.
+#[derive(Debug, Parser)]
+#[command(name = "lakeform", version, after_help = EXIT_CODES, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The stack file, or the folder that holds `stack.toml`
+    #[arg(long, global = true, value_name = "PATH", env = "LAKEFORM_STACK", help_heading = "Global options")]
+    pub stack: Option<PathBuf>,
+    /// The environment: lays `[env.NAME]` over the file
+    #[arg(long, global = true, value_name = "NAME", env = "LAKEFORM_ENV", help_heading = "Global options")]
+    pub env: Option<String>,
+    /// A value for a variable of `[var]`; may be repeated
+    #[arg(long, global = true, value_name = "NAME=VALUE", help_heading = "Global options")]
+    pub var: Vec<String>,
+    /// Where to run, instead of what the file says
+    #[arg(long, global = true, value_name = "CLOUD", help_heading = "Global options")]
+    pub cloud: Option<CloudChoice>,
+    /// The folder of journals and of the local cloud's disk
+    #[arg(long, global = true, value_name = "DIR", env = "LAKEFORM_STATE", help_heading = "Global options")]
+    pub state: Option<PathBuf>,
+    /// Write JSON for machines to stdout
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// No colours (also: NO_COLOR)
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub no_color: bool,
+    /// Say more; twice: every AWS call
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub verbose: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CloudChoice {
+    Local,
+    Aws,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a stack folder from a shipped template
+    Init(Init),
+    /// Find every mistake in the stack file, offline
+    Check(Check),
+    /// Show what would change, and why
+    Plan(Plan),
+    /// Make what is live what the file says
+    Apply(Apply),
+    /// Apply, generate the data, and prove that it arrived: the first command to run
+    Up(Up),
+    /// Generate data; with a stack also upload, crawl and count it
+    Datagen(Datagen),
+    /// Remove what lakeform made, and nothing else
+    Destroy(Destroy),
+    /// Run SQL on the stack's Redshift
+    #[command(visible_alias = "query")]
+    Sql(Sql),
+    /// Show what the stack offers to others: endpoints, names, ARNs
+    Output(Output),
+    /// Look inside the state
+    State(State),
+    /// The local cloud on a port, for boto3, the AWS CLI and other clients
+    Local(Local),
+    /// Write a completion script for your shell
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The template; without it, the templates are listed
+    pub template: Option<String>,
+    /// The folder to make; its name becomes the stack's name
+    pub folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Show the file in its full form, with every shorthand written out
+    #[arg(long)]
+    pub expand: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Selection {
+    /// Only this resource and what it needs; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub target: Vec<String>,
+    /// Not this resource, nor what needs it; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub except: Vec<String>,
+    /// Replace this resource although nothing differs; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub replace: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Plan {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Exit with 2 when there are changes
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Plan the removal of everything
+    #[arg(long)]
+    pub destroy: bool,
+    /// Show fields that have their default, too
+    #[arg(long)]
+    pub full: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// How many steps run at once
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub parallelism: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Apply {
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub run: Run,
+}
+
+#[derive(Debug, Args)]
+pub struct Up {
+    #[command(flatten)]
+    pub run: Run,
+}
+
+#[derive(Debug, Args)]
+pub struct Datagen {
+    /// Rows of a fact table; dimensions follow. `10k`, `2M` and `1B` are understood
+    #[arg(long, value_name = "N")]
+    pub rows: Option<String>,
+    /// Same seed, same bytes
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// A dataset of the stack (`dataset.name`), a shipped one (`banking`), or a definition file
+    #[arg(long, value_name = "DATASET")]
+    pub dataset: Option<String>,
+    /// Write files into this folder and do nothing else
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// Say what would be written, and how big
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Show a dataset's tables, columns, sizes and a sample
+    #[arg(long)]
+    pub describe: bool,
+    #[command(flatten)]
+    pub run: Run,
+}
+
+#[derive(Debug, Args)]
+pub struct Destroy {
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub run: Run,
+}
+
+#[derive(Debug, Args)]
+pub struct Sql {
+    /// The statements; `-` or nothing reads them from standard input
+    pub statements: Option<String>,
+    /// Write comma-separated values
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// The cluster or workgroup, when the stack has several
+    #[arg(long, value_name = "ADDRESS")]
+    pub warehouse: Option<String>,
+    /// The database, instead of the cluster's first
+    #[arg(long, value_name = "NAME")]
+    pub database: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Output {
+    /// One output alone, such as `redshift_cluster.dw.endpoint`
+    pub reference: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct State {
+    #[command(subcommand)]
+    pub command: StateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// List what is ours, with its ids
+    List,
+    /// Show what is known of one resource
+    Show { address: String },
+    /// Give a resource a new address
+    Mv { from: String, to: String },
+    /// Forget a resource without deleting it
+    Rm { address: String },
+}
+
+#[derive(Debug, Args)]
+pub struct Local {
+    #[command(subcommand)]
+    pub command: LocalCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LocalCommand {
+    /// Serve the local cloud until Ctrl-C
+    Serve {
+        /// Where AWS requests are answered; port 0 picks a free one
+        #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:4566")]
+        http: std::net::SocketAddr,
+        /// The local cloud's disk, instead of the state folder's `local`
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Forget everything in the local cloud
+    Reset {
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+        /// The local cloud's disk, instead of the state folder's `local`
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    pub shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+/// Reads a row count: plain, or with `k`, `M`, `B` or `T`; underscores are fine.
+pub fn rows(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is not a number of rows: write 10000, 10k, 2M or 1.5B");
+    let digits: String = text.chars().filter(|c| *c != '_').collect();
+    let (number, unit) = match digits.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&digits[..at], 1_000u64),
+        Some((at, 'm' | 'M')) => (&digits[..at], 1_000_000),
+        Some((at, 'b' | 'B' | 'g' | 'G')) => (&digits[..at], 1_000_000_000),
+        Some((at, 't' | 'T')) => (&digits[..at], 1_000_000_000_000),
+        _ => (digits.as_str(), 1),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if fraction.len() > 12 || (fraction.is_empty() && number.ends_with('.')) {
+        return Err(wrong());
+    }
+    let whole: u64 = whole.parse().map_err(|_| wrong())?;
+    let part = match fraction {
+        "" => 0,
+        digits => {
+            let scale = 10u128.pow(digits.len() as u32);
+            let numerator = u128::from(digits.parse::<u64>().map_err(|_| wrong())?) * u128::from(unit);
+            match numerator % scale {
+                0 => (numerator / scale) as u64,
+                _ => return Err(wrong()),
+            }
+        }
+    };
+    whole.checked_mul(unit).and_then(|rows| rows.checked_add(part)).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn row_counts_are_read_with_units() {
+        let read = |text| rows(text).ok();
+        assert_eq!(read("10k"), Some(10_000));
+        assert_eq!(read("1.5B"), Some(1_500_000_000));
+        assert_eq!(read("10_000"), Some(10_000));
+        assert_eq!(read("0"), Some(0));
+        for wrong in ["", "k", "-1", "1.2345", "ten", "1.", "99999999999999999999", "20000000T"] {
+            assert!(rows(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! `lakeform destroy`: removes what we made, and nothing else.
+
+use super::work;
+use crate::cli::{Destroy, Global};
+use crate::connect::World;
+use crate::error::{CommandError, ExitCode};
+use crate::project::Project;
+use crate::state::Held;
+use crate::ui::{Ui, duration};
+use std::time::Instant;
+
+pub async fn run(global: &Global, args: &Destroy, ui: &Ui) -> Result<ExitCode, CommandError> {
+    let project = Project::open(global, ui)?; // (disk)
+    let mut held = Held::open(&project.state, &project.journal_name(), "destroy")?; // (disk)
+    let options = work::options(&args.selection, &project.stack, &held.ledger)?; // (pure)
+    let world = World::connect(&project, ui).await?; // (cloud)
+    let mut ledger = held.ledger.clone();
+    let (plan, settled) = work::plan(&project.stack, &world, &mut ledger, &options, true, ui).await?; // (cloud)
+    if plan.is_empty() && plan.blocked.is_empty() && settled.is_empty() {
+        ui.say("Nothing to destroy: nothing here was made by lakeform.");
+        return Ok(ExitCode::Done);
+    }
+    work::show(&plan, &project, ui, false);
+    if !plan.is_empty() {
+        work::confirm(ui, &args.run, &format!("\nDestroy all of this in {}?", world.place))?;
+    }
+    let started = Instant::now();
+    let outcome = work::carry_out(&plan, settled, &world, &mut held, &args.run, ui).await?; // (cloud)
+    let code = work::report(&outcome, started.elapsed(), ui)?;
+    if code != ExitCode::Done {
+        return Ok(code);
+    }
+    let took = duration(started.elapsed().as_secs_f64());
+    let (_, _, destroyed) = plan.totals();
+    ui.say(format!("\nDestroyed {destroyed} in {took}."));
+    // What is protected stays, and the caller must know.
+    Ok(if plan.blocked.is_empty() { ExitCode::Done } else { ExitCode::Partly })
+}

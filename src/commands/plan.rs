@@ -1,0 +1,22 @@
+//! `lakeform plan`: what would change, and why. Reads, locks nothing, writes nothing.
+
+use super::work;
+use crate::cli::{Global, Plan};
+use crate::connect::World;
+use crate::error::{CommandError, ExitCode};
+use crate::project::Project;
+use crate::ui::Ui;
+
+pub async fn run(global: &Global, args: &Plan, ui: &Ui) -> Result<ExitCode, CommandError> {
+    let project = Project::open(global, ui)?; // (disk)
+    let mut ledger = crate::state::ledger(&project.state, &project.journal_name())?; // (disk)
+    let options = work::options(&args.selection, &project.stack, &ledger)?; // (pure)
+    let world = World::connect(&project, ui).await?; // (cloud)
+    let (plan, _) = work::plan(&project.stack, &world, &mut ledger, &options, args.destroy, ui).await?; // (cloud)
+    work::show(&plan, &project, ui, args.full);
+    Ok(match (plan.blocked.is_empty(), plan.is_empty(), args.detailed_exitcode) {
+        (false, ..) => ExitCode::Blocked,
+        (true, false, true) => ExitCode::Changes,
+        _ => ExitCode::Done,
+    })
+}

@@ -1,0 +1,223 @@
+//! What plan, apply, up, datagen and destroy share: observe, plan, ask, carry out, report.
+
+use crate::cli::{Run, Selection};
+use crate::connect::World;
+use crate::error::{CommandError, ExitCode, describe};
+use crate::project::Project;
+use crate::state::Held;
+use crate::ui::progress::Board;
+use crate::ui::{Ui, duration};
+use lakeform_engine::apply::{self, Apply, Outcome};
+use lakeform_engine::journal::{Entry, Ledger};
+use lakeform_engine::plan::{Options, Plan};
+use lakeform_engine::{Address, Stack, render};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// Reads `--target`, `--except` and `--replace`.
+pub fn options(selection: &Selection, stack: &Stack, ledger: &Ledger) -> Result<Options, CommandError> {
+    let read = |given: &[String]| -> Result<BTreeSet<Address>, CommandError> {
+        given
+            .iter()
+            .map(|text| {
+                let known = || stack.resources.keys().chain(ledger.records.keys());
+                Address::parse(text).filter(|address| known().any(|present| present == address)).ok_or_else(|| {
+                    let names: Vec<String> = known().map(Address::to_string).collect();
+                    let error = CommandError::new(format!("there is no resource `{text}`"));
+                    match lakeform_engine::diagnostic::did_you_mean(text, names.iter().map(String::as_str)) {
+                        Some(hint) => error.hint(hint),
+                        None => error,
+                    }
+                })
+            })
+            .collect()
+    };
+    Ok(Options { target: read(&selection.target)?, except: read(&selection.except)?, replace: read(&selection.replace)? })
+}
+
+/// Observes and plans. Read only: what earlier runs left open is looked up, and counted as found, in memory.
+pub async fn plan(
+    stack: &Stack,
+    world: &World,
+    ledger: &mut Ledger,
+    options: &Options,
+    destroy: bool,
+    ui: &Ui,
+) -> Result<(Plan, Vec<Entry>), CommandError> {
+    let started = Instant::now();
+    let before: u64 = world.calls().values().sum();
+    let mut entries = ledger.moves(stack);
+    entries.iter().for_each(|entry| ledger.add(entry));
+    let settled = apply::settle(world, ledger).await?;
+    settled.iter().for_each(|entry| ledger.add(entry));
+    entries.extend(settled);
+    let observed = apply::observe(world, apply::asks(stack, ledger)).await?;
+    let calls = world.calls().values().sum::<u64>() - before;
+    ui.say(format!(
+        "{}Read what is live in {}: {calls} calls, {}.{}",
+        ui.paint().dim,
+        world.place,
+        duration(started.elapsed().as_secs_f64()),
+        ui.paint().reset
+    ));
+    if ui.verbose > 1 {
+        for (operation, count) in world.calls() {
+            ui.detail(format!("  {count:>4} {operation}"));
+        }
+    }
+    let plan = match destroy {
+        true => lakeform_engine::plan::destroy(&observed, ledger, options),
+        false => lakeform_engine::plan::plan(stack, &observed, ledger, options),
+    };
+    Ok((plan, entries))
+}
+
+/// Shows a plan.
+pub fn show(plan: &Plan, project: &Project, ui: &Ui, full: bool) {
+    if ui.json {
+        ui.json(&json(plan));
+        return;
+    }
+    let text = render::plan(plan, &|span| project.place(span), ui.paint(), full);
+    ui.say(text.trim_end());
+}
+
+/// A plan for machines. The format has a version; fields are only added.
+fn json(plan: &Plan) -> serde_json::Value {
+    let changes: Vec<_> = plan
+        .changes
+        .iter()
+        .map(|change| {
+            let fields: Vec<_> = change
+                .fields
+                .iter()
+                .map(|field| {
+                    let shown = |value: &lakeform_engine::Value| match field.secret {
+                        true => serde_json::Value::from("(secret)"),
+                        false => value.to_json(),
+                    };
+                    serde_json::json!({
+                        "name": field.name, "before": shown(&field.before), "after": shown(&field.after),
+                        "replaces": field.replaces, "disruption": field.disruption.as_str(),
+                    })
+                })
+                .collect();
+            serde_json::json!({
+                "address": change.address, "action": format!("{:?}", change.action).to_lowercase(),
+                "because": change.because, "id": change.live.as_ref().map(|live| &live.id), "fields": fields,
+            })
+        })
+        .collect();
+    let (add, change, destroy) = plan.totals();
+    let blocked: Vec<_> =
+        plan.blocked.iter().map(|(address, reason)| serde_json::json!({"address": address, "reason": reason})).collect();
+    serde_json::json!({
+        "type": "plan", "format_version": 1, "add": add, "change": change, "destroy": destroy,
+        "changes": changes, "blocked": blocked,
+    })
+}
+
+/// Asks before something is changed. On the local cloud `up` does not ask.
+pub fn confirm(ui: &Ui, run: &Run, question: &str) -> Result<(), CommandError> {
+    if run.yes {
+        return Ok(());
+    }
+    match ui.ask(question) {
+        Some(true) => Ok(()),
+        Some(false) => Err(CommandError::new("nothing was changed: the answer was not `yes`").code(ExitCode::Blocked)),
+        None => Err(CommandError::new("nothing was changed: there is nobody to ask")
+            .code(ExitCode::Blocked)
+            .hint("`--yes` says that this is wanted")),
+    }
+}
+
+/// Carries a plan out and shows how it goes. Ctrl-C once stops in order, twice leaves at once.
+pub async fn carry_out(
+    plan: &Plan,
+    settled: Vec<Entry>,
+    world: &World,
+    held: &mut Held,
+    run: &Run,
+    ui: &Ui,
+) -> Result<Outcome, CommandError> {
+    for entry in &settled {
+        held.append(entry).map_err(CommandError::new)?;
+    }
+    let (stack, generation) = (held.ledger.stack.clone(), held.ledger.generation.clone());
+    let board = RefCell::new(Board::new(*ui, plan.steps.len()));
+    let mut new_op = || uuid::Uuid::new_v4().simple().to_string();
+    let mut journal = |entry: &Entry| held.append(entry);
+    let mut events = |event: apply::Event<'_>| board.borrow_mut().event(&event);
+    let apply = Apply {
+        cloud: world,
+        stack: &stack,
+        generation: &generation,
+        parallelism: run.parallelism,
+        new_op: &mut new_op,
+        journal: &mut journal,
+        events: &mut events,
+    };
+    let stop = async {
+        drop(tokio::signal::ctrl_c().await);
+        // Every intent is in the journal, so leaving at once is safe.
+        tokio::spawn(async {
+            drop(tokio::signal::ctrl_c().await);
+            std::process::exit(ExitCode::Interrupted as i32);
+        });
+    };
+    let clock = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            board.borrow_mut().draw(false);
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = apply::apply(apply, plan, stop) => outcome,
+        () = clock => unreachable!("the clock does not end"),
+    };
+    board.borrow_mut().finish();
+    Ok(outcome)
+}
+
+/// Says how it ended, and with which exit code.
+pub fn report(outcome: &Outcome, elapsed: Duration, ui: &Ui) -> Result<ExitCode, CommandError> {
+    if ui.json {
+        let failed: Vec<_> = outcome
+            .failed
+            .iter()
+            .map(|(address, verb, error)| {
+                serde_json::json!({"address": address, "verb": verb, "message": error.to_string(), "code": error.code,
+                    "request_id": error.request_id, "hints": error.hints})
+            })
+            .collect();
+        ui.json(&serde_json::json!({
+            "type": "summary", "done": outcome.done.len(), "failed": failed, "skipped": outcome.skipped.len(),
+            "stopped": outcome.stopped, "seconds": elapsed.as_secs_f64(),
+        }));
+    }
+    if let Some(error) = &outcome.journal_error {
+        return Err(CommandError::new(format!("the journal cannot be written, so nothing more was begun: {error}"))
+            .hint("make room or mend the folder, then run the command again: it goes on where this one stopped"));
+    }
+    if !outcome.failed.is_empty() {
+        ui.say("");
+        for (address, verb, error) in &outcome.failed {
+            let paint = ui.paint();
+            ui.say(format!("{}✗{} {} {address}: {}", paint.remove, paint.reset, verb.as_str(), describe(error)));
+            error.hints.iter().for_each(|hint| ui.say(format!("    hint: {hint}")));
+        }
+        let skipped = match outcome.skipped.len() {
+            0 => String::new(),
+            count => format!(", {count} not begun because of that"),
+        };
+        ui.say(format!("\n{} done, {} failed{skipped}.", outcome.done.len(), outcome.failed.len()));
+        ui.say("Run the command again: what is done stays done.");
+        return Ok(if outcome.done.is_empty() { ExitCode::Error } else { ExitCode::Partly });
+    }
+    if outcome.stopped {
+        ui.say(format!("Stopped after {} steps. Run the command again to go on.", outcome.done.len()));
+        return Ok(ExitCode::Interrupted);
+    }
+    Ok(ExitCode::Done)
+}

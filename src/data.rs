@@ -1,0 +1,121 @@
+//! The data work of a stack: generate and upload, crawl, external schemas, SQL, COPY. Each is a resource like any
+//! other, so that a second apply has nothing to do. What the cloud cannot tell about them, the ledger's record does.
+
+mod copy;
+mod crawl;
+mod dataset;
+mod external_schema;
+mod sql;
+pub mod upload;
+pub mod warehouse;
+
+pub use dataset::{Manifest, manifest_of};
+
+use lakeform_aws::Aws;
+use lakeform_engine::cloud::{Ask, CloudError, Create, Delete, Live, Meaning, Owner, Report, Update};
+use lakeform_engine::journal::Record;
+use lakeform_engine::{Fields, Kind, value};
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+
+/// Does the data work.
+pub struct Data {
+    aws: Aws,
+    /// The stack file's folder: where definitions and SQL files are.
+    folder: PathBuf,
+}
+
+impl Data {
+    pub fn new(aws: Aws, folder: PathBuf) -> Self {
+        Self { aws, folder }
+    }
+
+    pub async fn read(&self, kind: Kind, asks: &[Ask]) -> Result<Vec<Option<Live>>, CloudError> {
+        let reads = asks.iter().map(|ask| self.read_one(kind, ask));
+        futures::future::try_join_all(reads).await
+    }
+
+    async fn read_one(&self, kind: Kind, ask: &Ask) -> Result<Option<Live>, CloudError> {
+        match kind {
+            Kind::Dataset => dataset::read(self, ask).await,
+            Kind::Crawl => crawl::read(self, ask).await,
+            Kind::ExternalSchema => external_schema::read(self, ask).await,
+            // Nothing in the warehouse says which statements were run: the ledger's word is all there is.
+            Kind::Sql | Kind::Copy | Kind::Dbt => Ok(ask.record.as_ref().map(|record| recorded(ask, record))),
+            _ => Err(unsupported(kind, "read")),
+        }
+    }
+
+    /// Data steps can be repeated, so nothing an interrupted one did must be looked for.
+    pub async fn find(&self, _ask: &Ask, _owner: &Owner) -> Result<Option<Live>, CloudError> {
+        Ok(None)
+    }
+
+    pub async fn create(&self, create: &Create, report: Report<'_>) -> Result<Live, CloudError> {
+        self.make(&create.owner, &create.fields, None, report).await
+    }
+
+    pub async fn update(&self, update: &Update, report: Report<'_>) -> Result<Live, CloudError> {
+        self.make(&update.owner, &update.fields, Some(&update.before), report).await
+    }
+
+    async fn make(
+        &self,
+        owner: &Owner,
+        fields: &Fields,
+        before: Option<&Live>,
+        report: Report<'_>,
+    ) -> Result<Live, CloudError> {
+        let mut fields = fields.clone();
+        let outputs = match owner.address.kind {
+            Kind::Dataset => dataset::make(self, owner, &mut fields, report).await?,
+            Kind::Crawl => crawl::make(self, &fields, report).await?,
+            Kind::ExternalSchema => external_schema::make(self, &fields).await?,
+            Kind::Sql => sql::make(self, &fields, before.is_some()).await?,
+            Kind::Copy => copy::make(self, &fields).await?,
+            kind => return Err(unsupported(kind, "make")),
+        };
+        Ok(Live {
+            id: owner.address.to_string(),
+            fields,
+            outputs,
+            owner: Some(owner.clone()),
+            status: None,
+            extras: Vec::new(),
+        })
+    }
+
+    pub async fn delete(&self, delete: &Delete, report: Report<'_>) -> Result<(), CloudError> {
+        match delete.owner.address.kind {
+            Kind::Dataset => dataset::delete(self, &delete.fields, report).await,
+            Kind::ExternalSchema => external_schema::delete(self, &delete.fields).await,
+            Kind::Sql => sql::delete(self, &delete.fields).await,
+            // A crawl's tables go with their database, loaded rows with their table.
+            Kind::Crawl | Kind::Copy => Ok(()),
+            kind => Err(unsupported(kind, "delete")),
+        }
+    }
+}
+
+/// What the ledger remembers, as what is live.
+fn recorded(ask: &Ask, record: &Record) -> Live {
+    Live {
+        id: ask.address.to_string(),
+        fields: record.fields.clone(),
+        outputs: record.outputs.clone(),
+        owner: None,
+        status: None,
+        extras: Vec::new(),
+    }
+}
+
+/// Reads fields into a typed struct.
+fn typed<T: DeserializeOwned>(kind: Kind, fields: &Fields) -> Result<T, CloudError> {
+    value::read(fields).map_err(|error| {
+        CloudError::new(Meaning::Invalid, format!("read the fields of a {kind}"), error.to_string())
+    })
+}
+
+fn unsupported(kind: Kind, verb: &str) -> CloudError {
+    CloudError::new(Meaning::Unsupported, format!("{verb} a {kind}"), format!("`{kind}` cannot be applied by this version"))
+}

@@ -1,0 +1,139 @@
+//! `crawl`: a crawler's run over a dataset, watched to its end, its tables compared with what was generated.
+
+use super::{Data, dataset, recorded, typed};
+use lakeform_engine::cloud::{Ask, Cloud, CloudError, Live, Meaning, Report};
+use lakeform_engine::{Address, Fields, Kind, Value};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Deserialize)]
+struct Wanted {
+    crawler: String,
+    dataset: String,
+}
+
+/// Live as long as every table the crawl wrote is in the catalog.
+pub async fn read(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
+    let Some(record) = &ask.record else { return Ok(None) };
+    let Some(database) = record.outputs.get("database").and_then(Value::as_text) else { return Ok(None) };
+    let Some(tables) = record.outputs.get("tables").and_then(Value::as_map) else { return Ok(None) };
+    let present = match data.aws.catalog_tables(database).await {
+        Ok(Some(present)) => present,
+        Ok(None) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let names: std::collections::BTreeSet<&str> = present.iter().map(|table| table.name.as_str()).collect();
+    let whole = tables.values().filter_map(Value::as_text).all(|name| names.contains(name));
+    Ok(whole.then(|| recorded(ask, record)))
+}
+
+/// Runs the crawler and checks what it wrote.
+pub async fn make(data: &Data, fields: &Fields, report: Report<'_>) -> Result<Fields, CloudError> {
+    let wanted: Wanted = typed(Kind::Crawl, fields)?;
+    let manifest = dataset::manifest_of(data, &wanted.dataset).await?;
+    let database = database_of(data, &wanted.crawler).await?;
+    data.aws.crawl(&wanted.crawler, report).await?;
+    let present = data.aws.catalog_tables(&database).await?.unwrap_or_default();
+    let mut tables = BTreeMap::new();
+    let mut problems = Vec::new();
+    for table in manifest.tables.iter().filter(|table| table.rows > 0) {
+        let folder = format!("/{}{}", manifest.prefix, table.folder);
+        let found = present.iter().find(|candidate| candidate.location.trim_end_matches('/').ends_with(folder.trim_end_matches('/')));
+        match found {
+            None => problems.push(format!("`{}` has no table in `{}`", table.name, database)),
+            Some(found) => {
+                let columns: Vec<(String, String)> =
+                    found.columns.iter().map(|column| (column.name.clone(), column.sort.clone())).collect();
+                problems.extend(differences(table, &columns));
+                tables.insert(table.name.clone(), Value::text(&found.name));
+            }
+        }
+    }
+    if !problems.is_empty() {
+        let doing = format!("compare what `{}` found with what was generated", wanted.crawler);
+        return Err(CloudError::new(Meaning::Failed, doing, problems.join("; "))
+            .hint("a classifier with the wrong delimiter or header setting gives wrong columns"));
+    }
+    Ok(BTreeMap::from([
+        ("database".to_owned(), Value::text(&database)),
+        ("tables".to_owned(), Value::Map(tables)),
+    ]))
+}
+
+/// The catalog database a crawler writes to.
+async fn database_of(data: &Data, crawler: &str) -> Result<String, CloudError> {
+    let ask = Ask {
+        address: Address::new(Kind::GlueCrawler, crawler),
+        id: Some(crawler.to_owned()),
+        fields: Fields::new(),
+        record: None,
+    };
+    let live = data.aws.read(Kind::GlueCrawler, &[ask]).await?.into_iter().next().flatten();
+    let database = live.and_then(|live| live.fields.get("database").and_then(Value::as_text).map(str::to_owned));
+    database.ok_or_else(|| {
+        CloudError::new(Meaning::NotFound, format!("run the crawler {crawler}"), "it is not there".to_owned())
+    })
+}
+
+/// What is different between a generated table and the catalog's columns.
+fn differences(table: &dataset::Table, found: &[(String, String)]) -> Vec<String> {
+    let mut problems = Vec::new();
+    let names = |columns: &[(String, String)]| columns.iter().map(|(name, _)| name.to_lowercase()).collect::<Vec<_>>();
+    if names(&table.columns) != names(found) {
+        return vec![format!("`{}` has columns {} instead of {}", table.name, names(found).join(", "), names(&table.columns).join(", "))];
+    }
+    for ((name, wanted), (_, actual)) in table.columns.iter().zip(found) {
+        if !compatible(wanted, actual) {
+            problems.push(format!("`{}.{name}` is {actual} instead of {wanted}", table.name));
+        }
+    }
+    problems
+}
+
+/// Whether values of the generated type survive in the catalog's type.
+fn compatible(wanted: &str, actual: &str) -> bool {
+    let family = |ty: &str| match ty.split('(').next().unwrap_or(ty) {
+        "tinyint" | "smallint" | "int" | "bigint" => "whole",
+        "float" | "double" | "decimal" => "number",
+        "date" | "timestamp" => "time",
+        "boolean" => "boolean",
+        "string" | "varchar" | "char" => "text",
+        _ => "other",
+    };
+    // A crawler reads dates and times of delimited text as text, which loses nothing.
+    let (wanted_family, actual_family) = (family(wanted), family(actual));
+    wanted_family == actual_family
+        || (wanted_family == "time" && actual_family == "text")
+        || (wanted_family == "boolean" && actual_family == "text")
+        || (wanted_family == "number" && actual_family == "whole")
+        // As on AWS, a crawler takes codes made of digits for numbers. Their leading zeros stay in the files only.
+        || (wanted_family == "text" && actual_family == "whole")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_that_differ_are_named() {
+        let table = dataset::Table {
+            name: "accounts".into(),
+            folder: "accounts".into(),
+            rows: 1,
+            columns: vec![("id".into(), "bigint".into()), ("opened".into(), "date".into())],
+            objects: Vec::new(),
+        };
+        let found = |columns: &[(&str, &str)]| {
+            columns.iter().map(|(name, ty)| ((*name).to_owned(), (*ty).to_owned())).collect::<Vec<_>>()
+        };
+        assert!(differences(&table, &found(&[("id", "bigint"), ("opened", "string")])).is_empty());
+        assert_eq!(
+            differences(&table, &found(&[("id", "string"), ("opened", "string")])),
+            ["`accounts.id` is string instead of bigint"]
+        );
+        assert_eq!(
+            differences(&table, &found(&[("col0", "string")])),
+            ["`accounts` has columns col0 instead of id, opened"]
+        );
+    }
+}

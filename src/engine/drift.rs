@@ -1,0 +1,408 @@
+//! What is live against what was applied: the report for CI. Pure; the plan says what would be done about it.
+
+use crate::address::{Address, Reference};
+use crate::cloud::{Live, Owned};
+use crate::diagnostic::Span;
+use crate::journal::{Ledger, Record};
+use crate::normalise;
+use crate::plan::Observed;
+use crate::render::short;
+use crate::report::{Places, sarif_log};
+use crate::schema::Compare;
+use crate::stack::Stack;
+use crate::value::Value;
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+use std::fmt::Write as _;
+
+/// The version of the JSON form.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What kind of difference it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// A field is not what was applied.
+    Changed,
+    /// The object is gone.
+    Deleted,
+    /// Something on the object that no file asked for.
+    Extra,
+    /// An object with our tags that the ledger does not know.
+    Orphan,
+    /// A route leads to something that is gone.
+    Blackhole,
+    /// Not drift of the cloud: the file is ahead of what was applied, or AWS is still busy.
+    Pending,
+}
+
+impl Class {
+    pub const ALL: &[Class] = &[
+        Class::Changed,
+        Class::Deleted,
+        Class::Extra,
+        Class::Orphan,
+        Class::Blackhole,
+        Class::Pending,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Class::Changed => "changed",
+            Class::Deleted => "deleted",
+            Class::Extra => "extra",
+            Class::Orphan => "orphan",
+            Class::Blackhole => "blackhole",
+            Class::Pending => "pending",
+        }
+    }
+
+    const fn doc(self) -> &'static str {
+        match self {
+            Class::Changed => "A field is not what was applied.",
+            Class::Deleted => "The object is gone.",
+            Class::Extra => "Something on the object that no file asked for.",
+            Class::Orphan => "An object with our tags that the ledger does not know.",
+            Class::Blackhole => "A route leads to something that is gone.",
+            Class::Pending => "The file is ahead of what was applied, or AWS is still busy.",
+        }
+    }
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Drift {
+    pub address: Address,
+    pub class: Class,
+    /// What AWS calls the object.
+    pub id: Option<String>,
+    pub field: Option<String>,
+    /// What was applied, and what is there now.
+    pub expected: Option<Value>,
+    pub found: Option<Value>,
+    pub note: String,
+    #[serde(skip)]
+    pub span: Option<Span>,
+}
+
+impl Drift {
+    /// Returns the difference as one sentence without the address.
+    pub fn sentence(&self) -> String {
+        match (&self.field, &self.expected, &self.found) {
+            (Some(field), Some(expected), Some(found)) => {
+                format!(
+                    "`{field}` is {}, should be {}{}",
+                    short(found),
+                    short(expected),
+                    self.tail()
+                )
+            }
+            _ => self.note.clone(),
+        }
+    }
+
+    fn tail(&self) -> String {
+        if self.note.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", self.note)
+        }
+    }
+}
+
+/// Returns the differences, by address. `owned` is everything that carries the stack's tags.
+pub fn compare(stack: &Stack, observed: &Observed, ledger: &Ledger, owned: &[Owned]) -> Vec<Drift> {
+    let mut found = Vec::new();
+    for (address, record) in &ledger.records {
+        let resource = stack.resources.get(address);
+        let span = resource.map(|resource| resource.span);
+        let mut add = |class: Class, note: String| {
+            found.push(Drift {
+                address: address.clone(),
+                class,
+                id: Some(record.id.clone()),
+                field: None,
+                expected: None,
+                found: None,
+                note,
+                span,
+            });
+        };
+        match observed.get(address) {
+            Some(Some(live)) => {
+                for extra in &live.extras {
+                    add(
+                        if extra.contains("blackhole") {
+                            Class::Blackhole
+                        } else {
+                            Class::Extra
+                        },
+                        extra.clone(),
+                    );
+                }
+                if let Some(status) = &live.status {
+                    add(Class::Pending, format!("AWS says `{status}`"));
+                }
+                if resource.is_none() && !stack.removed.contains(address) {
+                    add(Class::Pending, "it is no longer in the file".to_owned());
+                }
+                changed(stack, address, record, live, &mut found);
+            }
+            Some(None) => add(Class::Deleted, format!("`{}` is gone", record.id)),
+            None => {}
+        }
+    }
+    for (address, resource) in stack
+        .resources
+        .iter()
+        .filter(|(address, _)| !ledger.records.contains_key(address))
+    {
+        found.push(Drift {
+            address: address.clone(),
+            class: Class::Pending,
+            id: None,
+            field: None,
+            expected: None,
+            found: None,
+            note: "it was not applied yet".to_owned(),
+            span: Some(resource.span),
+        });
+    }
+    let known = |owned: &Owned| {
+        ledger.records.values().any(|record| record.id == owned.id) || ledger.open.contains_key(&owned.owner.op)
+    };
+    for orphan in owned.iter().filter(|owned| !known(owned)) {
+        found.push(Drift {
+            address: orphan.owner.address.clone(),
+            class: Class::Orphan,
+            id: Some(orphan.id.clone()),
+            field: None,
+            expected: None,
+            found: None,
+            note: format!("`{}` carries our tags and is not in the ledger", orphan.id),
+            span: None,
+        });
+    }
+    found.sort_by(|a, b| (&a.address, a.class, &a.field, &a.note).cmp(&(&b.address, b.class, &b.field, &b.note)));
+    found
+}
+
+/// Fields against what was applied last: what the cloud changed is drift, what the file changed is pending.
+fn changed(stack: &Stack, address: &Address, record: &Record, live: &Live, found: &mut Vec<Drift>) {
+    let resource = stack.resources.get(address);
+    let schema = address.kind.schema();
+    let null = Value::Null;
+    let names = schema
+        .fields
+        .iter()
+        .map(|field| (field.name, field.compare))
+        .chain([("tags", Compare::Exact)]);
+    for (name, compare) in names {
+        let secret = matches!(compare, Compare::Fingerprint);
+        let Some(applied) = record.fields.get(name) else {
+            continue;
+        };
+        if secret {
+            continue;
+        }
+        let mut add = |class: Class, expected: &Value, now: &Value, note: &str| {
+            found.push(Drift {
+                address: address.clone(),
+                class,
+                id: Some(record.id.clone()),
+                field: Some(name.to_owned()),
+                expected: Some(expected.clone()),
+                found: Some(now.clone()),
+                note: note.to_owned(),
+                span: resource.map(|resource| resource.span_of(name)),
+            });
+        };
+        let now = match compare {
+            Compare::Ledger => applied,
+            _ => live.fields.get(name).unwrap_or(&null),
+        };
+        if !normalise::same(compare, now, applied) {
+            add(Class::Changed, applied, now, "");
+        }
+        // Only what the file alone says can be held against the ledger.
+        let lookup = |reference: &Reference| {
+            let field = reference.address.kind.schema().output(&reference.output)?.field?;
+            stack
+                .resources
+                .get(&reference.address)?
+                .fields
+                .get(field)
+                .filter(|value| value.is_known())
+                .cloned()
+        };
+        if let Some(wanted) = resource.and_then(|resource| resource.fields.get(name)) {
+            let wanted = wanted.resolve(&lookup);
+            if wanted.is_known() && !normalise::same(compare, &wanted, applied) {
+                add(
+                    Class::Pending,
+                    &wanted,
+                    applied,
+                    "the file changed since it was applied",
+                );
+            }
+        }
+    }
+}
+
+/// Whether CI should fail: pending alone is no drift.
+pub fn is_drift(found: &[Drift]) -> bool {
+    found.iter().any(|drift| drift.class != Class::Pending)
+}
+
+/// Returns the report for people.
+pub fn text(found: &[Drift]) -> String {
+    if found.is_empty() {
+        return "No drift: what is live is what was applied.\n".to_owned();
+    }
+    let mut text = String::new();
+    let mut last: Option<&Address> = None;
+    for drift in found {
+        if last != Some(&drift.address) {
+            writeln!(text, "{}", drift.address).expect("string");
+            last = Some(&drift.address);
+        }
+        writeln!(text, "  {:<9} {}", drift.class.as_str(), drift.sentence()).expect("string");
+    }
+    let counts = Class::ALL.iter().filter_map(|class| {
+        let count = found.iter().filter(|drift| drift.class == *class).count();
+        (count > 0).then(|| format!("{count} {}", class.as_str()))
+    });
+    writeln!(text, "\nDrift: {}.", counts.collect::<Vec<_>>().join(", ")).expect("string");
+    text
+}
+
+/// Returns the report as JSON.
+pub fn to_json(found: &[Drift]) -> Json {
+    json!({ "format_version": FORMAT_VERSION, "drift": is_drift(found), "found": found })
+}
+
+/// Returns the report as a Markdown table, for comments on pull requests.
+pub fn markdown(found: &[Drift]) -> String {
+    if found.is_empty() {
+        return "No drift.\n".to_owned();
+    }
+    found.iter().fold(
+        "| resource | class | what |\n| --- | --- | --- |\n".to_owned(),
+        |mut text, drift| {
+            let what = drift.sentence().replace('|', "\\|").replace('\n', " ");
+            writeln!(text, "| `{}` | {} | {what} |", drift.address, drift.class.as_str()).expect("string");
+            text
+        },
+    )
+}
+
+/// Returns the report as JUnit XML: a test case per resource.
+pub fn junit(found: &[Drift], checked: &[Address]) -> String {
+    let failing = |address: &Address| {
+        found
+            .iter()
+            .filter(|drift| drift.address == *address && drift.class != Class::Pending)
+            .collect::<Vec<_>>()
+    };
+    let mut addresses: std::collections::BTreeSet<&Address> = checked.iter().collect();
+    addresses.extend(found.iter().map(|drift| &drift.address));
+    let failures = addresses.iter().filter(|address| !failing(address).is_empty()).count();
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    writeln!(
+        text,
+        "<testsuite name=\"drift\" tests=\"{}\" failures=\"{failures}\">",
+        addresses.len()
+    )
+    .expect("string");
+    for address in addresses {
+        let failing = failing(address);
+        if failing.is_empty() {
+            writeln!(
+                text,
+                "  <testcase classname=\"{}\" name=\"{}\"/>",
+                address.kind, address.name
+            )
+            .expect("string");
+            continue;
+        }
+        writeln!(
+            text,
+            "  <testcase classname=\"{}\" name=\"{}\">",
+            address.kind, address.name
+        )
+        .expect("string");
+        for drift in failing {
+            writeln!(
+                text,
+                "    <failure type=\"{}\" message=\"{}\"/>",
+                drift.class.as_str(),
+                xml(&drift.sentence())
+            )
+            .expect("string");
+        }
+        text.push_str("  </testcase>\n");
+    }
+    text.push_str("</testsuite>\n");
+    text
+}
+
+fn xml(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            c if c.is_control() => escaped.push(' '),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Returns the report as SARIF 2.1.0.
+pub fn sarif(found: &[Drift], file: &str, source: &str, version: &str) -> Json {
+    let places = Places::new(source);
+    let results = found.iter().map(|drift| {
+        let (line, column) = drift.span.map_or((1, 1), |span| places.at(span.start));
+        json!({
+            "ruleId": drift.class.as_str(),
+            "level": if drift.class == Class::Pending { "note" } else { "error" },
+            "message": { "text": format!("{}: {}", drift.address, drift.sentence()) },
+            "locations": [{ "physicalLocation": {
+                "artifactLocation": { "uri": file },
+                "region": { "startLine": line, "startColumn": column },
+            } }],
+        })
+    });
+    let rules = Class::ALL
+        .iter()
+        .map(|class| json!({ "id": class.as_str(), "shortDescription": { "text": class.doc() } }));
+    sarif_log(version, rules.collect(), results.collect())
+}
+
+/// Returns the report as annotations of GitHub Actions.
+pub fn github(found: &[Drift], file: &str, source: &str) -> String {
+    let places = Places::new(source);
+    let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    found.iter().fold(String::new(), |mut text, drift| {
+        let level = if drift.class == Class::Pending {
+            "notice"
+        } else {
+            "error"
+        };
+        let (line, column) = drift.span.map_or((1, 1), |span| places.at(span.start));
+        let title = format!("{} {}", drift.address, drift.class.as_str());
+        writeln!(
+            text,
+            "::{level} file={file},line={line},col={column},title={title}::{}",
+            escape(&drift.sentence())
+        )
+        .expect("string");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests;

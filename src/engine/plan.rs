@@ -1,0 +1,844 @@
+//! Stack × live × ledger → plan. Pure and total: every decision is made here, apply only carries it out.
+
+use crate::address::{Address, Reference};
+use crate::cloud::Live;
+use crate::diagnostic::Span;
+use crate::graph;
+use crate::journal::{Entry, Ledger, Record, Verb};
+use crate::kind::Kind;
+use crate::normalise;
+use crate::schema::{Change as How, Compare, Disruption, Identity, Need};
+use crate::stack::{Resource, Stack};
+use crate::value::{Fields, Value};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything that will be done, and why.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// By address, in the order of needs.
+    pub changes: Vec<Change>,
+    /// What carries the changes out, with the order that must hold.
+    pub steps: Vec<Step>,
+    /// What cannot be done, by address.
+    pub blocked: Vec<(Address, String)>,
+    /// What the ledger must learn before anything is done: objects found to be ours, new addresses, needs and
+    /// protection that changed although the object did not.
+    pub entries: Vec<Entry>,
+}
+
+/// What happens to one resource.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub address: Address,
+    pub action: Action,
+    pub because: String,
+    pub fields: Vec<FieldChange>,
+    /// What the stack wants, resolved as far as it is known.
+    pub desired: Fields,
+    pub live: Option<Live>,
+    pub needs: BTreeSet<Address>,
+    pub protect: bool,
+    /// The worst of its field changes.
+    pub disruption: Disruption,
+    /// The replaced resource that takes this one with it.
+    pub caused_by: Option<Address>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Keep,
+    Create,
+    Update,
+    Replace,
+    Delete,
+    /// It is gone already: only the ledger changes.
+    Forget,
+}
+
+/// One field that differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldChange {
+    pub name: String,
+    pub before: Value,
+    pub after: Value,
+    pub span: Span,
+    pub replaces: bool,
+    pub disruption: Disruption,
+    pub secret: bool,
+}
+
+/// One thing to do to one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub address: Address,
+    pub verb: Verb,
+    /// Indexes of the steps that must be done before.
+    pub after: BTreeSet<usize>,
+}
+
+/// What a plan is about.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Only these and what they need; all when empty.
+    pub target: BTreeSet<Address>,
+    /// Not these, nor what needs them.
+    pub except: BTreeSet<Address>,
+    /// Replace these although nothing differs.
+    pub replace: BTreeSet<Address>,
+}
+
+/// What is live, by address. Absent: not asked, which means it is in no file and no ledger.
+pub type Observed = BTreeMap<Address, Option<Live>>;
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.changes.iter().all(|change| change.action == Action::Keep)
+    }
+
+    pub fn count(&self, wanted: impl Fn(Action) -> bool) -> usize {
+        self.changes.iter().filter(|change| wanted(change.action)).count()
+    }
+
+    /// Returns how many objects are added, changed and destroyed; a replaced one counts twice.
+    pub fn totals(&self) -> (usize, usize, usize) {
+        (
+            self.count(|action| matches!(action, Action::Create | Action::Replace)),
+            self.count(|action| action == Action::Update),
+            self.count(|action| matches!(action, Action::Delete | Action::Replace)),
+        )
+    }
+
+    pub fn change(&self, address: &Address) -> Option<&Change> {
+        self.changes.iter().find(|change| change.address == *address)
+    }
+
+    /// Returns the plan with nothing done but to `wanted`.
+    pub fn restricted(mut self, wanted: &BTreeSet<Address>, ledger: &Ledger) -> Plan {
+        self.changes.retain(|change| {
+            wanted.contains(&change.address) || !matches!(change.action, Action::Delete | Action::Forget)
+        });
+        for change in self
+            .changes
+            .iter_mut()
+            .filter(|change| !wanted.contains(&change.address))
+        {
+            change.keep();
+        }
+        let mut learnt = ledger.clone();
+        self.entries.iter().for_each(|entry| learnt.add(entry));
+        self.steps = steps(&self.changes, &learnt);
+        self
+    }
+}
+
+/// Plans the way from what is live to what the stack says.
+pub fn plan(stack: &Stack, observed: &Observed, ledger: &Ledger, options: &Options) -> Plan {
+    let needs = graph::needs(stack);
+    let planner = Planner {
+        stack,
+        observed,
+        ledger,
+        options,
+        chosen: choose(stack, &needs, options),
+        order: graph::order(&needs),
+        by_id: ledger
+            .records
+            .iter()
+            .map(|(address, record)| ((address.kind, record.id.as_str()), address))
+            .collect(),
+    };
+    // What stays because something else holds it changes what depends on it, so deciding starts again with it pinned.
+    let mut pinned = BTreeMap::new();
+    let mut decided = planner.decide_all(&pinned);
+    loop {
+        let held = planner.held(&decided.changes);
+        let before = pinned.len();
+        pinned.extend(held);
+        if pinned.len() == before {
+            break;
+        }
+        decided = planner.decide_all(&pinned);
+    }
+    let Decided {
+        mut changes,
+        blocked,
+        left,
+        moved,
+    } = decided;
+    let mut plan = Plan {
+        blocked,
+        ..Plan::default()
+    };
+    let mut order = planner.order.clone();
+    for change in removals(stack, observed, ledger, options, &left, &moved) {
+        if change.protect && change.action == Action::Delete {
+            plan.blocked.push((
+                change.address.clone(),
+                "it is protected: take `protect` off and apply first".to_owned(),
+            ));
+            continue;
+        }
+        order.push(change.address.clone());
+        changes.insert(change.address.clone(), change);
+    }
+    plan.entries = entries(&changes, ledger, &moved);
+    plan.changes = order
+        .into_iter()
+        .filter_map(|address| changes.remove(&address))
+        .collect();
+    let mut learnt = ledger.clone();
+    plan.entries.iter().for_each(|entry| learnt.add(entry));
+    plan.steps = steps(&plan.changes, &learnt);
+    plan
+}
+
+/// What deciding reads.
+struct Planner<'a> {
+    stack: &'a Stack,
+    observed: &'a Observed,
+    ledger: &'a Ledger,
+    options: &'a Options,
+    chosen: BTreeSet<Address>,
+    order: Vec<Address>,
+    /// The ledger's addresses by what AWS calls the object.
+    by_id: BTreeMap<(Kind, &'a str), &'a Address>,
+}
+
+struct Decided {
+    changes: BTreeMap<Address, Change>,
+    blocked: Vec<(Address, String)>,
+    /// What stays as it is although it may differ: not chosen, or blocked.
+    left: BTreeSet<Address>,
+    /// New addresses of objects the ledger knows under another one: from, by to.
+    moved: BTreeMap<Address, Address>,
+}
+
+impl Planner<'_> {
+    fn decide_all(&self, pinned: &BTreeMap<Address, String>) -> Decided {
+        let mut decided = Decided {
+            changes: BTreeMap::new(),
+            blocked: Vec::new(),
+            left: BTreeSet::new(),
+            moved: BTreeMap::new(),
+        };
+        // What does not exist as the file has it; nothing may be built on these.
+        let mut unusable: BTreeSet<&Address> = BTreeSet::new();
+        for address in &self.order {
+            let resource = &self.stack.resources[address];
+            let live = self.observed.get(address).cloned().flatten();
+            let mut record = self.ledger.records.get(address);
+            let mut obstacle = None;
+            if let (None, Some(found)) = (record, &live)
+                && let Some(from) = self.by_id.get(&(address.kind, found.id.as_str()))
+            {
+                if self.stack.resources.contains_key(*from) {
+                    obstacle = Some(format!("`{}` is `{from}` already", found.id));
+                } else {
+                    record = self.ledger.records.get(*from);
+                    decided.moved.insert(address.clone(), (*from).clone());
+                }
+            }
+            let forced = self.options.replace.contains(address);
+            let mut change = decide(resource, live, record, &decided.changes, forced);
+            if !self.chosen.contains(address) {
+                change.keep();
+                decided.left.insert(address.clone());
+            }
+            let foreign = obstacle.or_else(|| foreign(&change, record, self.ledger));
+            let below = resource.needs.iter().find(|need| unusable.contains(need));
+            let reason = match (foreign, below, pinned.get(address)) {
+                (Some(reason), ..) => {
+                    unusable.insert(address);
+                    Some(reason)
+                }
+                (None, Some(need), _) if change.action != Action::Keep => {
+                    unusable.insert(address);
+                    Some(format!("it needs `{need}`, which is blocked"))
+                }
+                (None, _, Some(reason)) if change.action == Action::Replace => Some(reason.clone()),
+                _ if change.protect && change.action == Action::Replace => {
+                    Some("it is protected and would be replaced: take `protect` off and apply first".to_owned())
+                }
+                _ => None,
+            };
+            if let Some(reason) = reason {
+                decided.blocked.push((address.clone(), reason));
+                decided.left.insert(address.clone());
+                change.keep();
+                // Others see it as it is, not as it was to be.
+                if let Some(live) = &change.live {
+                    change.desired.extend(live.fields.clone());
+                }
+            }
+            decided.changes.insert(address.clone(), change);
+        }
+        decided
+    }
+
+    /// Returns what AWS would not delete because something that stays uses it, with the reason.
+    fn held(&self, changes: &BTreeMap<Address, Change>) -> BTreeMap<Address, String> {
+        let mut held = BTreeMap::new();
+        for holder in changes
+            .values()
+            .filter(|change| matches!(change.action, Action::Keep | Action::Update))
+        {
+            if holder.live.is_none() {
+                continue;
+            }
+            for need in holder.needs.iter().filter(|need| holds(holder.address.kind, need.kind)) {
+                let replaced = changes.get(need).is_some_and(|change| change.action == Action::Replace);
+                let in_use = holder.address.kind != Kind::RedshiftSubnetGroup
+                    || changes
+                        .values()
+                        .any(|user| user.live.is_some() && user.needs.contains(&holder.address));
+                if replaced && in_use {
+                    held.insert(
+                        need.clone(),
+                        format!(
+                            "it would be replaced, but AWS does not delete it while `{}` uses it: declare a new one under \
+                             another name and use that instead",
+                            holder.address
+                        ),
+                    );
+                }
+            }
+        }
+        held
+    }
+}
+
+/// Whether AWS refuses to delete `need` while `holder` uses it. What it deletes regardless is not listed.
+fn holds(holder: Kind, need: Kind) -> bool {
+    matches!(
+        (holder, need),
+        (
+            Kind::RedshiftCluster | Kind::RedshiftWorkgroup | Kind::SecurityGroup,
+            Kind::SecurityGroup
+        ) | (Kind::RedshiftCluster, Kind::RedshiftParameterGroup)
+            | (Kind::RedshiftSubnetGroup | Kind::RedshiftWorkgroup, Kind::Subnet)
+    )
+}
+
+impl Change {
+    fn keep(&mut self) {
+        self.action = Action::Keep;
+        self.because.clear();
+        self.fields.clear();
+        self.caused_by = None;
+        self.disruption = Disruption::Live;
+    }
+}
+
+/// Returns what the ledger does not know yet of what stays as it is.
+fn entries(changes: &BTreeMap<Address, Change>, ledger: &Ledger, moved: &BTreeMap<Address, Address>) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = moved
+        .iter()
+        .map(|(to, from)| Entry::Moved {
+            from: from.clone(),
+            to: to.clone(),
+        })
+        .collect();
+    for (address, change) in changes {
+        let Some(live) = change
+            .live
+            .as_ref()
+            .filter(|_| matches!(change.action, Action::Keep | Action::Update))
+        else {
+            continue;
+        };
+        let old = ledger.records.get(moved.get(address).unwrap_or(address));
+        let ours = old.is_some() || owned(live, ledger);
+        if !ours || (old.is_none() && !change.desired.values().all(Value::is_known)) {
+            continue;
+        }
+        let mut record = old.cloned().unwrap_or_else(|| Record {
+            id: live.id.clone(),
+            fields: crate::apply::without_secrets(address, &change.desired),
+            outputs: live.outputs.clone(),
+            needs: BTreeSet::new(),
+            protect: false,
+        });
+        record.id.clone_from(&live.id);
+        record.needs = match change.action {
+            // Until the update is done it may still use what it used.
+            Action::Update => record.needs.union(&change.needs).cloned().collect(),
+            _ => change.needs.clone(),
+        };
+        record.protect = change.protect;
+        for field in address
+            .kind
+            .schema()
+            .fields
+            .iter()
+            .filter(|field| field.compare == Compare::Ledger)
+        {
+            if let (false, Some(value)) = (record.fields.contains_key(field.name), change.desired.get(field.name)) {
+                record.fields.insert(field.name.to_owned(), value.clone());
+            }
+        }
+        if old != Some(&record) {
+            entries.push(Entry::Adopted {
+                address: address.clone(),
+                record,
+            });
+        }
+    }
+    entries
+}
+
+/// Whether the object carries the tags of this stack.
+fn owned(live: &Live, ledger: &Ledger) -> bool {
+    live.owner
+        .as_ref()
+        .is_some_and(|owner| owner.generation == ledger.generation && !ledger.generation.is_empty())
+}
+
+/// Plans the deletion of everything in the ledger.
+pub fn destroy(observed: &Observed, ledger: &Ledger, options: &Options) -> Plan {
+    let nothing = Stack {
+        name: String::new(),
+        env: None,
+        region: String::new(),
+        place: crate::stack::Place::Local,
+        tags: BTreeMap::new(),
+        resources: BTreeMap::new(),
+        moved: BTreeMap::new(),
+        removed: BTreeSet::new(),
+    };
+    let mut plan = plan(&nothing, observed, ledger, options);
+    for change in &mut plan.changes {
+        change.because = "destroy was asked for".to_owned();
+    }
+    plan
+}
+
+/// Returns the addresses that `--target` and `--except` leave.
+fn choose(stack: &Stack, needs: &BTreeMap<Address, BTreeSet<Address>>, options: &Options) -> BTreeSet<Address> {
+    let mut chosen: BTreeSet<Address> = match options.target.is_empty() {
+        true => stack.resources.keys().cloned().collect(),
+        false => {
+            let mut chosen = BTreeSet::new();
+            let mut waiting: Vec<&Address> = options.target.iter().collect();
+            while let Some(address) = waiting.pop() {
+                if chosen.insert(address.clone()) {
+                    waiting.extend(needs.get(address).into_iter().flatten());
+                }
+            }
+            chosen
+        }
+    };
+    let mut excepted: BTreeSet<&Address> = BTreeSet::new();
+    let order = graph::order(needs);
+    for address in &order {
+        if options.except.contains(address) || needs[address].iter().any(|need| excepted.contains(need)) {
+            excepted.insert(address);
+            chosen.remove(address);
+        }
+    }
+    chosen
+}
+
+fn decide(
+    resource: &Resource,
+    live: Option<Live>,
+    record: Option<&Record>,
+    planned: &BTreeMap<Address, Change>,
+    forced: bool,
+) -> Change {
+    let lookup = |reference: &Reference| known_output(reference, planned);
+    let desired: Fields = resource
+        .fields
+        .iter()
+        .map(|(name, value)| (name.clone(), value.resolve(&lookup)))
+        .collect();
+    let data = resource.kind().is_data();
+    let remade =
+        |need: &Address, wanted: &[Action]| planned.get(need).is_some_and(|change| wanted.contains(&change.action));
+    // Data in a place that is new are not there, whatever the last reading says.
+    let new_place = anchors(resource)
+        .find(|need| data && remade(need, &[Action::Create]))
+        .cloned();
+    let live = live.filter(|_| new_place.is_none());
+    let mut caused_by = None;
+    let (action, because, fields) = match &live {
+        None => {
+            let because = match (record, &new_place) {
+                (Some(_), Some(place)) => format!("`{place}` is new"),
+                (Some(record), None) => format!("`{}` is gone", record.id),
+                (None, _) => "it is not there yet".to_owned(),
+            };
+            (Action::Create, because, Vec::new())
+        }
+        Some(live) => {
+            let fields = differences(resource, &desired, live, record);
+            caused_by = anchors(resource)
+                .find(|need| remade(need, &[Action::Replace]))
+                .or_else(|| moved_network(resource, planned))
+                .cloned();
+            let replaced = fields.iter().find(|field| field.replaces);
+            match (forced, &caused_by, replaced, fields.first()) {
+                (true, ..) => (Action::Replace, "it was asked for".to_owned(), fields),
+                (_, Some(cause), ..) => (Action::Replace, format!("`{cause}` is replaced"), fields),
+                (_, None, Some(field), _) => (
+                    Action::Replace,
+                    format!("`{}` cannot change in place", field.name),
+                    fields,
+                ),
+                (_, None, None, Some(_)) => (Action::Update, "it differs from the file".to_owned(), fields),
+                (_, None, None, None) => (Action::Keep, String::new(), fields),
+            }
+        }
+    };
+    let disruption = match action {
+        Action::Replace => Disruption::DataLoss,
+        _ => fields
+            .iter()
+            .map(|field| field.disruption)
+            .max()
+            .unwrap_or(Disruption::Live),
+    };
+    Change {
+        address: resource.address.clone(),
+        action,
+        because,
+        fields,
+        desired,
+        live,
+        needs: resource.needs.clone(),
+        protect: resource.protect,
+        disruption,
+        caused_by,
+    }
+}
+
+/// Returns the resources that the fields which cannot change in place refer to: when one of these is replaced, this
+/// one cannot stay either, even if the name in the field is the same.
+fn anchors(resource: &Resource) -> impl Iterator<Item = &Address> {
+    let fields = resource
+        .kind()
+        .schema()
+        .fields
+        .iter()
+        .filter(|field| field.change == How::Replace);
+    fields
+        .filter_map(|field| resource.fields.get(field.name))
+        .flat_map(|value| {
+            let mut found = Vec::new();
+            value.each_reference(&mut |reference| found.push(&reference.address));
+            found
+        })
+}
+
+/// Returns the replaced VPC behind the subnets of a group: subnets change in place, but only inside one VPC.
+fn moved_network<'a>(resource: &'a Resource, planned: &'a BTreeMap<Address, Change>) -> Option<&'a Address> {
+    if !matches!(resource.kind(), Kind::RedshiftSubnetGroup | Kind::RedshiftWorkgroup) {
+        return None;
+    }
+    let subnets = resource
+        .needs
+        .iter()
+        .filter(|need| need.kind == Kind::Subnet)
+        .filter_map(|need| planned.get(need));
+    subnets
+        .filter_map(|subnet| subnet.caused_by.as_ref())
+        .find(|cause| cause.kind == Kind::Vpc)
+}
+
+/// Returns what an output will be, when that is certain before anything is done.
+fn known_output(reference: &Reference, planned: &BTreeMap<Address, Change>) -> Option<Value> {
+    let change = planned.get(&reference.address)?;
+    let output = reference.address.kind.schema().output(&reference.output)?;
+    if let Some(field) = output.field {
+        return change.desired.get(field).filter(|value| value.is_known()).cloned();
+    }
+    let settled = match change.action {
+        Action::Keep => true,
+        // An update leaves the identity of an AWS object alone, but makes new data of data.
+        Action::Update => !reference.address.kind.is_data(),
+        Action::Create | Action::Replace | Action::Delete | Action::Forget => false,
+    };
+    settled.then(|| change.live.as_ref()?.outputs.get(&reference.output).cloned())?
+}
+
+fn differences(resource: &Resource, desired: &Fields, live: &Live, record: Option<&Record>) -> Vec<FieldChange> {
+    let mut changes = Vec::new();
+    let null = Value::Null;
+    let mut compare = |name: &str, how: How, compare: Compare, secret: bool, after: &Value| {
+        let before = match compare {
+            // Write-only, and its value is stored nowhere.
+            Compare::Fingerprint => return,
+            // What nobody remembers cannot be said to differ; the ledger learns it with this plan.
+            Compare::Ledger => match record.and_then(|record| record.fields.get(name)) {
+                Some(before) => before,
+                None => return,
+            },
+            _ => live.fields.get(name).unwrap_or(&null),
+        };
+        if normalise::same(compare, before, after) {
+            return;
+        }
+        let disruption = match how {
+            How::InPlace(disruption) => disruption,
+            How::Replace => Disruption::DataLoss,
+        };
+        changes.push(FieldChange {
+            name: name.to_owned(),
+            before: before.clone(),
+            after: after.clone(),
+            span: resource.span_of(name),
+            replaces: how == How::Replace,
+            disruption,
+            secret,
+        });
+    };
+    for field in resource.kind().schema().fields {
+        match (desired.get(field.name), field.need) {
+            (Some(after), _) => compare(field.name, field.change, field.compare, field.secret, after),
+            (None, Need::Optional) => compare(field.name, field.change, field.compare, field.secret, &Value::Null),
+            (None, _) => {}
+        }
+    }
+    if let Some(tags) = desired.get("tags") {
+        compare("tags", How::InPlace(Disruption::Live), Compare::Exact, false, tags);
+    }
+    changes
+}
+
+/// Whose the object is, when it is not ours to change.
+fn foreign(change: &Change, record: Option<&Record>, ledger: &Ledger) -> Option<String> {
+    let live = change.live.as_ref()?;
+    if record.is_some() || owned(live, ledger) {
+        return None;
+    }
+    Some(match &live.owner {
+        Some(owner) => format!(
+            "`{}` belongs to stack `{}` ({}); choose another name, or `lakeform recover` if that is this stack",
+            live.id, owner.stack, owner.address
+        ),
+        None => format!(
+            "`{}` exists and was not made by lakeform; choose another name, or `lakeform import {} {}`",
+            live.id, change.address, live.id
+        ),
+    })
+}
+
+/// What the ledger has and the stack has not.
+fn removals(
+    stack: &Stack,
+    observed: &Observed,
+    ledger: &Ledger,
+    options: &Options,
+    left: &BTreeSet<Address>,
+    moved: &BTreeMap<Address, Address>,
+) -> Vec<Change> {
+    let moved: BTreeSet<&Address> = moved.values().collect();
+    let gone: BTreeMap<Address, BTreeSet<Address>> = ledger
+        .records
+        .iter()
+        .filter(|(address, _)| !stack.resources.contains_key(address) && !stack.removed.contains(address))
+        .filter(|(address, _)| !moved.contains(address))
+        .map(|(address, record)| (address.clone(), record.needs.clone()))
+        .collect();
+    // Dependents before what they need; a circle in an old ledger still gets an order, by name.
+    let mut order = graph::order(&gone);
+    let ordered: BTreeSet<Address> = order.iter().cloned().collect();
+    order.extend(gone.keys().filter(|address| !ordered.contains(*address)).cloned());
+    order.reverse();
+    let mut spared: BTreeSet<Address> = options.except.clone();
+    // What is left as it is keeps what it was made with.
+    spared.extend(
+        left.iter()
+            .filter_map(|address| ledger.records.get(address))
+            .flat_map(|record| record.needs.iter().cloned()),
+    );
+    let targeted = dependents_of(&gone, &options.target);
+    let mut changes = Vec::new();
+    for address in order {
+        let record = &ledger.records[&address];
+        let wanted = options.target.is_empty() || targeted.contains(&address);
+        if !wanted || spared.contains(&address) {
+            // What a spared object needs is spared too.
+            spared.extend(record.needs.iter().cloned());
+            continue;
+        }
+        let live = observed.get(&address).cloned().flatten();
+        if record.protect && live.is_some() {
+            spared.extend(record.needs.iter().cloned());
+        }
+        changes.push(Change {
+            address: address.clone(),
+            action: if live.is_some() { Action::Delete } else { Action::Forget },
+            because: match live.is_some() {
+                true => "it is no longer in the file".to_owned(),
+                false => format!("`{}` is gone", record.id),
+            },
+            fields: Vec::new(),
+            desired: record.fields.clone(),
+            live,
+            needs: record.needs.clone(),
+            protect: record.protect,
+            disruption: Disruption::DataLoss,
+            caused_by: None,
+        });
+    }
+    changes
+}
+
+/// Returns `wanted` and everything that needs one of them.
+fn dependents_of(needs: &BTreeMap<Address, BTreeSet<Address>>, wanted: &BTreeSet<Address>) -> BTreeSet<Address> {
+    let mut found = wanted.clone();
+    for address in graph::order(needs) {
+        if needs[&address].iter().any(|need| found.contains(need)) {
+            found.insert(address);
+        }
+    }
+    found
+}
+
+/// Turns changes into steps: what is needed is made before, and unmade after, what needs it.
+fn steps(changes: &[Change], ledger: &Ledger) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut makes: BTreeMap<&Address, usize> = BTreeMap::new();
+    let mut deletes: BTreeMap<&Address, usize> = BTreeMap::new();
+    let mut letting_go: Vec<(usize, usize)> = Vec::new();
+    for change in changes {
+        let address = &change.address;
+        let mut add = |verb: Verb, after: BTreeSet<usize>| {
+            steps.push(Step {
+                address: address.clone(),
+                verb,
+                after,
+            });
+            steps.len() - 1
+        };
+        match change.action {
+            Action::Keep | Action::Forget => {}
+            Action::Create => {
+                makes.insert(address, add(Verb::Create, BTreeSet::new()));
+            }
+            Action::Update => {
+                makes.insert(address, add(Verb::Update, BTreeSet::new()));
+            }
+            Action::Replace => {
+                let delete = add(Verb::Delete, BTreeSet::new());
+                deletes.insert(address, delete);
+                makes.insert(address, add(Verb::Create, BTreeSet::from([delete])));
+            }
+            Action::Delete => {
+                deletes.insert(address, add(Verb::Delete, BTreeSet::new()));
+            }
+        }
+    }
+    for change in changes {
+        if let Some(make) = makes.get(&change.address) {
+            let needed = change.needs.iter().filter_map(|need| makes.get(need));
+            steps[*make].after.extend(needed);
+        }
+        // What it needed when it was made must outlive it.
+        let old_needs = ledger
+            .records
+            .get(&change.address)
+            .map_or(&change.needs, |record| &record.needs);
+        for need in old_needs {
+            let Some(delete) = deletes.get(need).copied() else {
+                continue;
+            };
+            if let Some(dependent) = deletes.get(&change.address) {
+                steps[delete].after.insert(*dependent);
+            } else if let Some(dependent) = makes.get(&change.address).filter(|_| !makes.contains_key(need)) {
+                letting_go.push((delete, *dependent));
+            }
+        }
+    }
+    // The dependent lets go of it first. Where that would be a circle (a route table waits for a new subnet, which
+    // waits for the old one, which waits for the NAT gateway the table is to let go of), AWS takes the delete too.
+    for (delete, dependent) in letting_go {
+        if !waits_for(&steps, dependent, delete) {
+            steps[delete].after.insert(dependent);
+        }
+    }
+    for change in changes {
+        let Some(make) = makes
+            .get(&change.address)
+            .copied()
+            .filter(|make| steps[*make].verb == Verb::Create)
+        else {
+            continue;
+        };
+        for other in changes.iter().filter(|other| other.address.kind == change.address.kind) {
+            let Some(delete) = deletes.get(&other.address).copied() else {
+                continue;
+            };
+            let clash = other
+                .live
+                .as_ref()
+                .is_some_and(|live| same_place(change.address.kind, &change.desired, &live.fields));
+            // Letting go comes first where both are asked for; then the name is free on the next run.
+            if clash && !waits_for(&steps, delete, make) {
+                steps[make].after.insert(delete);
+            }
+        }
+    }
+    steps
+}
+
+/// Whether AWS refuses to have both objects at once.
+fn same_place(kind: Kind, a: &Fields, b: &Fields) -> bool {
+    let same = |name: &str| a.get(name).is_some_and(|value| b.get(name) == Some(value));
+    let folded = |name: &str| match (
+        a.get(name).and_then(Value::as_text),
+        b.get(name).and_then(Value::as_text),
+    ) {
+        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+        _ => false,
+    };
+    let share = |name: &str| {
+        let theirs = b.get(name).map(Value::as_list).unwrap_or_default();
+        a.get(name)
+            .map(Value::as_list)
+            .unwrap_or_default()
+            .iter()
+            .any(|value| theirs.contains(value))
+    };
+    match kind {
+        Kind::Subnet => {
+            let block = |fields: &Fields| {
+                fields
+                    .get("cidr")
+                    .and_then(Value::as_text)?
+                    .parse::<normalise::Cidr>()
+                    .ok()
+            };
+            same("vpc") && block(a).zip(block(b)).is_some_and(|(a, b)| a.overlaps(b))
+        }
+        Kind::InternetGateway => same("vpc"),
+        Kind::RouteTable => share("subnets"),
+        Kind::VpcEndpoint => same("service") && share("route_tables"),
+        Kind::SecurityGroup => same("vpc") && folded("name"),
+        _ => match kind.schema().identity {
+            Identity::Named(name) => folded(name),
+            Identity::Assigned | Identity::Address => false,
+        },
+    }
+}
+
+/// Whether `step` waits for `other`, directly or not.
+fn waits_for(steps: &[Step], step: usize, other: usize) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut waiting = vec![step];
+    while let Some(at) = waiting.pop() {
+        if at == other {
+            return true;
+        }
+        if seen.insert(at) {
+            waiting.extend(steps[at].after.iter().copied());
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,457 @@
+use super::*;
+use crate::cloud::Owner;
+use crate::testing::{Bench, LAKEHOUSE, random_stack, steps};
+use snapbox::{assert_data_eq, str};
+
+fn address(text: &str) -> Address {
+    Address::parse(text).expect("a test address")
+}
+
+fn options(target: &[&str], except: &[&str]) -> Options {
+    let all = |texts: &[&str]| texts.iter().map(|text| address(text)).collect();
+    Options {
+        target: all(target),
+        except: all(except),
+        replace: BTreeSet::new(),
+    }
+}
+
+const NETWORK: &str = r#"
+[vpc.main]
+cidr = "10.0.0.0/16"
+[subnet.a]
+vpc = "vpc.main"
+cidr = "10.0.0.0/24"
+zone = "a"
+[subnet.b]
+vpc = "vpc.main"
+cidr = "10.0.1.0/24"
+zone = "b"
+[route_table.main]
+vpc = "vpc.main"
+subnets = ["subnet.a", "subnet.b"]
+[vpc_endpoint.s3]
+vpc = "vpc.main"
+route_tables = ["route_table.main"]
+[security_group.db]
+vpc = "vpc.main"
+ingress = [{ port = 5439, cidr = "10.0.0.0/8" }]
+[redshift_subnet_group.main]
+subnets = ["subnet.a", "subnet.b"]
+[redshift_cluster.main]
+subnet_group = "redshift_subnet_group.main"
+security_groups = ["security_group.db"]
+"#;
+
+#[test]
+fn a_first_plan_shows_what_will_be_made_and_where_it_waits() {
+    let text =
+        "[vpc.main]\ncidr = \"10.0.0.0/16\"\n[subnet.a]\nvpc = \"vpc.main\"\ncidr = \"10.0.0.0/24\"\nzone = \"a\"\n";
+    assert_data_eq!(
+        Bench::new().shown(text),
+        str![[r#"
+  + vpc.main
+        cidr = "10.0.0.0/16"
+  + subnet.a
+        cidr = "10.0.0.0/24"
+        vpc = → vpc.main.id
+        zone = "us-east-1a"
+
+Plan: 2 to add, 0 to change, 0 to destroy.
+
+"#]]
+    );
+}
+
+#[test]
+fn after_an_apply_there_is_nothing_to_do() {
+    for seed in 0..40 {
+        let text = random_stack(seed)
+            .replace("[stack]\nname = \"sim\"\n", "")
+            .replace("tags = {", "# tags = {");
+        let mut bench = Bench::with(&text);
+        let plan = bench.plan(&text, &Options::default());
+        assert!(
+            plan.is_empty() && plan.entries.is_empty() && plan.steps.is_empty(),
+            "{text}\n{plan:#?}"
+        );
+        let changes = bench.cloud.world.borrow().changes;
+        assert!(bench.carry_out(&plan).is_complete());
+        assert_eq!(
+            bench.cloud.world.borrow().changes,
+            changes,
+            "a second apply asks for nothing"
+        );
+    }
+}
+
+#[test]
+fn a_change_in_place_says_what_and_how_bad() {
+    let bench = Bench::with(NETWORK);
+    let text = NETWORK
+        .replace("10.0.0.0/8", "10.0.0.0/16")
+        .replace("security_groups", "nodes = 2\nport = 5440\nsecurity_groups");
+    assert_data_eq!(
+        bench.shown(&text),
+        str![[r#"
+  ~ security_group.db  it differs from the file
+        ~ ingress = [{"cidr":"10.0.0.0/8","description":"","port":5439,"protocol":"tcp"}] → [{"cidr":"10.0.0.0/16","description":"","port":5439,"protocol":"tcp"}]
+  ~ redshift_cluster.main  it differs from the file  (resize)
+        ~ nodes = 1 → 2
+        ~ port = 5439 → 5440
+
+Plan: 0 to add, 2 to change, 0 to destroy.
+
+"#]]
+    );
+}
+
+#[test]
+fn a_replaced_vpc_takes_everything_in_it_along_in_order() {
+    let bench = Bench::with(NETWORK);
+    let text = NETWORK.replace("10.0.", "10.7.").replace("10.7.0.0/8", "10.0.0.0/8");
+    assert_data_eq!(
+        bench.shown(&text),
+        str![[r#"
+-/+ vpc.main  `cidr` cannot change in place
+        ! cidr = "10.0.0.0/16" → "10.7.0.0/16"  forces replacement (stack.toml:5:8)
+        takes with it: subnet.a, subnet.b, route_table.main, vpc_endpoint.s3, security_group.db
+-/+ subnet.a  `vpc.main` is replaced
+        ! vpc = "vpc#1" → vpc.main.id  forces replacement (stack.toml:7:7)
+        ! cidr = "10.0.0.0/24" → "10.7.0.0/24"  forces replacement (stack.toml:8:8)
+        takes with it: route_table.main, redshift_subnet_group.main
+-/+ subnet.b  `vpc.main` is replaced
+        ! vpc = "vpc#1" → vpc.main.id  forces replacement (stack.toml:11:7)
+        ! cidr = "10.0.1.0/24" → "10.7.1.0/24"  forces replacement (stack.toml:12:8)
+        takes with it: route_table.main, redshift_subnet_group.main
+-/+ route_table.main  `vpc.main` is replaced
+        ! vpc = "vpc#1" → vpc.main.id  forces replacement (stack.toml:15:7)
+        ~ subnets = ["subnet#2", "subnet#3"] → [→ subnet.a.id, → subnet.b.id]
+        takes with it: vpc_endpoint.s3
+-/+ vpc_endpoint.s3  `vpc.main` is replaced
+        ! vpc = "vpc#1" → vpc.main.id  forces replacement (stack.toml:18:7)
+        ~ route_tables = ["route_table#6"] → [→ route_table.main.id]
+-/+ security_group.db  `vpc.main` is replaced
+        ! vpc = "vpc#1" → vpc.main.id  forces replacement (stack.toml:21:7)
+        takes with it: redshift_cluster.main
+-/+ redshift_subnet_group.main  `vpc.main` is replaced
+        ~ subnets = ["subnet#2", "subnet#3"] → [→ subnet.a.id, → subnet.b.id]
+        takes with it: redshift_cluster.main
+-/+ redshift_cluster.main  `redshift_subnet_group.main` is replaced
+        ~ security_groups = ["security_group#4"] → [→ security_group.db.id]
+
+Plan: 8 to add, 0 to change, 8 to destroy.
+
+"#]]
+    );
+    assert_data_eq!(
+        steps(&bench.plan(&text, &Options::default())),
+        str![[r#"
+delete vpc.main  after delete subnet.a, delete subnet.b, delete route_table.main, delete vpc_endpoint.s3, delete security_group.db
+create vpc.main  after delete vpc.main
+delete subnet.a  after delete route_table.main, delete redshift_subnet_group.main
+create subnet.a  after create vpc.main, delete subnet.a
+delete subnet.b  after delete route_table.main, delete redshift_subnet_group.main
+create subnet.b  after create vpc.main, delete subnet.b
+delete route_table.main  after delete vpc_endpoint.s3
+create route_table.main  after create vpc.main, create subnet.a, create subnet.b, delete route_table.main
+delete vpc_endpoint.s3
+create vpc_endpoint.s3  after create vpc.main, create route_table.main, delete vpc_endpoint.s3
+delete security_group.db  after delete redshift_cluster.main
+create security_group.db  after create vpc.main, delete security_group.db
+delete redshift_subnet_group.main  after delete redshift_cluster.main
+create redshift_subnet_group.main  after create subnet.a, create subnet.b, delete redshift_subnet_group.main
+delete redshift_cluster.main
+create redshift_cluster.main  after create security_group.db, create redshift_subnet_group.main, delete redshift_cluster.main
+
+"#]]
+    );
+}
+
+#[test]
+fn what_a_running_cluster_holds_is_not_replaced_under_it() {
+    let bench = Bench::with(NETWORK);
+    let text = NETWORK.replace(
+        "vpc = \"vpc.main\"\ningress",
+        "vpc = \"vpc.main\"\ndescription = \"new\"\ningress",
+    );
+    assert_data_eq!(
+        bench.shown(&text),
+        str![[r#"
+  ! security_group.db: it would be replaced, but AWS does not delete it while `redshift_cluster.main` uses it: declare a new one under another name and use that instead
+Nothing can be done: see above.
+
+"#]]
+    );
+    let renamed = text.replace("security_group.db", "security_group.database");
+    assert_data_eq!(
+        bench.shown(&renamed),
+        str![[r#"
+  + security_group.database
+        description = "new"
+        ingress = [{"cidr":"10.0.0.0/8","description":"","port":5439,"protocol":"tcp"}]
+        name = "t-database"
+        vpc = "vpc#1"
+  ~ redshift_cluster.main  it differs from the file
+        ~ security_groups = ["security_group#4"] → [→ security_group.database.id]
+  - security_group.db  it is no longer in the file
+
+Plan: 1 to add, 1 to change, 1 to destroy.
+
+"#]]
+    );
+    assert_data_eq!(
+        steps(&bench.plan(&renamed, &Options::default())),
+        str![[r#"
+create security_group.database
+update redshift_cluster.main  after create security_group.database
+delete security_group.db  after update redshift_cluster.main
+
+"#]]
+    );
+}
+
+#[test]
+fn what_is_protected_is_neither_replaced_nor_deleted() {
+    let text = "[bucket.lake]\nname = \"lake-one\"\nprotect = true\n";
+    let mut bench = Bench::with(text);
+    assert_data_eq!(
+        bench.shown(&text.replace("lake-one", "lake-two")),
+        str![[r#"
+  ! bucket.lake: it is protected and would be replaced: take `protect` off and apply first
+Nothing can be done: see above.
+
+"#]]
+    );
+    assert_data_eq!(
+        bench.shown(""),
+        str![[r#"
+  ! bucket.lake: it is protected: take `protect` off and apply first
+Nothing can be done: see above.
+
+"#]]
+    );
+    // Taking the line off is no change of the object, but the ledger learns it.
+    assert!(bench.apply(&text.replace("protect = true\n", "")).is_complete());
+    assert_data_eq!(
+        bench.shown(""),
+        str![[r#"
+  - bucket.lake  it is no longer in the file
+
+Plan: 0 to add, 0 to change, 1 to destroy.
+
+"#]]
+    );
+}
+
+#[test]
+fn nothing_is_built_on_what_belongs_to_somebody_else() {
+    let bench = Bench::new();
+    let fields = Fields::from([("name".to_owned(), Value::text("lake-one"))]);
+    bench.cloud.put(Kind::Bucket, fields);
+    let text =
+        "[bucket.lake]\nname = \"lake-one\"\n[dataset.banking]\ndefinition = \"banking\"\nbucket = \"bucket.lake\"\n";
+    assert_data_eq!(
+        bench.shown(text),
+        str![[r#"
+  ! bucket.lake: `bucket:lake-one` exists and was not made by lakeform; choose another name, or `lakeform import bucket.lake bucket:lake-one`
+  ! dataset.banking: it needs `bucket.lake`, which is blocked
+Nothing can be done: see above.
+
+"#]]
+    );
+    let theirs = Owner {
+        stack: "other".into(),
+        generation: "h".into(),
+        address: address("bucket.x"),
+        op: "op".into(),
+    };
+    bench
+        .cloud
+        .world
+        .borrow_mut()
+        .objects
+        .get_mut("bucket:lake-one")
+        .expect("it is there")
+        .owner = Some(theirs);
+    assert_data_eq!(
+        bench.shown(text),
+        str![[r#"
+  ! bucket.lake: `bucket:lake-one` belongs to stack `other` (bucket.x); choose another name, or `lakeform recover` if that is this stack
+  ! dataset.banking: it needs `bucket.lake`, which is blocked
+Nothing can be done: see above.
+
+"#]]
+    );
+}
+
+#[test]
+fn a_new_address_for_the_same_object_is_a_move() {
+    let mut bench = Bench::with("[bucket.lake]\nname = \"lake-one\"\n");
+    let text = "[bucket.store]\nname = \"lake-one\"\n";
+    assert_data_eq!(
+        bench.shown(text),
+        str![[r#"
+  . bucket.store  was `bucket.lake`
+
+Nothing to do: what is live is what the file says.
+
+"#]]
+    );
+    assert!(bench.apply(text).is_complete());
+    assert_eq!(
+        bench.ledger.records.keys().map(Address::to_string).collect::<Vec<_>>(),
+        ["bucket.store"]
+    );
+    assert!(bench.plan(text, &Options::default()).entries.is_empty());
+}
+
+#[test]
+fn a_name_is_free_before_another_object_takes_it() {
+    let bench = Bench::with("[bucket.a]\nname = \"one\"\n[bucket.b]\nname = \"two\"\n");
+    let text = "[bucket.a]\nname = \"two\"\n[bucket.b]\nname = \"one\"\n";
+    assert_data_eq!(
+        steps(&bench.plan(text, &Options::default())),
+        str![[r#"
+delete bucket.a
+create bucket.a  after delete bucket.a, delete bucket.b
+delete bucket.b
+create bucket.b  after delete bucket.a, delete bucket.b
+
+"#]]
+    );
+}
+
+#[test]
+fn data_run_again_when_the_data_below_changed() {
+    let bench = Bench::with(LAKEHOUSE);
+    let text = LAKEHOUSE.replace("prefix = \"landing/\"", "prefix = \"landing/\"\nseed = 2");
+    assert_data_eq!(
+        bench.shown(&text),
+        str![[r#"
+  ~ dataset.banking  it differs from the file
+        ~ seed = 1 → 2
+  ~ crawl.bronze  it differs from the file
+        ~ dataset = "{/"bucket/": Text(/"t-lake/"), /"compression/": Text(/"none/"), /"definition/": Text(/"banking/… → dataset.banking.fingerprint
+  ~ sql.views  it differs from the file
+        ~ data = ["{/"bucket/": Text(/"t-lake/"), /"compression/": Text(/"none/"), /"definition/": Text(/"banking… → [→ dataset.banking.fingerprint]
+  ~ dbt.models  it differs from the file
+        ~ data = ["{/"bucket/": Text(/"t-lake/"), /"compression/": Text(/"none/"), /"definition/": Text(/"banking… → [→ dataset.banking.fingerprint]
+
+Plan: 0 to add, 4 to change, 0 to destroy.
+
+"#]]
+    );
+}
+
+#[test]
+fn a_new_cluster_gets_its_schemas_again() {
+    let bench = Bench::with(LAKEHOUSE);
+    let text = LAKEHOUSE.replace(
+        "[redshift_cluster.main]",
+        "[redshift_cluster.main]\ndatabase = \"prod\"",
+    );
+    assert_data_eq!(
+        bench.shown(&text),
+        str![[r#"
+-/+ redshift_cluster.main  `database` cannot change in place
+        ! database = "dev" → "prod"  forces replacement (stack.toml:32:12)
+        takes with it: external_schema.bronze, sql.views, dbt.models
+-/+ external_schema.bronze  `redshift_cluster.main` is replaced
+        ! warehouse = "target:redshift_cluster:t-main" → redshift_cluster.main.target  forces replacement (stack.toml:45:13)
+        takes with it: sql.views
+-/+ sql.views  `redshift_cluster.main` is replaced
+        ! warehouse = "target:redshift_cluster:t-main" → redshift_cluster.main.target  forces replacement (stack.toml:50:13)
+        takes with it: dbt.models
+-/+ dbt.models  `redshift_cluster.main` is replaced
+        ! warehouse = "target:redshift_cluster:t-main" → redshift_cluster.main.target  forces replacement (stack.toml:54:13)
+
+Plan: 4 to add, 0 to change, 4 to destroy.
+
+"#]]
+    );
+}
+
+#[test]
+fn targets_bring_what_they_need_and_exceptions_spare_what_needs_them() {
+    let bench = Bench::new();
+    let planned = |options: &Options| -> String {
+        let plan = bench.plan(NETWORK, options);
+        plan.steps
+            .iter()
+            .map(|step| format!("{} {}\n", step.verb.as_str(), step.address))
+            .collect()
+    };
+    assert_data_eq!(
+        planned(&options(&["vpc_endpoint.s3"], &[])),
+        str![[r#"
+create vpc.main
+create subnet.a
+create subnet.b
+create route_table.main
+create vpc_endpoint.s3
+
+"#]]
+    );
+    assert_data_eq!(
+        planned(&options(&[], &["redshift_subnet_group.main", "subnet.b"])),
+        str![[r#"
+create vpc.main
+create subnet.a
+create security_group.db
+
+"#]]
+    );
+}
+
+#[test]
+fn destroy_goes_against_the_order_of_making() {
+    let bench = Bench::with(NETWORK);
+    let observed = bench.observed(&Bench::stack(NETWORK));
+    assert_data_eq!(
+        steps(&destroy(&observed, &bench.ledger, &Options::default())),
+        str![[r#"
+delete redshift_cluster.main
+delete redshift_subnet_group.main  after delete redshift_cluster.main
+delete security_group.db  after delete redshift_cluster.main
+delete vpc_endpoint.s3
+delete route_table.main  after delete vpc_endpoint.s3
+delete subnet.b  after delete redshift_subnet_group.main, delete route_table.main
+delete subnet.a  after delete redshift_subnet_group.main, delete route_table.main
+delete vpc.main  after delete security_group.db, delete vpc_endpoint.s3, delete route_table.main, delete subnet.b, delete subnet.a
+
+"#]]
+    );
+    let kept = destroy(&observed, &bench.ledger, &options(&[], &["route_table.main"]));
+    let deleted: BTreeSet<String> = kept.steps.iter().map(|step| step.address.to_string()).collect();
+    assert!(
+        !deleted.contains("vpc.main") && !deleted.contains("subnet.a"),
+        "what it needs is spared: {deleted:?}"
+    );
+}
+
+#[test]
+fn what_aws_cannot_tell_is_compared_with_the_ledger() {
+    let bench = Bench::with("[bucket.lake]\n");
+    assert_data_eq!(
+        bench.shown("[bucket.lake]\nforce_destroy = true\n"),
+        str![[r#"
+  ~ bucket.lake  it differs from the file
+        ~ force_destroy = false → true
+
+Plan: 0 to add, 1 to change, 0 to destroy.
+
+"#]]
+    );
+}
+
+#[test]
+fn a_plan_in_json_has_a_version_and_every_change() {
+    let bench = Bench::with(NETWORK);
+    let plan = bench.plan(&NETWORK.replace("10.0.0.0/8", "10.0.0.0/16"), &Options::default());
+    let json = crate::render::json(&plan, &|span| span.start.to_string());
+    assert_eq!(json["format_version"], 1);
+    assert_eq!(json["summary"]["change"], 1);
+    assert_eq!(json["changes"][0]["address"], "security_group.db");
+    assert_eq!(json["changes"][0]["fields"][0]["name"], "ingress");
+}

@@ -1,0 +1,337 @@
+//! One engine per cluster or workgroup: the committed catalog, the warehouse on disk, table locks, the planner's
+//! settings. Sessions do the work.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionState;
+use datafusion::optimizer::Optimizer;
+use datafusion::prelude::SessionConfig;
+use tokio::sync::Notify;
+
+use crate::catalog::{Catalog, Database, FIRST_OID, Oid, Schema, User};
+use crate::error::{Result, SqlError};
+use crate::functions;
+use crate::lake::Lake;
+use crate::session::{Session, SessionOptions};
+use crate::store::{Store, segment_ids};
+use crate::system::history::History;
+
+/// What a new warehouse starts with.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// The first database, `dev` unless the cluster says otherwise.
+    pub database: String,
+    /// The superuser that owns everything at first.
+    pub admin: String,
+    /// What `current_namespace` and its like report.
+    pub identifier: String,
+    /// Bytes that queries may use together.
+    pub memory: usize,
+    /// Tasks per query.
+    pub parallelism: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            database: "dev".into(),
+            admin: "awsuser".into(),
+            identifier: "local".into(),
+            memory: 2 << 30,
+            parallelism: std::thread::available_parallelism().map_or(2, usize::from),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) store: Store,
+    pub(crate) lake: Arc<dyn Lake>,
+    pub(crate) options: EngineOptions,
+    pub(crate) planner: SessionState,
+    pub(crate) history: History,
+    pub(crate) cancels: Mutex<HashMap<u32, Arc<Notify>>>,
+    catalog: RwLock<Arc<Catalog>>,
+    commits: Mutex<()>,
+    locks: Mutex<BTreeMap<Oid, u32>>,
+    released: Notify,
+    /// Which table a waiting session wants, to see deadlocks.
+    waiting: Mutex<BTreeMap<u32, Oid>>,
+    next_oid: AtomicU32,
+    next_segment: Arc<AtomicU64>,
+    next_session: AtomicU32,
+}
+
+impl Engine {
+    /// Opens a warehouse, creating it when the directory is new.
+    pub fn open(dir: &Path, lake: Arc<dyn Lake>, options: EngineOptions) -> Result<Arc<Self>> {
+        std::fs::create_dir_all(dir)?;
+        let (store, mut catalog) = Store::open(dir)?;
+        if catalog.databases.is_empty() {
+            let empty = catalog.clone();
+            first_entries(&mut catalog, &options);
+            store.commit(&empty, &catalog)?;
+        }
+        let highest = [catalog.databases.keys().last(), catalog.schemas.keys().last(), catalog.relations.keys().last(), catalog.users.keys().last(), catalog.groups.keys().last()]
+            .into_iter()
+            .flatten()
+            .copied()
+            .max()
+            .unwrap_or(FIRST_OID);
+        let next_segment = segment_ids(&catalog).last().map_or(1, |last| last + 1);
+        let planner = planner_state(&options)?;
+        Ok(Arc::new(Self {
+            store,
+            lake,
+            options,
+            planner,
+            history: History::default(),
+            cancels: Mutex::default(),
+            catalog: RwLock::new(Arc::new(catalog)),
+            commits: Mutex::new(()),
+            locks: Mutex::default(),
+            released: Notify::new(),
+            waiting: Mutex::default(),
+            next_oid: AtomicU32::new(highest + 1),
+            next_segment: Arc::new(AtomicU64::new(next_segment)),
+            next_session: AtomicU32::new(1000),
+        }))
+    }
+
+    /// Starts a session. The user has been authenticated by the caller; one that the catalog does not know yet is
+    /// created, as `GetClusterCredentials` with `AutoCreate` does.
+    pub fn session(self: &Arc<Self>, options: SessionOptions) -> Result<Session> {
+        Session::start(self.clone(), options)
+    }
+
+    pub fn databases(&self) -> Vec<String> {
+        self.current().databases.values().map(|database| database.name.clone()).collect()
+    }
+
+    /// Returns the stored md5 password of a user, for logins.
+    pub fn password_of(&self, user: &str) -> Option<String> {
+        self.current().user(user).and_then(|user| user.password.clone())
+    }
+
+    pub(crate) fn current(&self) -> Arc<Catalog> {
+        self.catalog.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn new_oid(&self) -> Oid {
+        self.next_oid.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn new_session_id(&self) -> u32 {
+        self.next_session.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn segment_ids(&self) -> impl Fn() -> u64 + Send + 'static {
+        let next = self.next_segment.clone();
+        move || next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Interrupts what a session is running.
+    pub fn cancel(&self, session: u32) -> bool {
+        let cancels = self.cancels.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let found = cancels.get(&session);
+        if let Some(notify) = found {
+            notify.notify_waiters();
+        }
+        found.is_some()
+    }
+
+    /// Makes a transaction's work durable and visible, or fails because another transaction got there first.
+    pub(crate) fn commit(&self, base: &Arc<Catalog>, work: &Catalog) -> Result<()> {
+        let _one_at_a_time = self.commits.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let current = self.current();
+        let next = merge(base, work, &current)?;
+        // From here the new files must outlive this process; should the commit fail, the next start sweeps them.
+        for segment in next.relations.values().filter_map(|relation| relation.table()).flat_map(|table| &table.segments) {
+            if let Some(file) = &segment.file {
+                file.set_keep(true);
+            }
+        }
+        self.store.commit(&current, &next)?;
+        let kept = segment_ids(&next);
+        for segment in current.relations.values().filter_map(|relation| relation.table()).flat_map(|table| &table.segments) {
+            if let Some(file) = segment.file.as_ref().filter(|_| !kept.contains(&segment.id)) {
+                file.set_keep(false);
+            }
+        }
+        *self.catalog.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(next);
+        Ok(())
+    }
+
+    /// Takes the write lock of a table for a session, waiting for its holder.
+    pub(crate) async fn lock(&self, session: u32, table: Oid) -> Result<()> {
+        loop {
+            let released = self.released.notified();
+            tokio::pin!(released);
+            released.as_mut().enable();
+            {
+                let mut locks = self.locks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut waiting = self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                match locks.get(&table) {
+                    None => {
+                        locks.insert(table, session);
+                        waiting.remove(&session);
+                        return Ok(());
+                    }
+                    Some(holder) if *holder == session => {
+                        waiting.remove(&session);
+                        return Ok(());
+                    }
+                    Some(holder) => {
+                        if waits_for(*holder, session, &locks, &waiting) {
+                            waiting.remove(&session);
+                            return Err(SqlError::new("40P01", "deadlock detected"));
+                        }
+                        waiting.insert(session, table);
+                    }
+                }
+            }
+            released.await;
+        }
+    }
+
+    pub(crate) fn unlock_all(&self, session: u32) {
+        self.locks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).retain(|_, holder| *holder != session);
+        self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&session);
+        self.released.notify_waiters();
+    }
+}
+
+/// Whether `from` waits, through any chain of holders, for `to`.
+fn waits_for(from: u32, to: u32, locks: &BTreeMap<Oid, u32>, waiting: &BTreeMap<u32, Oid>) -> bool {
+    let mut at = from;
+    for _ in 0..=waiting.len() {
+        if at == to {
+            return true;
+        }
+        match waiting.get(&at).and_then(|table| locks.get(table)) {
+            Some(next) => at = *next,
+            None => return false,
+        }
+    }
+    false
+}
+
+fn first_entries(catalog: &mut Catalog, options: &EngineOptions) {
+    let admin = 100;
+    catalog.users.insert(1, Arc::new(User { oid: 1, name: "rdsdb".into(), password: None, superuser: true, createdb: true }));
+    catalog.users.insert(admin, Arc::new(User { oid: admin, name: options.admin.clone(), password: None, superuser: true, createdb: true }));
+    catalog.databases.insert(FIRST_OID, Arc::new(Database { oid: FIRST_OID, name: options.database.clone(), owner: admin }));
+    catalog.schemas.insert(FIRST_OID + 1, Arc::new(public_schema(FIRST_OID + 1, FIRST_OID)));
+}
+
+pub(crate) fn public_schema(oid: Oid, database: Oid) -> Schema {
+    Schema {
+        oid,
+        database,
+        name: "public".into(),
+        owner: 1,
+        external: None,
+        comment: None,
+        grants: vec![
+            crate::catalog::Grant { grantee: crate::catalog::Grantee::Public, privilege: "usage".into(), with_option: false },
+            crate::catalog::Grant { grantee: crate::catalog::Grantee::Public, privilege: "create".into(), with_option: false },
+        ],
+        temporary: false,
+    }
+}
+
+fn planner_state(options: &EngineOptions) -> Result<SessionState> {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(options.parallelism.max(1))
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(false);
+    let settings = config.options_mut();
+    settings.sql_parser.parse_float_as_decimal = true;
+    settings.sql_parser.map_string_types_to_utf8view = false;
+    settings.sql_parser.enable_ident_normalization = false;
+    settings.execution.parquet.schema_force_view_types = false;
+    settings.execution.time_zone = Some("UTC".into());
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(options.memory))).build_arc()?;
+    // This rule loses the precision of a decimal sum that stands beside a distinct count.
+    let rules = Optimizer::new().rules.into_iter().filter(|rule| rule.name() != "single_distinct_aggregation_to_group_by").collect();
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_optimizer_rules(rules)
+        .build();
+    for function in functions::all() {
+        datafusion::execution::FunctionRegistry::register_udf(&mut state, function)?;
+    }
+    Ok(state)
+}
+
+/// Applies what `work` changed since `base` to `current`.
+fn merge(base: &Catalog, work: &Catalog, current: &Arc<Catalog>) -> Result<Catalog> {
+    let mut next = current.as_ref().clone();
+    for (oid, relation) in work.relations.iter().filter(|(_, relation)| !relation.temporary) {
+        if base.relations.get(oid).is_some_and(|before| Arc::ptr_eq(before, relation)) {
+            continue;
+        }
+        same(base.relations.get(oid), current.relations.get(oid), &relation.name)?;
+        if let Some(other) = next.relation(relation.schema, &relation.name).filter(|other| other.oid != *oid)
+            && work.relations.contains_key(&other.oid) == base.relations.contains_key(&other.oid)
+            && work.relations.get(&other.oid).is_none_or(|mine| mine.name == other.name && mine.schema == other.schema)
+        {
+            return Err(SqlError::new("42P07", format!("Relation \"{}\" already exists", relation.name)));
+        }
+    }
+    for (oid, before) in &base.relations {
+        if !work.relations.contains_key(oid) {
+            same(Some(before), current.relations.get(oid), &before.name)?;
+            next.remove_relation(*oid);
+        }
+    }
+    for (oid, relation) in work.relations.iter().filter(|(_, relation)| !relation.temporary) {
+        if base.relations.get(oid).is_none_or(|before| !Arc::ptr_eq(before, relation)) {
+            next.put_shared(relation.clone());
+        }
+    }
+    merge_map(&base.databases, &work.databases, &mut next.databases, |entry| &entry.name, |_| true)?;
+    merge_map(&base.schemas, &work.schemas, &mut next.schemas, |entry| &entry.name, |entry| !entry.temporary)?;
+    merge_map(&base.users, &work.users, &mut next.users, |entry| &entry.name, |_| true)?;
+    merge_map(&base.groups, &work.groups, &mut next.groups, |entry| &entry.name, |_| true)?;
+    next.reindex();
+    Ok(next)
+}
+
+fn merge_map<T>(
+    base: &BTreeMap<Oid, Arc<T>>,
+    work: &BTreeMap<Oid, Arc<T>>,
+    next: &mut BTreeMap<Oid, Arc<T>>,
+    name: impl Fn(&T) -> &String,
+    stored: impl Fn(&T) -> bool,
+) -> Result<()> {
+    for (oid, entry) in work.iter().filter(|(_, entry)| stored(entry)) {
+        if base.get(oid).is_none_or(|before| !Arc::ptr_eq(before, entry)) {
+            same(base.get(oid), next.get(oid), name(entry))?;
+            next.insert(*oid, entry.clone());
+        }
+    }
+    for (oid, before) in base {
+        if !work.contains_key(oid) {
+            same(Some(before), next.get(oid), name(before))?;
+            next.remove(oid);
+        }
+    }
+    Ok(())
+}
+
+fn same<T>(base: Option<&Arc<T>>, current: Option<&Arc<T>>, name: &str) -> Result<()> {
+    match (base, current) {
+        (None, None) => Ok(()),
+        (Some(base), Some(current)) if Arc::ptr_eq(base, current) => Ok(()),
+        _ => Err(SqlError::serialization(name)),
+    }
+}

@@ -1,0 +1,78 @@
+//! Queries and DML through sqlparser, after the few words it does not know were taken out of the tokens.
+
+use datafusion::sql::sqlparser::ast::{Query, Statement};
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
+
+use crate::dialect::Redshift;
+use crate::error::{Result, SqlError};
+use crate::lexer::{Lexeme, Source, character, split};
+
+/// Reads one statement.
+pub fn statement(source: &Source) -> Result<Statement> {
+    let tokens = prepare(&source.tokens);
+    let mut statements = Parser::new(&Redshift)
+        .with_recursion_limit(200)
+        .with_tokens_with_locations(tokens)
+        .parse_statements()
+        .map_err(|error| explain(source, error))?;
+    match (statements.pop(), statements.is_empty()) {
+        (Some(statement), true) => Ok(statement),
+        _ => Err(SqlError::syntax("syntax error at end of input")),
+    }
+}
+
+/// Reads one query.
+pub fn query_of(source: &Source) -> Result<Box<Query>> {
+    match statement(source)? {
+        Statement::Query(query) => Ok(query),
+        _ => Err(SqlError::syntax("a query is needed here")),
+    }
+}
+
+pub fn query(text: &str) -> Result<Box<Query>> {
+    match split(text)?.as_slice() {
+        [source] => query_of(source),
+        _ => Err(SqlError::syntax("a query is needed here")),
+    }
+}
+
+fn prepare(tokens: &[Lexeme]) -> Vec<TokenWithSpan> {
+    let mut kept = Vec::with_capacity(tokens.len());
+    let mut index = 0;
+    while let Some(lexeme) = tokens.get(index) {
+        let next = tokens.get(index + 1).and_then(Lexeme::word);
+        match (lexeme.word(), next) {
+            // An exact count is a valid approximation.
+            (Some("approximate"), Some("count")) => index += 1,
+            _ => {
+                kept.push(lexeme.token.clone());
+                index += 1;
+            }
+        }
+    }
+    kept
+}
+
+/// Rewords the parser's complaint as PostgreSQL words it.
+fn explain(source: &Source, error: ParserError) -> SqlError {
+    let message = match error {
+        ParserError::ParserError(message) | ParserError::TokenizerError(message) => message,
+        ParserError::RecursionLimitExceeded => return SqlError::new("54001", "the statement is nested too deeply"),
+    };
+    let place = message.rsplit_once(" at Line: ").and_then(|(_, place)| {
+        let (line, column) = place.split_once(", Column: ")?;
+        Some((line.parse::<u64>().ok()?, column.trim().parse::<u64>().ok()?))
+    });
+    let lexeme = place.and_then(|(line, column)| {
+        source.tokens.iter().find(|lexeme| lexeme.token.span.start.line == line && lexeme.token.span.start.column == column)
+    });
+    match lexeme {
+        Some(lexeme) => SqlError::syntax(format!("syntax error at or near \"{}\"", &source.text[lexeme.start..lexeme.end]))
+            .at(source.offset + character(&source.text, lexeme.start)),
+        None if message.contains("EOF") => {
+            SqlError::syntax("syntax error at end of input").at(source.offset + source.text.chars().count() + 1)
+        }
+        None => SqlError::syntax(format!("syntax error: {message}")),
+    }
+}

@@ -1,0 +1,663 @@
+//! Expressions: bare date parts, keyword functions, Redshift's own functions spelled with what the planner has,
+//! integer literals that are int4, casts that follow Redshift's rules.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, TrimWhereField, UnaryOperator, Value,
+    VisitorMut, WindowType,
+};
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+use super::{Rewriter, Scope, name_of, quoted};
+use crate::error::{Result, SqlError};
+use crate::types::SqlType;
+
+/// Functions whose first argument is a date part, written bare.
+const DATE_PART_FUNCTIONS: [&str; 9] =
+    ["dateadd", "date_add", "datediff", "date_diff", "date_part", "datepart", "pgdate_part", "date_part_year", "date_trunc"];
+
+pub struct Visitor<'a> {
+    rewriter: &'a Rewriter<'a>,
+    scope: &'a Scope<'a>,
+    aliases: &'a BTreeMap<String, Expr>,
+    /// How many queries deep the visitor is; their expressions belong to their own scope.
+    depth: usize,
+}
+
+impl<'a> Visitor<'a> {
+    pub fn new(rewriter: &'a Rewriter<'a>, scope: &'a Scope<'a>, aliases: &'a BTreeMap<String, Expr>) -> Self {
+        Self { rewriter, scope, aliases, depth: 0 }
+    }
+
+    fn subquery(&self, query: &mut Query) -> Result<()> {
+        self.rewriter.query(query, self.scope.ctes, Some(self.scope)).map(drop)
+    }
+
+    fn enter(&self, expr: &mut Expr) -> Result<()> {
+        match expr {
+            Expr::Function(function) => {
+                strip_system_schema(function);
+                if let FunctionArguments::Subquery(subquery) = &function.args {
+                    *expr = Expr::Subquery(Box::new(collected(subquery)?));
+                    return Ok(());
+                }
+                if DATE_PART_FUNCTIONS.contains(&function_name(function).as_str())
+                    && let FunctionArguments::List(list) = &mut function.args
+                    && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first_mut()
+                    && let Expr::Identifier(ident) = first
+                {
+                    *first = text(&ident.value);
+                }
+            }
+            Expr::InSubquery { expr: left, subquery, negated } => {
+                let left = match left.as_ref() {
+                    Expr::Nested(inner) => inner.as_ref(),
+                    other => other,
+                };
+                if let Expr::Tuple(keys) = left {
+                    if *negated {
+                        return Err(SqlError::unsupported("NOT IN with several columns"));
+                    }
+                    *expr = Expr::Exists { subquery: Box::new(membership(keys, subquery)?), negated: false };
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn leave(&self, expr: &mut Expr) -> Result<()> {
+        let replaced = match expr {
+            Expr::Identifier(ident) => return self.identifier(ident.clone(), expr),
+            Expr::CompoundIdentifier(parts) => {
+                let parts = parts.clone();
+                *expr = self.qualified(parts)?;
+                return Ok(());
+            }
+            Expr::Value(value) => match &value.value {
+                Value::Number(text, _) => number(text),
+                Value::Placeholder(name) => self.rewriter.names.parameter(parameter_number(name)?)?,
+                Value::EscapedStringLiteral(string) | Value::NationalStringLiteral(string) => text(string),
+                Value::DollarQuotedString(string) => text(&string.value),
+                _ => return Ok(()),
+            },
+            Expr::Subquery(query) => {
+                self.subquery(query)?;
+                return Ok(());
+            }
+            Expr::Exists { subquery, .. } | Expr::InSubquery { subquery, .. } => {
+                self.subquery(subquery)?;
+                return Ok(());
+            }
+            Expr::AnyOp { left, compare_op, right, .. } => match (compare_op, right.as_mut()) {
+                (BinaryOperator::Eq, Expr::Subquery(query)) => {
+                    let subquery = query.clone();
+                    Expr::InSubquery { expr: left.clone(), subquery, negated: false }
+                }
+                (BinaryOperator::Eq, Expr::Array(array)) => Expr::InList { expr: left.clone(), list: array.elem.clone(), negated: false },
+                (BinaryOperator::Eq, right) => call("array_has", vec![right.clone(), left.as_ref().clone()]),
+                _ => return Err(SqlError::unsupported("ANY with an operator other than =")),
+            },
+            Expr::AllOp { left, compare_op, right } => match (compare_op, right.as_mut()) {
+                (BinaryOperator::NotEq, Expr::Subquery(query)) => {
+                    Expr::InSubquery { expr: left.clone(), subquery: query.clone(), negated: true }
+                }
+                _ => return Err(SqlError::unsupported("ALL with an operator other than <>")),
+            },
+            Expr::Cast { kind, expr: inner, data_type, .. } => {
+                let function = if *kind == CastKind::TryCast { "$try_cast" } else { "$cast" };
+                call(function, vec![take(inner), text(&type_text(data_type))])
+            }
+            Expr::Convert { expr: inner, data_type: Some(data_type), .. } => call("$cast", vec![take(inner), text(&type_text(data_type))]),
+            Expr::TypedString(typed) => call("$cast", vec![Expr::Value(typed.value.clone()), text(&type_text(&typed.data_type))]),
+            Expr::Interval(interval) => match literal_text(&interval.value).or_else(|| literal_number(&interval.value)) {
+                Some(amount) => {
+                    let unit = interval.leading_field.as_ref().map_or_else(String::new, |field| format!(" {}", field.to_string().to_lowercase()));
+                    if interval.last_field.is_some() {
+                        return Err(SqlError::unsupported("INTERVAL … TO …"));
+                    }
+                    call("$interval", vec![text(&format!("{amount}{unit}"))])
+                }
+                None => return Err(SqlError::unsupported("INTERVAL of an expression")),
+            },
+            Expr::Extract { field, expr: inner, .. } => {
+                let field = field.to_string().to_lowercase();
+                call("date_part", vec![text(field.trim_matches('\'')), take(inner)])
+            }
+            Expr::AtTimeZone { timestamp, time_zone } => call("timezone", vec![take(time_zone), take(timestamp)]),
+            Expr::Ceil { expr: inner, field } => match field {
+                CeilFloorKind::DateTimeField(_) => call("ceil", vec![take(inner)]),
+                CeilFloorKind::Scale(_) => return Err(SqlError::unsupported("CEIL with a scale")),
+            },
+            Expr::Floor { expr: inner, field } => match field {
+                CeilFloorKind::DateTimeField(_) => call("floor", vec![take(inner)]),
+                CeilFloorKind::Scale(_) => return Err(SqlError::unsupported("FLOOR with a scale")),
+            },
+            Expr::Position { expr: needle, r#in } => call("strpos", vec![take(r#in), take(needle)]),
+            Expr::Substring { expr: inner, substring_from, substring_for, .. } => {
+                let from = substring_from.as_mut().map_or_else(|| number("1"), |from| take(from));
+                let mut arguments = vec![take(inner), from];
+                arguments.extend(substring_for.as_mut().map(|count| take(count)));
+                call("substring", arguments)
+            }
+            Expr::Trim { trim_where, trim_what, expr: inner, trim_characters } => {
+                let name = match trim_where {
+                    Some(TrimWhereField::Leading) => "ltrim",
+                    Some(TrimWhereField::Trailing) => "rtrim",
+                    _ => "btrim",
+                };
+                let mut arguments = vec![take(inner)];
+                arguments.extend(trim_what.as_mut().map(|what| take(what)));
+                arguments.extend(trim_characters.take().into_iter().flatten());
+                call(name, arguments)
+            }
+            Expr::Overlay { expr: inner, overlay_what, overlay_from, overlay_for } => {
+                let mut arguments = vec![take(inner), take(overlay_what), take(overlay_from)];
+                arguments.extend(overlay_for.as_mut().map(|count| take(count)));
+                call("$overlay", arguments)
+            }
+            Expr::SimilarTo { negated, expr: inner, pattern, escape_char } => {
+                let escape = escape_char.as_ref().map_or_else(|| text("\\"), |escape| Expr::Value(escape.clone()));
+                negate(*negated, call("$similar_to", vec![take(inner), take(pattern), escape]))
+            }
+            Expr::Like { negated, expr: inner, pattern, escape_char: Some(escape), .. } => {
+                negate(*negated, call("$like", vec![take(inner), take(pattern), Expr::Value(escape.clone()), boolean(false)]))
+            }
+            Expr::ILike { negated, expr: inner, pattern, escape_char: Some(escape), .. } => {
+                negate(*negated, call("$like", vec![take(inner), take(pattern), Expr::Value(escape.clone()), boolean(true)]))
+            }
+            Expr::Collate { expr: inner, .. } => take(inner),
+            Expr::UnaryOp { op, expr: inner } => match op {
+                UnaryOperator::PGSquareRoot => call("sqrt", vec![take(inner)]),
+                UnaryOperator::PGCubeRoot => call("cbrt", vec![take(inner)]),
+                UnaryOperator::PGAbs | UnaryOperator::AtDashAt => call("abs", vec![take(inner)]),
+                _ => return Ok(()),
+            },
+            Expr::BinaryOp { left, op, right } => {
+                let (like, insensitive, negated) = match op {
+                    BinaryOperator::PGExp => {
+                        *expr = call("power", vec![take(left), take(right)]);
+                        return Ok(());
+                    }
+                    BinaryOperator::PGBitwiseXor | BinaryOperator::BitwiseXor => {
+                        *op = BinaryOperator::BitwiseXor;
+                        return Ok(());
+                    }
+                    BinaryOperator::PGCustomBinaryOperator(parts) => {
+                        *op = operator(parts)?;
+                        return Ok(());
+                    }
+                    BinaryOperator::PGLikeMatch => (true, false, false),
+                    BinaryOperator::PGILikeMatch => (true, true, false),
+                    BinaryOperator::PGNotLikeMatch => (true, false, true),
+                    BinaryOperator::PGNotILikeMatch => (true, true, true),
+                    _ => (false, false, false),
+                };
+                if !like {
+                    return Ok(());
+                }
+                negate(negated, call("$like", vec![take(left), take(right), text("\\"), boolean(insensitive)]))
+            }
+            Expr::Function(_) => {
+                let Expr::Function(function) = std::mem::replace(expr, Expr::Value(Value::Null.into())) else { return Ok(()) };
+                *expr = self.function(function)?;
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        *expr = replaced;
+        // An ANY over a subquery became IN, whose query still has to be rewritten.
+        if let Expr::InSubquery { subquery, .. } = expr {
+            self.subquery(subquery)?;
+        }
+        Ok(())
+    }
+
+    fn identifier(&self, ident: Ident, expr: &mut Expr) -> Result<()> {
+        let name = &ident.value;
+        if self.scope.has_column(name) {
+            *expr = Expr::Identifier(quoted(name));
+            return Ok(());
+        }
+        if let Some(alias) = self.aliases.get(name) {
+            *expr = alias.clone();
+            return Ok(());
+        }
+        if !self.scope.visible(name)
+            && ident.quote_style.is_none()
+            && let Some(value) = self.rewriter.names.session_value(name)
+        {
+            *expr = value;
+            return Ok(());
+        }
+        *expr = Expr::Identifier(quoted(name));
+        Ok(())
+    }
+
+    /// `schema.table.column` becomes `alias.column`.
+    fn qualified(&self, parts: Vec<Ident>) -> Result<Expr> {
+        let mut parts: Vec<String> = parts.into_iter().map(|part| part.value).collect();
+        let column = parts.pop().unwrap_or_default();
+        let qualifier = name_of(parts).ok_or_else(|| SqlError::syntax("improper qualified name"))?;
+        match self.scope.qualifier(&qualifier) {
+            Some(alias) => Ok(Expr::CompoundIdentifier(vec![quoted(&alias), quoted(&column)])),
+            None => Err(super::missing_from(&qualifier)),
+        }
+    }
+
+    fn function(&self, mut function: Function) -> Result<Expr> {
+        let name = function_name(&function);
+        if matches!(function.args, FunctionArguments::None) || arguments(&function).is_empty() {
+            if let Some(value) = self.rewriter.names.session_value(&name) {
+                return Ok(value);
+            }
+            if name == "count" {
+                return Err(SqlError::new("42883", "function count() does not exist"));
+            }
+        }
+        if let Some(WindowType::WindowSpec(spec)) = &mut function.over {
+            if let Some(frame) = &mut spec.window_frame {
+                for bound in std::iter::once(&mut frame.start_bound).chain(frame.end_bound.as_mut()) {
+                    if let ast::WindowFrameBound::Preceding(Some(amount)) | ast::WindowFrameBound::Following(Some(amount)) = bound {
+                        bare(amount);
+                    }
+                }
+            }
+        }
+        if function.over.is_some()
+            && let FunctionArguments::List(list) = &mut function.args
+        {
+            // Offsets of lag and lead and the count of ntile have to be literals.
+            for argument in list.args.iter_mut().skip(usize::from(name != "ntile")) {
+                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument {
+                    bare(argument);
+                }
+            }
+        }
+        let args = arguments(&function);
+        Ok(match (name.as_str(), args.len()) {
+            ("nvl", _) => renamed(function, "coalesce"),
+            ("nvl2", 3) => {
+                let [test, then, otherwise] = take_array(args);
+                case(vec![(Expr::IsNotNull(Box::new(test)), then)], Some(otherwise))
+            }
+            ("decode", 3..) => decode(args),
+            ("avg", 1) => {
+                let sum = renamed(function.clone(), "sum");
+                let count = renamed(function, "count");
+                call("$avg", vec![sum, count])
+            }
+            ("sum", 1) => call("$sum", vec![Expr::Function(function)]),
+            ("any_value", 1) => renamed(function, "min"),
+            ("every", 1) => renamed(function, "bool_and"),
+            ("variance", 1) => renamed(function, "var_samp"),
+            ("stddev", 1) => renamed(function, "stddev_samp"),
+            ("listagg", 1 | 2) => listagg(function)?,
+            ("median", 1) => median(function)?,
+            ("ratio_to_report", 1) => {
+                let [value] = take_array(args);
+                let whole = renamed(function, "sum");
+                Expr::BinaryOp {
+                    left: Box::new(call("$cast", vec![value, text("float8")])),
+                    op: BinaryOperator::Divide,
+                    right: Box::new(call("$cast", vec![whole, text("float8")])),
+                }
+            }
+            ("count", 2..) if is_distinct(&function) => return Err(SqlError::unsupported("COUNT(DISTINCT …) over several columns")),
+            ("percentile_disc" | "approximate_percentile_disc", _) => return Err(SqlError::unsupported("PERCENTILE_DISC")),
+            ("date_add", 3) => renamed(function, "dateadd"),
+            ("date_diff", 3) => renamed(function, "datediff"),
+            ("datepart" | "pgdate_part", 2) => renamed(function, "date_part"),
+            ("date_part_year", 1) => {
+                let [value] = take_array(args);
+                call("date_part", vec![text("year"), value])
+            }
+            ("convert", 2) => return Err(SqlError::unsupported("CONVERT of this form")),
+            ("format_type" | "text" | "date" | "timestamp", 1) if name != "format_type" => {
+                let [value] = take_array(args);
+                call("$cast", vec![value, text(if name == "text" { "varchar(65535)" } else { &name })])
+            }
+            ("array_to_string", _) => renamed(function, "array_to_string"),
+            _ => Expr::Function(function),
+        })
+    }
+}
+
+impl VisitorMut for Visitor<'_> {
+    type Break = SqlError;
+
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<SqlError> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<SqlError> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        if self.depth > 0 {
+            return ControlFlow::Continue(());
+        }
+        flow(self.enter(expr))
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        if self.depth > 0 {
+            return ControlFlow::Continue(());
+        }
+        flow(self.leave(expr))
+    }
+}
+
+fn flow(result: Result<()>) -> ControlFlow<SqlError> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
+/// The name Redshift gives an output that has no alias.
+pub fn natural_name(expr: &Expr) -> String {
+    own_name(expr).unwrap_or_else(|| "?column?".into())
+}
+
+fn own_name(expr: &Expr) -> Option<String> {
+    Some(match expr {
+        Expr::Identifier(ident) => ident.value.clone(),
+        Expr::CompoundIdentifier(parts) => parts.last()?.value.clone(),
+        Expr::Function(function) => match function_name(function).as_str() {
+            "current_date" => "date".into(),
+            "current_timestamp" => "timestamptz".into(),
+            "nvl" => "coalesce".into(),
+            "decode" | "nvl2" => "case".into(),
+            name => name.to_string(),
+        },
+        Expr::Cast { expr, data_type, .. } => match own_name(expr) {
+            Some(name) if !matches!(expr.as_ref(), Expr::Cast { .. } | Expr::Value(_)) => name,
+            _ => SqlType::parse(&type_text(data_type)).ok()?.short_name().into(),
+        },
+        Expr::TypedString(typed) => SqlType::parse(&type_text(&typed.data_type)).ok()?.short_name().into(),
+        Expr::Case { .. } => "case".into(),
+        Expr::Extract { .. } => "date_part".into(),
+        Expr::Substring { .. } => "substring".into(),
+        Expr::Position { .. } => "position".into(),
+        Expr::Trim { trim_where, .. } => match trim_where {
+            Some(TrimWhereField::Leading) => "ltrim".into(),
+            Some(TrimWhereField::Trailing) => "rtrim".into(),
+            _ => "btrim".into(),
+        },
+        Expr::Ceil { .. } => "ceil".into(),
+        Expr::Floor { .. } => "floor".into(),
+        Expr::AtTimeZone { .. } => "timezone".into(),
+        Expr::Interval(_) => "interval".into(),
+        Expr::Nested(inner) => return own_name(inner),
+        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => "bool".into(),
+        Expr::Array(_) => "array".into(),
+        _ => return None,
+    })
+}
+
+/// `(a, b) in (select …)` as EXISTS over the same rows.
+fn membership(keys: &[Expr], subquery: &Query) -> Result<Query> {
+    const ALIAS: &str = "$in";
+    let columns: Vec<String> = (0..keys.len()).map(|index| format!("$c{index}")).collect();
+    let list = columns.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
+    let mut query = crate::parse::query(&format!("select 1 as one from (select 1) as \"{ALIAS}\" ({list})"))?;
+    if let ast::SetExpr::Select(select) = query.body.as_mut() {
+        if let Some(ast::TableFactor::Derived { subquery: inner, .. }) = select.from.first_mut().map(|item| &mut item.relation) {
+            **inner = subquery.clone();
+        }
+        select.selection = keys
+            .iter()
+            .zip(&columns)
+            .map(|(key, column)| Expr::BinaryOp {
+                left: Box::new(Expr::CompoundIdentifier(vec![quoted(ALIAS), quoted(column)])),
+                op: BinaryOperator::Eq,
+                right: Box::new(key.clone()),
+            })
+            .reduce(|left, right| Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) });
+    }
+    Ok(*query)
+}
+
+/// `array(select x …)` as a subquery that collects its rows.
+fn collected(subquery: &Query) -> Result<Query> {
+    let mut query = crate::parse::query("select array_agg(\"$item\") as \"array\" from (select 1) as \"$array\" (\"$item\")")?;
+    if let ast::SetExpr::Select(select) = query.body.as_mut()
+        && let Some(ast::TableFactor::Derived { subquery: inner, .. }) = select.from.first_mut().map(|item| &mut item.relation)
+    {
+        **inner = subquery.clone();
+    }
+    Ok(*query)
+}
+
+fn decode(args: Vec<Expr>) -> Expr {
+    let mut args = args.into_iter();
+    let subject = args.next().unwrap_or(Expr::Value(Value::Null.into()));
+    let rest: Vec<Expr> = args.collect();
+    let mut chunks = rest.chunks_exact(2);
+    // Unlike CASE, DECODE finds null equal to null.
+    let arms = chunks
+        .by_ref()
+        .map(|pair| (Expr::IsNotDistinctFrom(Box::new(subject.clone()), Box::new(pair[0].clone())), pair[1].clone()))
+        .collect();
+    case(arms, chunks.remainder().first().cloned())
+}
+
+fn listagg(function: Function) -> Result<Expr> {
+    if function.over.is_some() {
+        return Err(SqlError::unsupported("LISTAGG as a window function"));
+    }
+    let distinct = is_distinct(&function);
+    let mut args = arguments(&function).into_iter();
+    let value = args.next().unwrap_or(Expr::Value(Value::Null.into()));
+    let delimiter = args.next().unwrap_or_else(|| text(""));
+    let mut order_by = function.within_group.clone();
+    // Distinct values come together when the values themselves are the last sort key.
+    if order_by.is_empty() && distinct {
+        let options = ast::OrderByOptions { asc: None, nulls_first: None };
+        order_by.push(ast::OrderByExpr { expr: value.clone(), options, with_fill: None });
+    }
+    let clauses = if order_by.is_empty() { Vec::new() } else { vec![FunctionArgumentClause::OrderBy(order_by)] };
+    let collected = Function {
+        name: ObjectName::from(vec![quoted("array_agg")]),
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![argument(call("$cast", vec![value, text("varchar(65535)")]))],
+            clauses,
+        }),
+        within_group: Vec::new(),
+        ..function
+    };
+    Ok(call("$list_join", vec![Expr::Function(collected), delimiter, boolean(distinct)]))
+}
+
+fn median(function: Function) -> Result<Expr> {
+    if function.over.is_some() {
+        return Err(SqlError::unsupported("MEDIAN as a window function"));
+    }
+    let value = arguments(&function).remove(0);
+    let options = ast::OrderByOptions { asc: None, nulls_first: None };
+    Ok(Expr::Function(Function {
+        name: ObjectName::from(vec![quoted("percentile_cont")]),
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![argument(bare_number("0.5"))],
+            clauses: Vec::new(),
+        }),
+        within_group: vec![ast::OrderByExpr { expr: value, options, with_fill: None }],
+        ..function
+    }))
+}
+
+fn is_distinct(function: &Function) -> bool {
+    matches!(
+        &function.args,
+        FunctionArguments::List(FunctionArgumentList { duplicate_treatment: Some(ast::DuplicateTreatment::Distinct), .. })
+    )
+}
+
+fn operator(parts: &[String]) -> Result<BinaryOperator> {
+    Ok(match parts.last().map(String::as_str) {
+        Some("~") => BinaryOperator::PGRegexMatch,
+        Some("~*") => BinaryOperator::PGRegexIMatch,
+        Some("!~") => BinaryOperator::PGRegexNotMatch,
+        Some("!~*") => BinaryOperator::PGRegexNotIMatch,
+        Some("=") => BinaryOperator::Eq,
+        Some("<>") => BinaryOperator::NotEq,
+        other => return Err(SqlError::unsupported(format!("OPERATOR({})", other.unwrap_or_default()))),
+    })
+}
+
+fn strip_system_schema(function: &mut Function) {
+    if function.name.0.len() == 2
+        && let Some(schema) = function.name.0[0].as_ident()
+        && matches!(schema.value.as_str(), "pg_catalog" | "information_schema")
+    {
+        function.name.0.remove(0);
+    }
+}
+
+fn function_name(function: &Function) -> String {
+    function.name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone()).unwrap_or_default()
+}
+
+fn arguments(function: &Function) -> Vec<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return Vec::new() };
+    list.args
+        .iter()
+        .map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => expr.clone(),
+            other => Expr::Identifier(quoted(&other.to_string())),
+        })
+        .collect()
+}
+
+fn take_array<const N: usize>(args: Vec<Expr>) -> [Expr; N] {
+    args.try_into().unwrap_or_else(|_| std::array::from_fn(|_| Expr::Value(Value::Null.into())))
+}
+
+fn renamed(mut function: Function, name: &str) -> Expr {
+    function.name = ObjectName::from(vec![quoted(name)]);
+    Expr::Function(function)
+}
+
+fn argument(expr: Expr) -> FunctionArg {
+    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
+}
+
+pub fn call(name: &str, args: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![quoted(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.into_iter().map(argument).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn case(arms: Vec<(Expr, Expr)>, otherwise: Option<Expr>) -> Expr {
+    Expr::Case {
+        case_token: ast::helpers::attached_token::AttachedToken::empty(),
+        end_token: ast::helpers::attached_token::AttachedToken::empty(),
+        operand: None,
+        conditions: arms.into_iter().map(|(condition, result)| CaseWhen { condition, result }).collect(),
+        else_result: otherwise.map(Box::new),
+    }
+}
+
+fn negate(negated: bool, expr: Expr) -> Expr {
+    if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) } } else { expr }
+}
+
+fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::Value(Value::Null.into()))
+}
+
+/// A literal of a type.
+pub fn typed(value: &str, sql_type: &str) -> Expr {
+    call("$cast", vec![text(value), text(sql_type)])
+}
+
+pub fn text(value: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(value.to_string()).with_span(Span::empty()))
+}
+
+fn boolean(value: bool) -> Expr {
+    Expr::Value(Value::Boolean(value).with_span(Span::empty()))
+}
+
+pub fn bare_number(value: &str) -> Expr {
+    Expr::Value(Value::Number(value.to_string(), false).with_span(Span::empty()))
+}
+
+/// A number as Redshift types it: int4 when it fits, then int8, then numeric.
+pub fn number(value: &str) -> Expr {
+    let cast = |data_type| Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(bare_number(value)),
+        data_type,
+        array: false,
+        format: None,
+    };
+    if value.contains(['e', 'E']) {
+        return call("$cast", vec![text(value), text("float8")]);
+    }
+    if value.parse::<i32>().is_ok() {
+        return cast(DataType::Int(None));
+    }
+    if value.parse::<i64>().is_ok() || value.contains('.') {
+        return bare_number(value);
+    }
+    call("$cast", vec![text(value), text(&format!("numeric({},0)", value.len().min(38)))])
+}
+
+/// Undoes [`number`] where the planner insists on a plain literal.
+fn bare(expr: &mut Expr) {
+    if let Some(text) = literal_number(expr) {
+        *expr = bare_number(&text);
+    }
+}
+
+pub fn literal_number(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(text, _) => Some(text.clone()),
+            _ => None,
+        },
+        Expr::Cast { expr, data_type: DataType::Int(None), .. } => literal_number(expr),
+        _ => None,
+    }
+}
+
+pub fn literal_text(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+pub fn parameter_number(name: &str) -> Result<usize> {
+    name.trim_start_matches('$').parse().map_err(|_| SqlError::new("42P02", format!("there is no parameter {name}")))
+}
+
+/// The text of a type for the cast functions. A cast to `text` does not cut.
+fn type_text(data_type: &DataType) -> String {
+    let text = data_type.to_string().to_lowercase().replace("pg_catalog.", "").replace('"', "");
+    if text == "text" { "varchar(65535)".into() } else { text }
+}

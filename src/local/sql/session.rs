@@ -1,0 +1,440 @@
+//! One session: its user, settings, temporary tables, and the transaction it is in. Statements come in as text and
+//! leave as outcomes.
+
+mod access;
+mod ddl;
+mod dml;
+mod show;
+mod transaction;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Timelike, Utc};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::sql::sqlparser::ast::{Expr, Statement};
+use tokio::sync::Notify;
+
+use crate::catalog::{Oid, Relation, User};
+use crate::engine::Engine;
+use crate::error::{Result, SqlError};
+use crate::lexer::{self, Source};
+use crate::plan::Planned;
+use crate::rewrite;
+use crate::types::SqlType;
+use crate::utility::{self, Command};
+use crate::value::{self, Cell};
+use transaction::Transaction;
+
+/// Who connects, and to which database.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    pub database: String,
+    pub user: String,
+    /// Applies when the user is not in the catalog yet and is created.
+    pub superuser: bool,
+}
+
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) id: u32,
+    pub(crate) database: Oid,
+    pub(crate) user: Oid,
+    /// The user that logged in; `set session authorization` changes the other one.
+    pub(crate) login: Oid,
+    pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) temp_schema: Oid,
+    temp: BTreeMap<Oid, Arc<Relation>>,
+    transaction: Option<Transaction>,
+    cursors: BTreeMap<String, Cursor>,
+    cancel: Arc<Notify>,
+    now: DateTime<Utc>,
+}
+
+#[derive(Debug)]
+struct Cursor {
+    planned: Vec<(String, SqlType)>,
+    batches: Vec<RecordBatch>,
+    position: usize,
+}
+
+/// What one statement gave.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The command tag, for example `SELECT 3` or `CREATE TABLE`.
+    pub tag: String,
+    /// Empty when the statement returns no rows.
+    pub columns: Vec<Column>,
+    /// Rows that a statement changed.
+    pub affected: Option<u64>,
+    pub(crate) batches: Vec<RecordBatch>,
+    /// Whether the session is in a transaction after the statement.
+    pub in_transaction: bool,
+}
+
+/// One column of a result, with what the Data API and the wire protocol report about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    pub name: String,
+    /// `int4`, `varchar`, `numeric` …
+    pub type_name: String,
+    pub type_oid: u32,
+    /// Characters of a varchar, otherwise zero.
+    pub length: u32,
+    pub precision: u32,
+    pub scale: u32,
+    pub nullable: bool,
+    pub schema_name: String,
+    pub table_name: String,
+    pub(crate) sql_type: SqlType,
+}
+
+impl Outcome {
+    pub(crate) fn command(tag: &str) -> Self {
+        Self { tag: tag.into(), columns: Vec::new(), affected: None, batches: Vec::new(), in_transaction: false }
+    }
+
+    pub(crate) fn changed(tag: &str, rows: u64) -> Self {
+        let tag = if tag == "INSERT" { format!("INSERT 0 {rows}") } else { format!("{tag} {rows}") };
+        Self { affected: Some(rows), ..Self::command(&tag) }
+    }
+
+    pub(crate) fn rows_of(tag: &str, fields: &[(String, SqlType)], batches: Vec<RecordBatch>) -> Self {
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        Self { columns: fields.iter().map(|(name, sql_type)| Column::new(name, *sql_type)).collect(), batches, ..Self::command(&format!("{tag} {rows}")) }
+    }
+
+    pub fn row_count(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// Returns the rows as values.
+    pub fn rows(&self) -> Vec<Vec<Option<Cell>>> {
+        let rows = |batch: &RecordBatch| -> Vec<Vec<Option<Cell>>> {
+            (0..batch.num_rows())
+                .map(|row| batch.columns().iter().zip(&self.columns).map(|(column, of)| value::cell(column, row).map(|cell| of.pad(cell))).collect())
+                .collect()
+        };
+        self.batches.iter().flat_map(rows).collect()
+    }
+}
+
+impl Column {
+    pub(crate) fn new(name: &str, sql_type: SqlType) -> Self {
+        let (precision, scale) = match sql_type {
+            SqlType::Numeric(precision, scale) => (precision.into(), scale.into()),
+            SqlType::Varchar(length) | SqlType::Char(length) => (length, 0),
+            SqlType::Int2 => (5, 0),
+            SqlType::Int4 => (10, 0),
+            SqlType::Int8 => (19, 0),
+            SqlType::Float4 => (8, 8),
+            SqlType::Float8 => (17, 17),
+            SqlType::Date => (13, 0),
+            SqlType::Timestamp => (29, 6),
+            SqlType::Timestamptz => (35, 6),
+            SqlType::Bool => (1, 0),
+            _ => (0, 0),
+        };
+        Self {
+            name: name.into(),
+            type_name: sql_type.short_name().into(),
+            type_oid: sql_type.oid(),
+            length: sql_type.character_length().unwrap_or(0),
+            precision,
+            scale,
+            nullable: true,
+            schema_name: String::new(),
+            table_name: String::new(),
+            sql_type,
+        }
+    }
+
+    /// A char(n) is shown with its blanks.
+    fn pad(&self, cell: Cell) -> Cell {
+        match (self.sql_type, cell) {
+            (SqlType::Char(length), Cell::Text(text)) => Cell::Text(padded(&text, length)),
+            (_, cell) => cell,
+        }
+    }
+}
+
+pub(crate) fn padded(text: &str, length: u32) -> String {
+    let blanks = (length as usize).saturating_sub(text.len());
+    format!("{text}{}", " ".repeat(blanks))
+}
+
+impl Session {
+    pub(crate) fn start(engine: Arc<Engine>, options: SessionOptions) -> Result<Self> {
+        let catalog = engine.current();
+        let database = catalog
+            .database(&options.database.to_lowercase())
+            .ok_or_else(|| SqlError::new("3D000", format!("database \"{}\" does not exist", options.database)))?
+            .oid;
+        let name = options.user.to_lowercase();
+        let user = match catalog.user(&name) {
+            Some(user) => user.oid,
+            None => {
+                let user = User { oid: engine.new_oid(), name, password: None, superuser: options.superuser, createdb: false };
+                let oid = user.oid;
+                let mut work = catalog.as_ref().clone();
+                work.users.insert(oid, Arc::new(user));
+                engine.commit(&catalog, &work)?;
+                oid
+            }
+        };
+        let id = engine.new_session_id();
+        let cancel = Arc::new(Notify::new());
+        engine.cancels.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(id, cancel.clone());
+        let temp_schema = engine.new_oid();
+        Ok(Self {
+            engine,
+            id,
+            database,
+            user,
+            login: user,
+            settings: BTreeMap::new(),
+            temp_schema,
+            temp: BTreeMap::new(),
+            transaction: None,
+            cursors: BTreeMap::new(),
+            cancel,
+            now: instant(),
+        })
+    }
+
+    /// The process id that `pg_backend_pid()` reports and a cancel request names.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Runs one or more statements. Outside a transaction block, all of them are one transaction, as in the simple
+    /// protocol. `parameters` are the Data API's `:name` values.
+    pub async fn run(&mut self, sql: &str, parameters: &[(String, String)]) -> Result<Vec<Outcome>> {
+        let mut sources = lexer::split(sql)?;
+        for source in &mut sources {
+            if !parameters.is_empty() {
+                source.bind_named(parameters)?;
+            }
+        }
+        let mut outcomes = Vec::with_capacity(sources.len());
+        for source in &sources {
+            let result = self.execute(source, &[]).await;
+            match result {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => {
+                    self.abort();
+                    return Err(error);
+                }
+            }
+        }
+        self.finish_implicit()?;
+        for outcome in &mut outcomes {
+            outcome.in_transaction = self.in_block();
+        }
+        Ok(outcomes)
+    }
+
+    /// Runs one statement with the values of `$1`, `$2` …; the extended protocol's way.
+    pub(crate) async fn run_prepared(&mut self, source: &Source, parameters: &[Expr]) -> Result<Outcome> {
+        let result = match self.execute(source, parameters).await {
+            Ok(outcome) => self.finish_implicit().map(|()| outcome),
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(mut outcome) => {
+                outcome.in_transaction = self.in_block();
+                Ok(outcome)
+            }
+            Err(error) => {
+                self.abort();
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns the columns that a statement would give, without running it. Empty for statements without rows.
+    pub(crate) async fn describe(&mut self, source: &Source, parameters: &[Expr]) -> Result<Vec<Column>> {
+        self.now = instant();
+        if self.is_failed() {
+            return Ok(Vec::new());
+        }
+        let implicit = self.transaction.is_none();
+        self.begin_implicit();
+        let result = self.describe_in_transaction(source, parameters).await;
+        if implicit {
+            self.transaction = None;
+        }
+        Ok(result?.into_iter().map(|(name, sql_type)| Column::new(&name, sql_type)).collect())
+    }
+
+    async fn describe_in_transaction(&self, source: &Source, parameters: &[Expr]) -> Result<Vec<(String, SqlType)>> {
+        match utility::parse(source)? {
+            Command::Query(source) => match crate::parse::statement(&source)? {
+                Statement::Query(query) if !dml::selects_into(&query) => Ok(self.plan(query, parameters).await?.fields),
+                _ => Ok(Vec::new()),
+            },
+            Command::Fetch { name, .. } => Ok(self.cursors.get(&name).map(|cursor| cursor.planned.clone()).unwrap_or_default()),
+            command => Ok(show::columns_of(&command)),
+        }
+    }
+
+    async fn execute(&mut self, source: &Source, parameters: &[Expr]) -> Result<Outcome> {
+        self.now = instant();
+        let command = utility::parse(source).map_err(|error| shift(error, source.offset))?;
+        if self.is_failed() && !matches!(command, Command::Commit | Command::Rollback) {
+            return Err(SqlError::new("25P02", "current transaction is aborted, commands ignored until end of transaction block"));
+        }
+        let cancel = self.cancel.clone();
+        let entry = self.engine.history.start(self.id, self.user, self.database, &source.text);
+        let outcome = {
+            let cancelled = cancel.notified();
+            tokio::pin!(cancelled);
+            tokio::select! {
+                biased;
+                () = &mut cancelled => Err(SqlError::new("57014", "Query cancelled on user's request")),
+                outcome = self.dispatch(command, parameters) => outcome,
+            }
+        };
+        self.engine.history.finish(entry, &outcome);
+        outcome
+    }
+
+    async fn dispatch(&mut self, command: Command, parameters: &[Expr]) -> Result<Outcome> {
+        match command {
+            Command::Begin => return self.begin(),
+            Command::Commit => return self.commit(),
+            Command::Rollback => return Ok(self.rollback()),
+            Command::Set { name, value } => return self.set(&name, &value),
+            Command::Reset { name } => return Ok(self.reset(name.as_deref())),
+            Command::SetUser { name } => return self.set_user(name.as_deref()),
+            Command::Deallocate => return Ok(Outcome::command("DEALLOCATE")),
+            _ => {}
+        }
+        self.begin_implicit();
+        match command {
+            Command::Query(source) => self.query_or_dml(&source, parameters).await,
+            Command::Copy(copy) => crate::copy::run(self, *copy).await,
+            Command::Declare { name, query } => {
+                if !self.in_block() {
+                    return Err(SqlError::new("25P01", "DECLARE CURSOR may only be used in transaction blocks"));
+                }
+                let planned = self.plan(crate::parse::query_of(&query)?, parameters).await?;
+                let batches = self.collect(&planned).await?;
+                self.cursors.insert(name, Cursor { planned: planned.fields, batches, position: 0 });
+                Ok(Outcome::command("DECLARE CURSOR"))
+            }
+            Command::Fetch { name, count } => self.fetch(&name, count),
+            Command::CloseCursor { name } => {
+                match name {
+                    Some(name) => drop(self.cursors.remove(&name).ok_or_else(|| no_cursor(&name))?),
+                    None => self.cursors.clear(),
+                }
+                Ok(Outcome::command("CLOSE CURSOR"))
+            }
+            Command::Explain { query } => self.explain(&query, parameters).await,
+            command @ (Command::ShowSetting { .. }
+            | Command::ShowSchemas { .. }
+            | Command::ShowTables { .. }
+            | Command::ShowColumns { .. }
+            | Command::ShowDatabases
+            | Command::ShowTable { .. }
+            | Command::ShowView { .. }) => self.show(command).await,
+            command @ (Command::Grant { .. }
+            | Command::CreateUser { .. }
+            | Command::DropUser { .. }
+            | Command::CreateGroup { .. }
+            | Command::AlterGroup { .. }
+            | Command::DropGroup { .. }) => self.access(command),
+            command => self.ddl(command).await,
+        }
+    }
+
+    fn fetch(&mut self, name: &str, count: Option<u64>) -> Result<Outcome> {
+        let cursor = self.cursors.get_mut(name).ok_or_else(|| no_cursor(name))?;
+        let mut wanted = count.map_or(usize::MAX, |count| count as usize);
+        let mut skip = cursor.position;
+        let mut taken = Vec::new();
+        for batch in &cursor.batches {
+            if skip >= batch.num_rows() {
+                skip -= batch.num_rows();
+                continue;
+            }
+            let length = (batch.num_rows() - skip).min(wanted);
+            if length == 0 {
+                break;
+            }
+            taken.push(batch.slice(skip, length));
+            cursor.position += length;
+            wanted -= length;
+            skip = 0;
+        }
+        Ok(Outcome::rows_of("FETCH", &cursor.planned, taken))
+    }
+
+    async fn explain(&self, source: &Source, parameters: &[Expr]) -> Result<Outcome> {
+        let planned = self.plan(crate::parse::query_of(source)?, parameters).await?;
+        let optimized = self.engine.planner.optimize(&planned.plan)?;
+        let lines: Vec<String> = optimized.display_indent().to_string().lines().map(str::to_string).collect();
+        Ok(show::text_rows("EXPLAIN", "QUERY PLAN", lines))
+    }
+
+    pub(crate) async fn rows(&self, planned: &Planned) -> Result<Outcome> {
+        let batches = self.collect(planned).await?;
+        Ok(Outcome::rows_of("SELECT", &planned.fields, batches))
+    }
+
+    /// The values of keywords and functions that belong to the session: `current_user`, `getdate()`.
+    pub(crate) fn session_value(&self, name: &str) -> Option<Expr> {
+        let catalog = &self.tx().ok()?.work;
+        let literal = |text: &str, sql_type: &str| Some(rewrite::typed(text, sql_type));
+        let stamp = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
+        let started = self.tx().map_or(self.now, |tx| tx.started);
+        match name {
+            "current_user" | "user" | "current_role" => literal(&catalog.user_name(self.user), "varchar(128)"),
+            "session_user" => literal(&catalog.user_name(self.login), "varchar(128)"),
+            "current_user_id" => literal(&self.user.to_string(), "int4"),
+            "current_database" | "current_catalog" => literal(&catalog.databases.get(&self.database)?.name, "varchar(128)"),
+            "current_schema" => literal(&self.current_schema_name(), "varchar(128)"),
+            "current_namespace" => literal(&self.engine.options.identifier, "varchar(128)"),
+            "pg_backend_pid" => literal(&self.id.to_string(), "int4"),
+            "pg_last_query_id" | "pg_last_copy_id" | "pg_last_copy_count" => {
+                literal(&self.engine.history.last(name, self.id).to_string(), "int8")
+            }
+            "version" => literal(
+                "PostgreSQL 8.0.2 on i686-pc-linux-gnu, compiled by GCC gcc (GCC) 3.4.2 20041017 (Red Hat 3.4.2-6.fc3), Redshift 1.0.100000",
+                "varchar(256)",
+            ),
+            // Second precision, as the leader node gives it.
+            "getdate" => literal(&stamp(self.now.with_nanosecond(0).unwrap_or(self.now)), "timestamp"),
+            "sysdate" => literal(&stamp(started), "timestamp"),
+            "current_timestamp" | "now" => literal(&format!("{}+00", stamp(started)), "timestamptz"),
+            "localtimestamp" => literal(&stamp(started), "timestamp"),
+            "timeofday" => literal(&self.now.format("%a %b %d %H:%M:%S%.6f %Y UTC").to_string(), "varchar(64)"),
+            "current_date" => literal(&started.format("%Y-%m-%d").to_string(), "date"),
+            "current_time" | "localtime" => literal(&started.format("%H:%M:%S%.6f").to_string(), "time"),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.engine.unlock_all(self.id);
+        self.engine.cancels.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&self.id);
+    }
+}
+
+fn instant() -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(crate::system::history::now()).unwrap_or_default()
+}
+
+fn no_cursor(name: &str) -> SqlError {
+    SqlError::new("34000", format!("cursor \"{name}\" does not exist"))
+}
+
+/// Positions count from the start of the whole text.
+fn shift(mut error: SqlError, offset: usize) -> SqlError {
+    error.position = error.position.map(|position| position + offset);
+    error
+}

@@ -1,0 +1,246 @@
+//! Users, groups, roles, grants and settings. Grants are recorded and reported; they are not enforced yet.
+
+use std::sync::Arc;
+
+use super::{Outcome, Session};
+use crate::catalog::{Grant, Grantee, Group, Oid, User};
+use crate::error::{Result, SqlError};
+use crate::utility::{Command, GrantTarget, GranteeName};
+
+/// Settings that clients set and this engine has nothing to do for.
+const HARMLESS: [&str; 28] = [
+    "query_group", "application_name", "extra_float_digits", "client_encoding", "statement_timeout", "wlm_query_slot_count",
+    "enable_result_cache_for_session", "analyze_threshold_percent", "client_min_messages", "role", "transaction", "names",
+    "enable_case_sensitive_identifier", "json_serialization_enable", "json_serialization_parse_nested_strings", "describe_field_name_in_uppercase",
+    "mv_enable_aqmv_for_session", "navigate_super_null_on_error", "cast_super_null_on_error", "parse_super_null_on_error",
+    "use_fips_ssl", "spectrum_query_maxerror", "autocommit", "max_cursor_result_set_size", "idle_session_timeout", "stored_proc_log_min_messages",
+    "standard_conforming_strings", "session_authorization",
+];
+
+impl Session {
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<Outcome> {
+        let lower = value.to_lowercase();
+        match name {
+            "search_path" | "datestyle" | "intervalstyle" => {}
+            "timezone" => {
+                if !matches!(lower.as_str(), "utc" | "'utc'" | "default" | "gmt") {
+                    return Err(SqlError::unsupported("a session time zone other than UTC"));
+                }
+            }
+            "enable_case_sensitive_identifier" | "downcase_delimited_identifier" if matches!(lower.as_str(), "on" | "true") && name.starts_with("enable") => {
+                return Err(SqlError::unsupported("case-sensitive identifiers"));
+            }
+            _ if HARMLESS.contains(&name) || name.contains('.') => {}
+            _ => return Err(SqlError::new("42704", format!("unrecognized configuration parameter \"{name}\""))),
+        }
+        if lower == "default" {
+            self.settings.remove(name);
+        } else {
+            self.settings.insert(name.into(), value.into());
+        }
+        Ok(Outcome::command("SET"))
+    }
+
+    pub(super) fn reset(&mut self, name: Option<&str>) -> Outcome {
+        match name {
+            Some(name) => drop(self.settings.remove(name)),
+            None => self.settings.clear(),
+        }
+        Outcome::command("RESET")
+    }
+
+    pub(super) fn set_user(&mut self, name: Option<&str>) -> Result<Outcome> {
+        self.user = match name {
+            None => self.login,
+            Some(name) => {
+                let catalog = self.engine.current();
+                if !catalog.users.get(&self.login).is_some_and(|user| user.superuser) {
+                    return Err(SqlError::new("42501", "permission denied to set session authorization"));
+                }
+                catalog.user(name).ok_or_else(|| no_user(name))?.oid
+            }
+        };
+        Ok(Outcome::command("SET"))
+    }
+
+    pub(super) fn access(&mut self, command: Command) -> Result<Outcome> {
+        match command {
+            Command::Grant { revoke, privileges, target, grantees, with_option } => {
+                self.grant(revoke, &privileges, &target, &grantees, with_option)
+            }
+            Command::CreateUser { name, password, superuser, createdb, groups, alter } => {
+                self.must_be_superuser()?;
+                let existing = self.tx()?.work.user(&name).cloned();
+                let mut user = match (existing, alter) {
+                    (Some(user), true) => user.as_ref().clone(),
+                    (None, false) => User { oid: self.engine.new_oid(), name: name.clone(), password: None, superuser: false, createdb: false },
+                    (Some(_), false) => return Err(SqlError::new("42710", format!("user \"{name}\" already exists"))),
+                    (None, true) => return Err(no_user(&name)),
+                };
+                if let Some(password) = password {
+                    user.password = Some(stored_password(&name, &password));
+                }
+                user.superuser = superuser.unwrap_or(user.superuser);
+                user.createdb = createdb.unwrap_or(user.createdb);
+                let oid = user.oid;
+                self.work()?.users.insert(oid, Arc::new(user));
+                for group in groups {
+                    self.change_group(&group, |members| members.push(oid))?;
+                }
+                Ok(Outcome::command(if alter { "ALTER USER" } else { "CREATE USER" }))
+            }
+            Command::DropUser { names, if_exists } => {
+                self.must_be_superuser()?;
+                for name in names {
+                    let Some(user) = self.tx()?.work.user(&name).cloned() else {
+                        if if_exists {
+                            continue;
+                        }
+                        return Err(no_user(&name));
+                    };
+                    let owns = self.tx()?.work.relations.values().any(|relation| relation.owner == user.oid)
+                        || self.tx()?.work.schemas.values().any(|schema| schema.owner == user.oid && !schema.temporary);
+                    if owns {
+                        return Err(SqlError::new("2BP01", format!("user \"{name}\" cannot be dropped because the user owns some object")));
+                    }
+                    self.work()?.users.remove(&user.oid);
+                }
+                Ok(Outcome::command("DROP USER"))
+            }
+            Command::CreateGroup { name, members, role } => {
+                self.must_be_superuser()?;
+                let kind = if role { "role" } else { "group" };
+                if self.tx()?.work.group(&name).is_some() {
+                    return Err(SqlError::new("42710", format!("{kind} \"{name}\" already exists")));
+                }
+                let members = members.iter().map(|member| self.user_oid(member)).collect::<Result<_>>()?;
+                let oid = self.engine.new_oid();
+                self.work()?.groups.insert(oid, Arc::new(Group { oid, name, members, role }));
+                Ok(Outcome::command(if role { "CREATE ROLE" } else { "CREATE GROUP" }))
+            }
+            Command::AlterGroup { name, add, members } => {
+                let members = members.iter().map(|member| self.user_oid(member)).collect::<Result<Vec<_>>>()?;
+                self.change_group(&name, |known| {
+                    known.retain(|oid| !members.contains(oid));
+                    if add {
+                        known.extend(&members);
+                    }
+                })?;
+                Ok(Outcome::command("ALTER GROUP"))
+            }
+            Command::DropGroup { names, if_exists, role } => {
+                for name in names {
+                    match self.tx()?.work.group(&name).map(|group| group.oid) {
+                        Some(oid) => drop(self.work()?.groups.remove(&oid)),
+                        None if if_exists => {}
+                        None => return Err(no_group(&name)),
+                    }
+                }
+                Ok(Outcome::command(if role { "DROP ROLE" } else { "DROP GROUP" }))
+            }
+            other => Err(SqlError::internal(format!("{other:?} is not about access"))),
+        }
+    }
+
+    fn must_be_superuser(&self) -> Result<()> {
+        if self.tx()?.work.users.get(&self.user).is_some_and(|user| user.superuser) {
+            Ok(())
+        } else {
+            Err(SqlError::new("42501", "permission denied: must be superuser"))
+        }
+    }
+
+    fn user_oid(&self, name: &str) -> Result<Oid> {
+        Ok(self.tx()?.work.user(name).ok_or_else(|| no_user(name))?.oid)
+    }
+
+    fn change_group(&mut self, name: &str, change: impl FnOnce(&mut Vec<Oid>)) -> Result<()> {
+        let mut group = self.tx()?.work.group(name).ok_or_else(|| no_group(name))?.as_ref().clone();
+        change(&mut group.members);
+        self.work()?.groups.insert(group.oid, Arc::new(group));
+        Ok(())
+    }
+
+    fn grant(
+        &mut self,
+        revoke: bool,
+        privileges: &[String],
+        target: &GrantTarget,
+        grantees: &[GranteeName],
+        with_option: bool,
+    ) -> Result<Outcome> {
+        let outcome = Outcome::command(if revoke { "REVOKE" } else { "GRANT" });
+        let mut known = Vec::new();
+        for grantee in grantees {
+            known.push(match grantee {
+                GranteeName::Public => Grantee::Public,
+                GranteeName::User(name) => Grantee::User(self.user_oid(name)?),
+                GranteeName::Group(name) => Grantee::Group(self.tx()?.work.group(name).ok_or_else(|| no_group(name))?.oid),
+            });
+        }
+        let mut relations = Vec::new();
+        match target {
+            GrantTarget::Relations(names) => {
+                for name in names {
+                    if self.external_schema(name)?.is_some() {
+                        return Err(SqlError::new("0A000", "Operation not supported on external tables; grant USAGE on the schema"));
+                    }
+                    relations.push(self.find_relation(name)?.ok_or_else(|| SqlError::no_relation(name))?);
+                }
+            }
+            GrantTarget::AllTables(schemas) => {
+                for name in schemas {
+                    let schema = self.find_schema(None, name)?.ok_or_else(|| SqlError::no_schema(name))?;
+                    relations.extend(self.tx()?.work.relations_in(schema.oid).cloned());
+                }
+            }
+            GrantTarget::Schemas(names) => {
+                for name in names {
+                    let mut schema = self.find_schema(None, name)?.ok_or_else(|| SqlError::no_schema(name))?.as_ref().clone();
+                    let all = ["usage", "create"];
+                    change_grants(&mut schema.grants, revoke, &expand(privileges, &all), &known, with_option);
+                    self.work()?.schemas.insert(schema.oid, Arc::new(schema));
+                }
+            }
+            GrantTarget::Unread => {}
+        }
+        let all = ["select", "insert", "update", "delete", "references", "drop", "truncate", "alter"];
+        for relation in relations {
+            let mut relation = relation.as_ref().clone();
+            change_grants(&mut relation.grants, revoke, &expand(privileges, &all), &known, with_option);
+            self.work()?.put_relation(relation);
+        }
+        Ok(outcome)
+    }
+}
+
+fn expand(privileges: &[String], all: &[&str]) -> Vec<String> {
+    if privileges.iter().any(|privilege| privilege == "all") { all.iter().map(ToString::to_string).collect() } else { privileges.to_vec() }
+}
+
+fn change_grants(grants: &mut Vec<Grant>, revoke: bool, privileges: &[String], grantees: &[Grantee], with_option: bool) {
+    grants.retain(|grant| !(privileges.contains(&grant.privilege) && grantees.contains(&grant.grantee)));
+    if !revoke {
+        for grantee in grantees {
+            for privilege in privileges {
+                grants.push(Grant { grantee: grantee.clone(), privilege: privilege.clone(), with_option });
+            }
+        }
+    }
+}
+
+/// Returns `md5` and the digest of password and name, as PostgreSQL stores it. Digests are kept as given.
+fn stored_password(name: &str, password: &str) -> String {
+    if password.len() == 35 && password.starts_with("md5") {
+        return password.to_string();
+    }
+    format!("md5{}", crate::functions::md5_hex(format!("{password}{name}").as_bytes()))
+}
+
+fn no_user(name: &str) -> SqlError {
+    SqlError::new("42704", format!("user \"{name}\" does not exist"))
+}
+
+fn no_group(name: &str) -> SqlError {
+    SqlError::new("42704", format!("group \"{name}\" does not exist"))
+}

@@ -1,0 +1,814 @@
+//! Schemas, tables, views and their changes. All of it is transactional: it edits the transaction's catalog.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast::{ObjectName, Query, visit_relations_mut};
+
+use super::{Outcome, Session};
+use crate::catalog::{
+    Body, Column, Constraint, ConstraintKind, DistStyle, ExternalSource, Oid, PG_CATALOG, Relation, Schema, Table, View,
+};
+use crate::error::{Result, SqlError};
+use crate::lake::LakeErrorKind;
+use crate::plan::relations_of;
+use crate::rewrite::{BY_OID, name_from, quoted};
+use crate::types::SqlType;
+use crate::utility::{
+    AlterAction, Command, CommentTarget, CreateTable, CreateView, DefinedColumn, Name, RelationKind, TableSource, ordered_partition,
+};
+
+impl Session {
+    pub(super) async fn ddl(&mut self, command: Command) -> Result<Outcome> {
+        match command {
+            Command::Use { database } => {
+                let catalog = self.tx()?.work.clone();
+                let found = catalog.database(&database).ok_or_else(|| no_database(&database))?;
+                self.database = found.oid;
+                Ok(Outcome::command("USE"))
+            }
+            Command::CreateDatabase { name, owner } => self.create_database(&name, owner),
+            Command::DropDatabase { name } => self.drop_database(&name),
+            Command::CreateSchema { name, if_not_exists, owner } => {
+                let owner = self.owner(owner.as_deref())?;
+                self.create_schema(&name, if_not_exists, owner, None)
+            }
+            Command::CreateExternalSchema { name, if_not_exists, source, create_database } => {
+                self.create_external_schema(&name, if_not_exists, source, create_database).await
+            }
+            Command::AlterSchema { name, rename, owner } => self.alter_schema(&name, rename, owner),
+            Command::DropSchema { names, if_exists, cascade, drop_external_database } => {
+                self.drop_schemas(&names, if_exists, cascade, drop_external_database).await
+            }
+            Command::CreateTable(create) => self.create_table(create).await,
+            Command::CreateView(create) => self.create_view(create).await,
+            Command::CreateExternalTable { name, table, if_not_exists } => {
+                if self.in_block() {
+                    return Err(SqlError::new("25001", "CREATE EXTERNAL TABLE cannot run inside a transaction block"));
+                }
+                let (_, source) = self.external_schema(&name)?.ok_or_else(|| not_external(&name))?;
+                match self.engine.lake.create_table(&source.role, &source.database, &table).await {
+                    Err(error) if error.kind == LakeErrorKind::AlreadyExists && if_not_exists => {}
+                    other => other?,
+                }
+                Ok(Outcome::command("CREATE EXTERNAL TABLE"))
+            }
+            Command::AlterTable { name, if_exists, action } => self.alter_table(name, if_exists, action).await,
+            Command::Drop { kind, names, if_exists, cascade } => self.drop_relations(kind, &names, if_exists, cascade).await,
+            Command::Truncate { name } => {
+                let relation = self.table_named(&name)?;
+                let relation = self.lock_for_write(relation.oid).await?;
+                self.put_table(&relation, |table| table.segments.clear())?;
+                // TRUNCATE commits the transaction that it runs in.
+                self.commit_now()?;
+                Ok(Outcome::command("TRUNCATE TABLE"))
+            }
+            Command::Comment { target, text } => self.comment(target, text),
+            Command::Lock { names } => {
+                for name in &names {
+                    let oid = self.table_named(name)?.oid;
+                    self.lock_for_write(oid).await?;
+                }
+                Ok(Outcome::command("LOCK TABLE"))
+            }
+            Command::Vacuum { name } => {
+                if self.in_block() {
+                    return Err(SqlError::new("25001", "VACUUM cannot run inside a transaction block"));
+                }
+                if let Some(name) = name {
+                    let oid = self.table_named(&name)?.oid;
+                    self.compact(oid).await?;
+                }
+                Ok(Outcome::command("VACUUM"))
+            }
+            Command::Analyze => Ok(Outcome::command("ANALYZE")),
+            other => Err(SqlError::internal(format!("{other:?} is no DDL"))),
+        }
+    }
+
+    fn owner(&self, name: Option<&str>) -> Result<Oid> {
+        match name {
+            None => Ok(self.user),
+            Some(name) => {
+                let user = self.tx()?.work.user(name).map(|user| user.oid);
+                user.ok_or_else(|| SqlError::new("42704", format!("user \"{name}\" does not exist")))
+            }
+        }
+    }
+
+    fn create_database(&mut self, name: &str, owner: Option<String>) -> Result<Outcome> {
+        if self.in_block() {
+            return Err(SqlError::new("25001", "CREATE DATABASE cannot run inside a transaction block"));
+        }
+        let owner = self.owner(owner.as_deref())?;
+        let (oid, schema) = (self.engine.new_oid(), self.engine.new_oid());
+        let work = self.work()?;
+        if work.database(name).is_some() {
+            return Err(SqlError::new("42P04", format!("database \"{name}\" already exists")));
+        }
+        work.databases.insert(oid, Arc::new(crate::catalog::Database { oid, name: name.into(), owner }));
+        work.schemas.insert(schema, Arc::new(crate::engine::public_schema(schema, oid)));
+        Ok(Outcome::command("CREATE DATABASE"))
+    }
+
+    fn drop_database(&mut self, name: &str) -> Result<Outcome> {
+        if self.in_block() {
+            return Err(SqlError::new("25001", "DROP DATABASE cannot run inside a transaction block"));
+        }
+        let current = self.database;
+        let work = self.work()?;
+        let oid = work.database(name).ok_or_else(|| no_database(name))?.oid;
+        if oid == current {
+            return Err(SqlError::new("55006", "cannot drop the currently open database"));
+        }
+        let schemas: Vec<Oid> = work.schemas.values().filter(|schema| schema.database == oid).map(|schema| schema.oid).collect();
+        for schema in schemas {
+            let relations: Vec<Oid> = work.relations_in(schema).map(|relation| relation.oid).collect();
+            for relation in relations {
+                work.remove_relation(relation);
+            }
+            work.schemas.remove(&schema);
+        }
+        work.databases.remove(&oid);
+        Ok(Outcome::command("DROP DATABASE"))
+    }
+
+    fn create_schema(&mut self, name: &str, if_not_exists: bool, owner: Oid, external: Option<ExternalSource>) -> Result<Outcome> {
+        let database = self.database;
+        let oid = self.engine.new_oid();
+        let work = self.work()?;
+        if work.schema(database, name).is_some() || matches!(name, "pg_catalog" | "information_schema") {
+            if if_not_exists {
+                return Ok(Outcome::command("CREATE SCHEMA"));
+            }
+            return Err(SqlError::new("42P06", format!("schema \"{name}\" already exists")));
+        }
+        if name.starts_with("pg_") {
+            return Err(SqlError::new("42939", format!("unacceptable schema name \"{name}\"")).with_detail("The prefix \"pg_\" is reserved for system schemas."));
+        }
+        let schema = Schema { oid, database, name: name.into(), owner, external, comment: None, grants: Vec::new(), temporary: false };
+        work.schemas.insert(oid, Arc::new(schema));
+        Ok(Outcome::command("CREATE SCHEMA"))
+    }
+
+    async fn create_external_schema(
+        &mut self,
+        name: &str,
+        if_not_exists: bool,
+        source: ExternalSource,
+        create_database: bool,
+    ) -> Result<Outcome> {
+        let exists = self.tx()?.work.schema(self.database, name).is_some();
+        if !exists {
+            let present = self.engine.lake.database_exists(&source.role, &source.database).await?;
+            if !present && create_database {
+                self.engine.lake.create_database(&source.role, &source.database).await?;
+            }
+        }
+        let owner = self.user;
+        self.create_schema(name, if_not_exists, owner, Some(source))?;
+        Ok(Outcome::command("CREATE SCHEMA"))
+    }
+
+    fn alter_schema(&mut self, name: &str, rename: Option<String>, owner: Option<String>) -> Result<Outcome> {
+        let database = self.database;
+        let owner = owner.map(|owner| self.owner(Some(&owner))).transpose()?;
+        let work = self.work()?;
+        let mut schema = work.schema(database, name).ok_or_else(|| SqlError::no_schema(name))?.as_ref().clone();
+        if let Some(rename) = rename {
+            if work.schema(database, &rename).is_some() {
+                return Err(SqlError::new("42P06", format!("schema \"{rename}\" already exists")));
+            }
+            schema.name = rename;
+        }
+        schema.owner = owner.unwrap_or(schema.owner);
+        work.schemas.insert(schema.oid, Arc::new(schema));
+        Ok(Outcome::command("ALTER SCHEMA"))
+    }
+
+    async fn drop_schemas(&mut self, names: &[String], if_exists: bool, cascade: bool, drop_database: bool) -> Result<Outcome> {
+        for name in names {
+            let database = self.database;
+            let Some(schema) = self.tx()?.work.schema(database, name).cloned() else {
+                if if_exists {
+                    continue;
+                }
+                return Err(SqlError::no_schema(name));
+            };
+            let members: Vec<Oid> = self.tx()?.work.relations_in(schema.oid).map(|relation| relation.oid).collect();
+            if !members.is_empty() && !cascade {
+                return Err(SqlError::new("2BP01", format!("cannot drop schema {name} because other objects depend on it"))
+                    .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
+            }
+            for oid in members {
+                self.drop_with_dependents(oid, true).await?;
+            }
+            if let Some(source) = schema.external.as_ref().filter(|_| drop_database) {
+                self.engine.lake.drop_database(&source.role, &source.database).await?;
+            }
+            self.work()?.schemas.remove(&schema.oid);
+        }
+        Ok(Outcome::command("DROP SCHEMA"))
+    }
+
+    // ---- names -------------------------------------------------------------------------------------------------
+
+    /// Returns the schemas that an unqualified name is looked for in.
+    pub(crate) fn search_path(&self) -> Vec<String> {
+        let path = self.settings.get("search_path").map_or("$user, public", String::as_str);
+        let user = self.tx().map(|tx| tx.work.user_name(self.user)).unwrap_or_default();
+        path.split(',').map(|part| part.trim().trim_matches(['"', '\''])).map(|part| if part == "$user" { user.clone() } else { part.to_lowercase() }).collect()
+    }
+
+    pub(crate) fn current_schema_name(&self) -> String {
+        let exists = |name: &String| self.find_schema(None, name).is_ok_and(|schema| schema.is_some());
+        self.search_path().into_iter().find(exists).unwrap_or_default()
+    }
+
+    pub(crate) fn find_schema(&self, database: Option<&str>, name: &str) -> Result<Option<Arc<Schema>>> {
+        let catalog = &self.tx()?.work;
+        let database = match database {
+            None => self.database,
+            Some(name) => catalog.database(name).ok_or_else(|| no_database(name))?.oid,
+        };
+        Ok(catalog.schema(database, name).filter(|schema| !schema.temporary || schema.oid == self.temp_schema).cloned())
+    }
+
+    /// Returns the native table or view of a name.
+    pub(crate) fn find_relation(&self, name: &Name) -> Result<Option<Arc<Relation>>> {
+        let catalog = &self.tx()?.work;
+        if let Some(schema) = &name.schema {
+            let schema = self.find_schema(name.database.as_deref(), schema)?;
+            return Ok(schema.and_then(|schema| catalog.relation(schema.oid, &name.name).cloned()));
+        }
+        if let Some(relation) = catalog.relation(self.temp_schema, &name.name) {
+            return Ok(Some(relation.clone()));
+        }
+        for schema in self.search_path() {
+            if let Some(schema) = self.find_schema(None, &schema)?
+                && let Some(relation) = catalog.relation(schema.oid, &name.name)
+            {
+                return Ok(Some(relation.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the external schema that a name's schema is.
+    pub(crate) fn external_schema(&self, name: &Name) -> Result<Option<(String, ExternalSource)>> {
+        let Some(schema) = &name.schema else { return Ok(None) };
+        let schema = self.find_schema(name.database.as_deref(), schema)?;
+        Ok(schema.and_then(|schema| schema.external.clone().map(|source| (schema.name.clone(), source))))
+    }
+
+    pub(crate) fn table_named(&self, name: &Name) -> Result<Arc<Relation>> {
+        if self.external_schema(name)?.is_some() {
+            return Err(SqlError::new("0A000", format!("Operation not supported on external table {name}")));
+        }
+        let relation = self.find_relation(name)?.ok_or_else(|| SqlError::no_relation(name))?;
+        if relation.table().is_none() {
+            return Err(SqlError::new("42809", format!("\"{}\" is a view", relation.name)));
+        }
+        Ok(relation)
+    }
+
+    /// Where a new relation of this name goes.
+    fn target_schema(&self, name: &Name, temporary: bool) -> Result<Arc<Schema>> {
+        let catalog = &self.tx()?.work;
+        if let Some(database) = &name.database
+            && catalog.database(database).ok_or_else(|| no_database(database))?.oid != self.database
+        {
+            return Err(SqlError::unsupported("writing to another database"));
+        }
+        if temporary {
+            return catalog.schemas.get(&self.temp_schema).cloned().ok_or_else(|| SqlError::internal("no temporary schema"));
+        }
+        let schema = name.schema.clone().unwrap_or_else(|| self.current_schema_name());
+        let found = self.find_schema(None, &schema)?.ok_or_else(|| SqlError::no_schema(&schema))?;
+        if found.external.is_some() || found.oid == PG_CATALOG {
+            return Err(SqlError::new("0A000", format!("cannot create a native relation in external schema \"{schema}\"")));
+        }
+        Ok(found)
+    }
+
+    // ---- tables ------------------------------------------------------------------------------------------------
+
+    async fn create_table(&mut self, create: CreateTable) -> Result<Outcome> {
+        let CreateTable { name, temporary, if_not_exists, source, attributes } = create;
+        let schema = self.target_schema(&name, temporary)?;
+        if self.tx()?.work.relation(schema.oid, &name.name).is_some() {
+            if if_not_exists {
+                return Ok(Outcome::command("CREATE TABLE"));
+            }
+            return Err(SqlError::new("42P07", format!("Relation \"{}\" already exists", name.name)));
+        }
+        let mut table = Table {
+            diststyle: attributes.diststyle,
+            distkey: attributes.distkey,
+            sortkey: attributes.sortkey,
+            interleaved: attributes.interleaved,
+            constraints: attributes.constraints,
+            backup: attributes.backup,
+            ..Table::default()
+        };
+        let (columns, tag, written) = match source {
+            TableSource::Columns(defined) => {
+                for column in defined.iter().filter(|column| column.default.is_some()) {
+                    self.check_default(column).await?;
+                }
+                (numbered(defined), "CREATE TABLE", None)
+            }
+            TableSource::Like { table: other, defaults } => {
+                let other = self.table_named(&other)?;
+                let columns = other
+                    .columns
+                    .iter()
+                    .enumerate()
+                    .map(|(index, column)| Column {
+                        id: index as u32,
+                        default: column.default.clone().filter(|_| defaults),
+                        identity: None,
+                        comment: None,
+                        ..column.clone()
+                    })
+                    .collect();
+                if let Some(like) = other.table() {
+                    table.diststyle = like.diststyle;
+                    table.distkey = like.distkey.clone();
+                    table.sortkey = like.sortkey.clone();
+                }
+                (columns, "CREATE TABLE", None)
+            }
+            TableSource::Query { columns: names, query } => {
+                let planned = self.plan(crate::parse::query_of(&query)?, &[]).await?;
+                if names.len() > planned.fields.len() {
+                    return Err(SqlError::new("42601", "CREATE TABLE AS specifies too many column names"));
+                }
+                let mut defined = Vec::new();
+                for (index, (field, sql_type)) in planned.fields.iter().enumerate() {
+                    let name = names.get(index).unwrap_or(field).clone();
+                    if matches!(sql_type, SqlType::TextArray | SqlType::Interval) {
+                        return Err(SqlError::new("0A000", format!("Column \"{name}\" has unsupported type \"{sql_type}\".")));
+                    }
+                    let sql_type = match sql_type {
+                        SqlType::Text | SqlType::Name => SqlType::Varchar(crate::types::VARCHAR_MAX),
+                        SqlType::Oid => SqlType::Int8,
+                        other => *other,
+                    };
+                    defined.push(DefinedColumn { name, sql_type, not_null: false, default: None, identity: None, encoding: None });
+                }
+                let columns = numbered(defined);
+                check_unique(&columns)?;
+                let (segments, rows, columns) = self.write_new(&planned, columns).await?;
+                table.segments = segments;
+                (columns, "SELECT", Some(rows))
+            }
+        };
+        check_unique(&columns)?;
+        check_keys(&columns, &table)?;
+        table.next_column = columns.len() as u32;
+        let oid = self.engine.new_oid();
+        let relation = Relation {
+            oid,
+            schema: schema.oid,
+            name: name.name,
+            owner: self.user,
+            columns,
+            body: Body::Table(table),
+            comment: None,
+            grants: Vec::new(),
+            created: self.now.timestamp_millis() as f64 / 1000.0,
+            temporary: schema.temporary,
+        };
+        self.work()?.put_relation(relation);
+        Ok(match written {
+            Some(rows) => Outcome { affected: Some(rows), ..Outcome::command(tag) },
+            None => Outcome::command(tag),
+        })
+    }
+
+    async fn check_default(&self, column: &DefinedColumn) -> Result<()> {
+        let text = column.default.as_deref().unwrap_or_default();
+        let query = crate::parse::query(&format!("select cast({text} as {})", column.sql_type))?;
+        self.plan(query, &[]).await.map(drop)
+    }
+
+    /// Replaces a table's body in the transaction's catalog.
+    pub(crate) fn put_table(&mut self, relation: &Relation, change: impl FnOnce(&mut Table)) -> Result<()> {
+        let mut relation = relation.clone();
+        if let Body::Table(table) = &mut relation.body {
+            change(table);
+        }
+        self.work()?.put_relation(relation);
+        Ok(())
+    }
+
+    async fn alter_table(&mut self, name: Name, if_exists: bool, action: AlterAction) -> Result<Outcome> {
+        if let Some((_, source)) = self.external_schema(&name)? {
+            return self.alter_external(&name, &source, action).await;
+        }
+        let Some(relation) = self.find_relation(&name)? else {
+            return if if_exists { Ok(Outcome::command("ALTER TABLE")) } else { Err(SqlError::no_relation(&name)) };
+        };
+        let relation = self.lock_for_write(relation.oid).await?;
+        let mut changed = relation.as_ref().clone();
+        match action {
+            AlterAction::RenameTable(new) => {
+                if self.tx()?.work.relation(relation.schema, &new).is_some() {
+                    return Err(SqlError::new("42P07", format!("Relation \"{new}\" already exists")));
+                }
+                changed.name = new;
+            }
+            AlterAction::RenameColumn { from, to } => {
+                let index = relation.column(&from).ok_or_else(|| SqlError::no_column(&from))?;
+                if relation.column(&to).is_some() {
+                    return Err(SqlError::new("42701", format!("column \"{to}\" of relation \"{}\" already exists", relation.name)));
+                }
+                self.refuse_if_viewed(&relation, "rename", &from)?;
+                changed.columns[index].name = to.clone();
+                if let Body::Table(table) = &mut changed.body {
+                    rename_keys(table, &from, &to);
+                }
+            }
+            AlterAction::AddColumn(defined) => return self.add_column(&relation, defined).await,
+            AlterAction::DropColumn { name: column, cascade } => {
+                let index = relation.column(&column).ok_or_else(|| SqlError::no_column(&column))?;
+                if relation.columns.len() == 1 {
+                    return Err(SqlError::new("0A000", "cannot drop the only column of a table"));
+                }
+                if cascade {
+                    for view in self.tx()?.work.dependents(relation.oid) {
+                        self.drop_with_dependents(view.oid, true).await?;
+                    }
+                } else {
+                    self.refuse_if_viewed(&relation, "drop", &column)?;
+                }
+                if let Body::Table(table) = &mut changed.body {
+                    if table.distkey.as_deref() == Some(&column) || table.sortkey.contains(&column) {
+                        return Err(SqlError::new("0A000", format!("cannot drop distkey or sortkey column \"{column}\"")));
+                    }
+                    table.constraints.retain(|constraint| !constraint.columns.contains(&column));
+                }
+                changed.columns.remove(index);
+            }
+            AlterAction::ColumnType { name: column, sql_type } => {
+                let index = relation.column(&column).ok_or_else(|| SqlError::no_column(&column))?;
+                if self.in_block() {
+                    return Err(SqlError::new("25001", "ALTER TABLE ALTER COLUMN cannot run inside a transaction block"));
+                }
+                match (changed.columns[index].sql_type, sql_type) {
+                    (SqlType::Varchar(_), SqlType::Varchar(_)) => changed.columns[index].sql_type = sql_type,
+                    (from, _) => {
+                        return Err(SqlError::new("0A000", format!("column \"{column}\" of type {from} cannot be altered to {sql_type}")));
+                    }
+                }
+                self.check_fits(&relation, &changed).await?;
+            }
+            AlterAction::ColumnEncode { name: column, encoding } => {
+                let index = relation.column(&column).ok_or_else(|| SqlError::no_column(&column))?;
+                changed.columns[index].encoding = Some(encoding);
+            }
+            AlterAction::Owner(owner) => changed.owner = self.owner(Some(&owner))?,
+            AlterAction::SetSchema(schema) => {
+                let schema = self.find_schema(None, &schema)?.ok_or_else(|| SqlError::no_schema(&schema))?;
+                changed.schema = schema.oid;
+            }
+            AlterAction::AddConstraint(constraint) => {
+                check_constraint(&changed.columns, &constraint)?;
+                if let Body::Table(table) = &mut changed.body {
+                    table.constraints.push(constraint);
+                }
+            }
+            AlterAction::DropConstraint { name } => {
+                if let Body::Table(table) = &mut changed.body {
+                    let before = table.constraints.len();
+                    table.constraints.retain(|constraint| constraint.name != name);
+                    if table.constraints.len() == before {
+                        return Err(SqlError::new("42704", format!("constraint \"{name}\" does not exist")));
+                    }
+                }
+            }
+            AlterAction::Physical(attributes) => {
+                if let Body::Table(table) = &mut changed.body {
+                    table.diststyle = attributes.diststyle;
+                    table.distkey = attributes.distkey;
+                    table.sortkey = attributes.sortkey;
+                    check_keys(&changed.columns, table)?;
+                }
+            }
+            AlterAction::Append { from } => return self.append(&relation, &from).await,
+            AlterAction::AddPartitions { .. } | AlterAction::DropPartition { .. } => return Err(not_external(&name)),
+        }
+        self.work()?.put_relation(changed);
+        Ok(Outcome::command("ALTER TABLE"))
+    }
+
+    async fn alter_external(&mut self, name: &Name, source: &ExternalSource, action: AlterAction) -> Result<Outcome> {
+        if self.in_block() {
+            return Err(SqlError::new("25001", "ALTER EXTERNAL TABLE cannot run inside a transaction block"));
+        }
+        let lake = self.engine.lake.clone();
+        let (role, database) = (&source.role, &source.database);
+        let table = lake.table(role, database, &name.name).await?.ok_or_else(|| SqlError::no_relation(name))?;
+        match action {
+            AlterAction::AddPartitions { if_not_exists, partitions } => {
+                let known = if if_not_exists { lake.partitions(role, database, &name.name).await? } else { Vec::new() };
+                let mut wanted = Vec::new();
+                for (values, location) in partitions {
+                    let partition = ordered_partition(&table, &values, &location)?;
+                    if !known.iter().any(|known| known.values == partition.values) {
+                        wanted.push(partition);
+                    }
+                }
+                lake.add_partitions(role, database, &name.name, &wanted).await?;
+            }
+            AlterAction::DropPartition { values } => {
+                let partition = ordered_partition(&table, &values, "")?;
+                lake.drop_partition(role, database, &name.name, &partition.values).await?;
+            }
+            _ => return Err(SqlError::unsupported("this change of an external table")),
+        }
+        Ok(Outcome::command("ALTER TABLE"))
+    }
+
+    fn refuse_if_viewed(&self, relation: &Relation, verb: &str, column: &str) -> Result<()> {
+        match self.tx()?.work.dependents(relation.oid).first() {
+            None => Ok(()),
+            Some(view) => Err(SqlError::new(
+                "2BP01",
+                format!("cannot {verb} table {} column {column} because other objects depend on it", relation.name),
+            )
+            .with_detail(format!("view {} depends on table {}", view.name, relation.name))
+            .with_hint("Use DROP ... CASCADE to drop the dependent objects too.")),
+        }
+    }
+
+    async fn drop_relations(&mut self, kind: RelationKind, names: &[Name], if_exists: bool, cascade: bool) -> Result<Outcome> {
+        let tag = match kind {
+            RelationKind::Table => "DROP TABLE",
+            RelationKind::View => "DROP VIEW",
+            RelationKind::MaterializedView => "DROP MATERIALIZED VIEW",
+        };
+        for name in names {
+            if let Some((_, source)) = self.external_schema(name)? {
+                match self.engine.lake.drop_table(&source.role, &source.database, &name.name).await {
+                    Err(error) if error.kind == LakeErrorKind::NoTable && if_exists => {}
+                    other => other?,
+                }
+                continue;
+            }
+            let found = match self.find_relation(name) {
+                Err(error) if if_exists && error.sqlstate == "3D000" => None,
+                other => other?,
+            };
+            let Some(relation) = found else {
+                if if_exists {
+                    continue;
+                }
+                let word = if kind == RelationKind::Table { "Table" } else { "View" };
+                return Err(SqlError::new("42P01", format!("{word} \"{}\" does not exist", name.name)));
+            };
+            match (kind, relation.table().is_some()) {
+                (RelationKind::Table, false) => {
+                    return Err(SqlError::new("42809", format!("\"{}\" is not a table", name.name)).with_hint("Use DROP VIEW to remove a view."));
+                }
+                (RelationKind::View, true) => {
+                    return Err(SqlError::new("42809", format!("\"{}\" is not a view", name.name)).with_hint("Use DROP TABLE to remove a table."));
+                }
+                (RelationKind::MaterializedView, _) => {
+                    return Err(SqlError::new("42809", format!("\"{}\" is not a materialized view", name.name)));
+                }
+                _ => {}
+            }
+            self.drop_with_dependents(relation.oid, cascade).await?;
+        }
+        Ok(Outcome::command(tag))
+    }
+
+    /// Drops a relation. Bound views on it go too with `cascade`, and forbid the drop without.
+    async fn drop_with_dependents(&mut self, oid: Oid, cascade: bool) -> Result<()> {
+        let mut doomed = vec![oid];
+        let mut seen = BTreeSet::new();
+        while let Some(oid) = doomed.pop() {
+            if !seen.insert(oid) {
+                continue;
+            }
+            let Some(relation) = self.tx()?.work.relations.get(&oid).cloned() else { continue };
+            let dependents = self.tx()?.work.dependents(oid);
+            if let Some(view) = dependents.first().filter(|_| !cascade) {
+                return Err(SqlError::new("2BP01", format!("cannot drop {} because other objects depend on it", kind_of(&relation)))
+                    .with_detail(format!("view {} depends on {}", view.name, kind_of(&relation)))
+                    .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
+            }
+            doomed.extend(dependents.iter().map(|view| view.oid));
+            if relation.table().is_some() {
+                self.lock_for_write(oid).await?;
+            }
+            self.work()?.remove_relation(oid);
+        }
+        Ok(())
+    }
+
+    // ---- views -------------------------------------------------------------------------------------------------
+
+    async fn create_view(&mut self, create: CreateView) -> Result<Outcome> {
+        let CreateView { name, columns: names, or_replace, query, late_binding, statement } = create;
+        let schema = self.target_schema(&name, false)?;
+        let existing = self.tx()?.work.relation(schema.oid, &name.name).cloned();
+        if let Some(existing) = &existing {
+            if !or_replace {
+                return Err(SqlError::new("42P07", format!("Relation \"{}\" already exists", name.name)));
+            }
+            if existing.view().is_none() {
+                return Err(SqlError::new("42809", format!("\"{}\" is not a view", name.name)));
+            }
+        }
+        let parsed = crate::parse::query_of(&query)?;
+        let (columns, bound, depends_on) = if late_binding {
+            for relation in relations_of(&parsed)? {
+                let is_cte = relation.schema.is_none();
+                if is_cte && self.find_relation(&relation)?.is_some() {
+                    return Err(SqlError::new("42601", format!("relation \"{relation}\" must be qualified with its schema in a view with no schema binding")));
+                }
+            }
+            (Vec::new(), None, Vec::new())
+        } else {
+            let resolved = self.resolve(&parsed).await?;
+            if let Some(external) = resolved.external.first() {
+                return Err(SqlError::new("0A000", "External tables are not supported in views")
+                    .with_detail(format!("external table {external}"))
+                    .with_hint("Create the view WITH NO SCHEMA BINDING."));
+            }
+            let planned = self.plan(parsed.clone(), &[]).await?;
+            let mut columns = Vec::new();
+            for (index, (field, sql_type)) in planned.fields.iter().enumerate() {
+                let name = names.get(index).unwrap_or(field).clone();
+                columns.push(DefinedColumn { name, sql_type: *sql_type, not_null: false, default: None, identity: None, encoding: None });
+            }
+            let columns = numbered(columns);
+            check_unique(&columns)?;
+            let (bound, depends_on) = self.bind(parsed, &planned.fields)?;
+            (columns, Some(bound), depends_on)
+        };
+        if let Some(existing) = existing.as_ref().filter(|_| !late_binding && or_replace)
+            && existing.columns.len() > columns.len()
+            && !self.tx()?.work.dependents(existing.oid).is_empty()
+        {
+            return Err(SqlError::new("42P16", "cannot drop columns from view"));
+        }
+        let oid = existing.as_ref().map_or_else(|| self.engine.new_oid(), |existing| existing.oid);
+        let relation = Relation {
+            oid,
+            schema: schema.oid,
+            name: name.name,
+            owner: existing.as_ref().map_or(self.user, |existing| existing.owner),
+            columns,
+            body: Body::View(View { definition: query.text.clone(), statement, bound, depends_on }),
+            comment: None,
+            grants: existing.map(|existing| existing.grants.clone()).unwrap_or_default(),
+            created: self.now.timestamp_millis() as f64 / 1000.0,
+            temporary: schema.temporary,
+        };
+        self.work()?.put_relation(relation);
+        Ok(Outcome::command("CREATE VIEW"))
+    }
+
+    /// Names a query's relations by OID, so that renaming them later changes nothing.
+    fn bind(&self, mut query: Box<Query>, fields: &[(String, SqlType)]) -> Result<(String, Vec<Oid>)> {
+        let mut used = BTreeSet::new();
+        let mut failure = None;
+        let original = |object: &ObjectName| -> Result<Option<Arc<Relation>>> { self.find_relation(&name_from(object)?) };
+        let ctes = cte_names(&query);
+        let _ = visit_relations_mut(query.as_mut(), |object| {
+            match original(object) {
+                Ok(Some(relation)) if !(object.0.len() == 1 && ctes.contains(&relation.name)) => {
+                    used.insert(relation.oid);
+                    *object = ObjectName::from(vec![quoted(BY_OID), quoted(&relation.oid.to_string())]);
+                }
+                Ok(_) => {}
+                Err(error) => failure = Some(error),
+            }
+            std::ops::ControlFlow::<()>::Continue(())
+        });
+        match failure {
+            Some(error) => Err(error),
+            None => {
+                // A wildcard means the columns of today, also when a table grows.
+                let names: BTreeSet<&String> = fields.iter().map(|(name, _)| name).collect();
+                let text = query.to_string();
+                let text = if text.contains('*') && names.len() == fields.len() {
+                    let list: Vec<String> = fields.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+                    format!("select {} from ({text}) as \"$view\"", list.join(", "))
+                } else {
+                    text
+                };
+                Ok((text, used.into_iter().collect()))
+            }
+        }
+    }
+
+    fn comment(&mut self, target: CommentTarget, text: Option<String>) -> Result<Outcome> {
+        match target {
+            CommentTarget::Table(name) | CommentTarget::View(name) => {
+                let mut relation = self.find_relation(&name)?.ok_or_else(|| SqlError::no_relation(&name))?.as_ref().clone();
+                relation.comment = text;
+                self.work()?.put_relation(relation);
+            }
+            CommentTarget::Column(name, column) => {
+                let mut relation = self.find_relation(&name)?.ok_or_else(|| SqlError::no_relation(&name))?.as_ref().clone();
+                let index = relation.column(&column).ok_or_else(|| SqlError::no_column(&column))?;
+                relation.columns[index].comment = text;
+                self.work()?.put_relation(relation);
+            }
+            CommentTarget::Schema(name) => {
+                let mut schema = self.find_schema(None, &name)?.ok_or_else(|| SqlError::no_schema(&name))?.as_ref().clone();
+                schema.comment = text;
+                self.work()?.schemas.insert(schema.oid, Arc::new(schema));
+            }
+            CommentTarget::Database => return Err(SqlError::unsupported("COMMENT ON DATABASE")),
+        }
+        Ok(Outcome::command("COMMENT"))
+    }
+}
+
+fn cte_names(query: &Query) -> BTreeSet<String> {
+    query.with.iter().flat_map(|with| &with.cte_tables).map(|cte| cte.alias.name.value.clone()).collect()
+}
+
+fn kind_of(relation: &Relation) -> String {
+    format!("{} {}", if relation.table().is_some() { "table" } else { "view" }, relation.name)
+}
+
+fn numbered(defined: Vec<DefinedColumn>) -> Vec<Column> {
+    defined
+        .into_iter()
+        .enumerate()
+        .map(|(index, column)| Column {
+            id: index as u32,
+            name: column.name,
+            sql_type: column.sql_type,
+            not_null: column.not_null,
+            default: column.default,
+            identity: column.identity,
+            encoding: column.encoding,
+            comment: None,
+        })
+        .collect()
+}
+
+fn check_unique(columns: &[Column]) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    match columns.iter().find(|column| !seen.insert(&column.name)) {
+        Some(column) => Err(SqlError::new("42701", format!("column \"{}\" duplicated", column.name))),
+        None => Ok(()),
+    }
+}
+
+fn check_keys(columns: &[Column], table: &Table) -> Result<()> {
+    let known = |name: &String| columns.iter().any(|column| column.name == *name);
+    if let Some(key) = table.distkey.iter().chain(&table.sortkey).find(|key| !known(key)) {
+        return Err(SqlError::new("42703", format!("column \"{key}\" named in key does not exist")));
+    }
+    if table.diststyle == DistStyle::Key && table.distkey.is_none() {
+        return Err(SqlError::new("42601", "DISTSTYLE KEY needs a DISTKEY column"));
+    }
+    if let [first, .., last] = table.sortkey.as_slice()
+        && first == last
+        && table.sortkey.len() > 400
+    {
+        return Err(SqlError::new("54000", "too many sort keys"));
+    }
+    table.constraints.iter().try_for_each(|constraint| check_constraint(columns, constraint))
+}
+
+fn check_constraint(columns: &[Column], constraint: &Constraint) -> Result<()> {
+    let missing = constraint.columns.iter().find(|name| !columns.iter().any(|column| column.name == **name));
+    match missing {
+        Some(name) => Err(SqlError::new("42703", format!("column \"{name}\" named in key does not exist"))),
+        None => Ok(()),
+    }
+}
+
+fn rename_keys(table: &mut Table, from: &str, to: &str) {
+    let rename = |name: &mut String| {
+        if name == from {
+            *name = to.to_string();
+        }
+    };
+    table.distkey.iter_mut().for_each(rename);
+    table.sortkey.iter_mut().for_each(rename);
+    for constraint in &mut table.constraints {
+        constraint.columns.iter_mut().for_each(rename);
+        if constraint.kind == ConstraintKind::Foreign {
+            continue;
+        }
+    }
+}
+
+fn no_database(name: &str) -> SqlError {
+    SqlError::new("3D000", format!("database \"{name}\" does not exist"))
+}
+
+fn not_external(name: &Name) -> SqlError {
+    SqlError::new("42809", format!("\"{name}\" is not in an external schema"))
+}

@@ -1,0 +1,9 @@
+//! Tests of the engine through its public door, over a data catalog and buckets that live in memory.
+
+mod copy;
+mod expressions;
+mod external;
+mod memory;
+mod native;
+mod queries;
+mod support;

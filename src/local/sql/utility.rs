@@ -1,0 +1,959 @@
+//! Statements that are Redshift's own: schemas, tables, views, users, COPY, SHOW, transactions. Queries and DML go to
+//! sqlparser; everything else is read here, keyword by keyword, so that each clause is either understood or refused.
+
+mod copy;
+mod table;
+
+pub use copy::{Compression, Copy, CopyFormat};
+pub use table::{AlterAction, CreateTable, DefinedColumn, TableSource, ordered_partition};
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use crate::catalog::ExternalSource;
+use crate::error::{Result, SqlError};
+use crate::lake::ExternalTable;
+use crate::lexer::{Lexeme, Source, character};
+
+/// A name of up to three parts: database, schema, relation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Name {
+    pub database: Option<String>,
+    pub schema: Option<String>,
+    pub name: String,
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for part in [&self.database, &self.schema].into_iter().flatten() {
+            write!(f, "{part}.")?;
+        }
+        f.write_str(&self.name)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Command {
+    Begin,
+    Commit,
+    Rollback,
+    Set { name: String, value: String },
+    Reset { name: Option<String> },
+    ShowSetting { name: String },
+    ShowSchemas { database: String, like: Option<String> },
+    ShowTables { schema: Name, like: Option<String> },
+    ShowColumns { table: Name, like: Option<String> },
+    ShowDatabases,
+    ShowTable { table: Name },
+    ShowView { view: Name },
+    Use { database: String },
+    CreateDatabase { name: String, owner: Option<String> },
+    DropDatabase { name: String },
+    CreateSchema { name: String, if_not_exists: bool, owner: Option<String> },
+    CreateExternalSchema { name: String, if_not_exists: bool, source: ExternalSource, create_database: bool },
+    AlterSchema { name: String, rename: Option<String>, owner: Option<String> },
+    DropSchema { names: Vec<String>, if_exists: bool, cascade: bool, drop_external_database: bool },
+    CreateTable(CreateTable),
+    CreateView(CreateView),
+    CreateExternalTable { name: Name, table: Box<ExternalTable>, if_not_exists: bool },
+    AlterTable { name: Name, if_exists: bool, action: AlterAction },
+    Drop { kind: RelationKind, names: Vec<Name>, if_exists: bool, cascade: bool },
+    Truncate { name: Name },
+    Comment { target: CommentTarget, text: Option<String> },
+    Grant { revoke: bool, privileges: Vec<String>, target: GrantTarget, grantees: Vec<GranteeName>, with_option: bool },
+    CreateUser { name: String, password: Option<String>, superuser: Option<bool>, createdb: Option<bool>, groups: Vec<String>, alter: bool },
+    DropUser { names: Vec<String>, if_exists: bool },
+    CreateGroup { name: String, members: Vec<String>, role: bool },
+    AlterGroup { name: String, add: bool, members: Vec<String> },
+    DropGroup { names: Vec<String>, if_exists: bool, role: bool },
+    SetUser { name: Option<String> },
+    Copy(Box<Copy>),
+    Lock { names: Vec<Name> },
+    Vacuum { name: Option<Name> },
+    Analyze,
+    Declare { name: String, query: Source },
+    Fetch { name: String, count: Option<u64> },
+    CloseCursor { name: Option<String> },
+    Deallocate,
+    Explain { query: Source },
+    Query(Source),
+}
+
+#[derive(Clone, Debug)]
+pub struct CreateView {
+    pub name: Name,
+    pub columns: Vec<String>,
+    pub or_replace: bool,
+    pub query: Source,
+    pub late_binding: bool,
+    pub statement: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelationKind {
+    Table,
+    View,
+    MaterializedView,
+}
+
+#[derive(Clone, Debug)]
+pub enum CommentTarget {
+    Table(Name),
+    View(Name),
+    Column(Name, String),
+    Schema(String),
+    Database,
+}
+
+#[derive(Clone, Debug)]
+pub enum GrantTarget {
+    Relations(Vec<Name>),
+    AllTables(Vec<String>),
+    Schemas(Vec<String>),
+    /// A database, a role or default privileges: nothing here reads them.
+    Unread,
+}
+
+#[derive(Clone, Debug)]
+pub enum GranteeName {
+    Public,
+    User(String),
+    Group(String),
+}
+
+/// Reads one statement.
+pub fn parse(source: &Source) -> Result<Command> {
+    let mut cursor = Cursor::new(source);
+    let command = statement(&mut cursor)?;
+    if !matches!(command, Command::Query(_)) {
+        cursor.end()?;
+    }
+    Ok(command)
+}
+
+fn statement(c: &mut Cursor) -> Result<Command> {
+    let first = c.peek_word().unwrap_or_default().to_string();
+    match first.as_str() {
+        "begin" | "start" => {
+            c.next();
+            c.skip_rest();
+            Ok(Command::Begin)
+        }
+        "commit" | "end" => {
+            c.next();
+            c.skip_rest();
+            Ok(Command::Commit)
+        }
+        "rollback" | "abort" => {
+            c.next();
+            if c.peek_is("to") {
+                return Err(SqlError::unsupported("ROLLBACK TO SAVEPOINT"));
+            }
+            c.skip_rest();
+            Ok(Command::Rollback)
+        }
+        "set" => set(c),
+        "reset" => {
+            c.next();
+            let word = c.setting_name()?;
+            match word.as_str() {
+                "all" => Ok(Command::Reset { name: None }),
+                "session authorization" => Ok(Command::SetUser { name: None }),
+                _ => Ok(Command::Reset { name: Some(word) }),
+            }
+        }
+        "show" => show(c),
+        "use" => {
+            c.next();
+            Ok(Command::Use { database: c.ident()? })
+        }
+        "create" => create(c),
+        "alter" => alter(c),
+        "drop" => drop_statement(c),
+        "truncate" => {
+            c.next();
+            c.eat("table");
+            Ok(Command::Truncate { name: c.name()? })
+        }
+        "comment" => comment(c),
+        "grant" | "revoke" => grant(c),
+        "copy" => Ok(Command::Copy(Box::new(copy::parse(c)?))),
+        "lock" => {
+            c.next();
+            c.eat("table");
+            let names = c.list(Cursor::name)?;
+            if c.eat("in") {
+                c.skip_rest();
+            }
+            Ok(Command::Lock { names })
+        }
+        "vacuum" => {
+            c.next();
+            while ["full", "sort", "delete", "reindex", "recluster", "only"].iter().any(|word| c.eat(word)) {}
+            let name = if c.at_end() || c.peek_is("to") { None } else { Some(c.name()?) };
+            c.skip_rest();
+            Ok(Command::Vacuum { name })
+        }
+        "analyze" => {
+            if c.peek_word_at(1) == Some("compression") {
+                return Err(SqlError::unsupported("ANALYZE COMPRESSION"));
+            }
+            c.skip_rest();
+            Ok(Command::Analyze)
+        }
+        "declare" => {
+            c.next();
+            let name = c.ident()?;
+            while ["no", "scroll", "insensitive", "binary"].iter().any(|word| c.eat(word)) {}
+            c.expect("cursor")?;
+            if c.eat("with") || c.eat("without") {
+                c.expect("hold")?;
+            }
+            c.expect("for")?;
+            Ok(Command::Declare { name, query: c.rest() })
+        }
+        "fetch" => {
+            c.next();
+            let count = match c.peek_word() {
+                Some("all") => {
+                    c.next();
+                    None
+                }
+                Some("next") => {
+                    c.next();
+                    Some(1)
+                }
+                Some("forward") => {
+                    c.next();
+                    if c.eat("all") { None } else { Some(c.number().unwrap_or(1)) }
+                }
+                _ => Some(c.number().unwrap_or(1)),
+            };
+            if !c.eat("from") {
+                c.eat("in");
+            }
+            Ok(Command::Fetch { name: c.ident()?, count })
+        }
+        "close" => {
+            c.next();
+            if c.eat("all") {
+                return Ok(Command::CloseCursor { name: None });
+            }
+            Ok(Command::CloseCursor { name: Some(c.ident()?) })
+        }
+        "deallocate" | "discard" => {
+            c.skip_rest();
+            Ok(Command::Deallocate)
+        }
+        "explain" => {
+            c.next();
+            c.eat("verbose");
+            Ok(Command::Explain { query: c.rest() })
+        }
+        "call" => Err(SqlError::unsupported("CALL of a stored procedure")),
+        "unload" => Err(SqlError::unsupported("UNLOAD")),
+        "refresh" => Err(SqlError::unsupported("REFRESH MATERIALIZED VIEW")),
+        "prepare" | "execute" => Err(SqlError::unsupported(format!("{} in SQL", first.to_uppercase()))),
+        "cancel" => Err(SqlError::unsupported("CANCEL")),
+        "savepoint" | "release" => Err(SqlError::unsupported("SAVEPOINT")),
+        "attach" | "detach" => Err(SqlError::unsupported("row-level security and masking policies")),
+        "select" | "with" | "insert" | "update" | "delete" | "merge" | "values" => Ok(Command::Query(c.source.clone())),
+        _ if c.peek().is_some_and(|lexeme| lexeme.is(&Token::LParen)) => Ok(Command::Query(c.source.clone())),
+        _ => Err(c.unexpected()),
+    }
+}
+
+fn set(c: &mut Cursor) -> Result<Command> {
+    c.next();
+    if c.eat("session") && c.eat("authorization") {
+        let name = c.ident_or_string()?;
+        return Ok(Command::SetUser { name: if name == "default" { None } else { Some(name) } });
+    }
+    c.eat("local");
+    if c.eat("role") {
+        c.skip_rest();
+        return Ok(Command::Set { name: "role".into(), value: String::new() });
+    }
+    if c.eat("transaction") || c.eat("characteristics") {
+        c.skip_rest();
+        return Ok(Command::Set { name: "transaction".into(), value: String::new() });
+    }
+    let name = c.setting_name()?;
+    if name != "time zone" && !c.eat("to") && !c.eat_token(&Token::Eq) {
+        return Err(c.unexpected());
+    }
+    let from = c.position;
+    c.skip_rest();
+    let value = c.source.tokens[from..]
+        .iter()
+        .map(|lexeme| match &lexeme.token.token {
+            Token::SingleQuotedString(text) => text.clone(),
+            Token::Word(word) => word.value.clone(),
+            Token::Comma => ", ".into(),
+            other => other.to_string(),
+        })
+        .collect::<String>();
+    let name = if name == "time zone" { "timezone".into() } else { name };
+    Ok(Command::Set { name, value })
+}
+
+fn show(c: &mut Cursor) -> Result<Command> {
+    c.next();
+    match c.peek_word() {
+        Some("schemas") => {
+            c.next();
+            c.expect("from")?;
+            c.expect("database")?;
+            let database = c.ident()?;
+            Ok(Command::ShowSchemas { database, like: c.like()? })
+        }
+        Some("tables") => {
+            c.next();
+            c.expect("from")?;
+            c.expect("schema")?;
+            let schema = c.name()?;
+            Ok(Command::ShowTables { schema, like: c.like()? })
+        }
+        Some("columns") => {
+            c.next();
+            c.expect("from")?;
+            c.expect("table")?;
+            let table = c.name()?;
+            Ok(Command::ShowColumns { table, like: c.like()? })
+        }
+        Some("databases") => {
+            c.next();
+            c.skip_rest();
+            Ok(Command::ShowDatabases)
+        }
+        Some("table") => {
+            c.next();
+            Ok(Command::ShowTable { table: c.name()? })
+        }
+        Some("view") => {
+            c.next();
+            Ok(Command::ShowView { view: c.name()? })
+        }
+        Some("grants" | "procedures" | "functions" | "parameters" | "constraints" | "external" | "procedure" | "model" | "datashares") => {
+            let what = c.peek_word().unwrap_or_default().to_uppercase();
+            Err(SqlError::unsupported(format!("SHOW {what}")))
+        }
+        _ => Ok(Command::ShowSetting { name: c.setting_name()? }),
+    }
+}
+
+fn create(c: &mut Cursor) -> Result<Command> {
+    let start = c.position;
+    c.next();
+    let or_replace = c.eat("or");
+    if or_replace {
+        c.expect("replace")?;
+    }
+    match c.peek_word() {
+        Some("schema") => {
+            c.next();
+            let if_not_exists = c.if_not_exists()?;
+            let mut owner = None;
+            let name = if c.peek_is("authorization") { None } else { Some(c.ident()?) };
+            if c.eat("authorization") {
+                owner = Some(c.ident()?);
+            }
+            if c.eat("quota") {
+                c.skip_rest();
+            }
+            let name = name.or_else(|| owner.clone()).unwrap_or_default();
+            Ok(Command::CreateSchema { name, if_not_exists, owner })
+        }
+        Some("database") => {
+            c.next();
+            let name = c.ident()?;
+            let mut owner = None;
+            c.eat("with");
+            while !c.at_end() {
+                if c.eat("owner") {
+                    c.eat_token(&Token::Eq);
+                    owner = Some(c.ident()?);
+                } else if c.peek_is("from") {
+                    return Err(SqlError::unsupported("CREATE DATABASE FROM a datashare, integration or data catalog"));
+                } else {
+                    c.next();
+                }
+            }
+            Ok(Command::CreateDatabase { name, owner })
+        }
+        Some("external") => {
+            c.next();
+            match c.peek_word() {
+                Some("schema") => create_external_schema(c),
+                Some("table") => table::create_external(c),
+                Some("function") => Err(SqlError::unsupported("CREATE EXTERNAL FUNCTION")),
+                _ => Err(c.unexpected()),
+            }
+        }
+        Some("table" | "temp" | "temporary" | "local" | "global") => Ok(Command::CreateTable(table::create(c)?)),
+        Some("view") => {
+            c.next();
+            let name = c.name()?;
+            let columns = if c.peek_token(&Token::LParen) { c.parenthesized(Cursor::ident)? } else { Vec::new() };
+            c.expect("as")?;
+            let from = c.position;
+            let mut to = c.source.tokens.len();
+            let tail = ["with", "no", "schema", "binding"];
+            let late_binding = to >= from + 4
+                && c.source.tokens[to - 4..].iter().zip(tail).all(|(lexeme, word)| lexeme.word() == Some(word));
+            if late_binding {
+                to -= 4;
+            }
+            let statement = c.source.slice(start, c.source.tokens.len()).to_string();
+            let query = c.part(from, to);
+            c.skip_rest();
+            Ok(Command::CreateView(CreateView { name, columns, or_replace, query, late_binding, statement }))
+        }
+        Some("user") => {
+            c.next();
+            user(c, false)
+        }
+        Some("group") => {
+            c.next();
+            let name = c.ident()?;
+            c.eat("with");
+            let members = if c.eat("user") { c.list(Cursor::ident)? } else { Vec::new() };
+            Ok(Command::CreateGroup { name, members, role: false })
+        }
+        Some("role") => {
+            c.next();
+            let name = c.ident()?;
+            c.skip_rest();
+            Ok(Command::CreateGroup { name, members: Vec::new(), role: true })
+        }
+        Some(what @ ("materialized" | "function" | "procedure" | "library" | "model" | "datashare" | "masking" | "rls" | "integration")) => {
+            let what = if what == "materialized" { "materialized view" } else { what };
+            Err(SqlError::unsupported(format!("CREATE {}", what.to_uppercase())))
+        }
+        _ => Err(c.unexpected()),
+    }
+}
+
+fn create_external_schema(c: &mut Cursor) -> Result<Command> {
+    c.next();
+    let if_not_exists = c.if_not_exists()?;
+    let name = c.ident()?;
+    c.expect("from")?;
+    match c.peek_word() {
+        Some("data") => {
+            c.next();
+            c.expect("catalog")?;
+        }
+        Some(other) => {
+            return Err(SqlError::unsupported(format!("CREATE EXTERNAL SCHEMA FROM {}", other.to_uppercase())));
+        }
+        None => return Err(c.unexpected()),
+    }
+    let (mut database, mut role, mut region, mut create_database) = (None, None, None, false);
+    while !c.at_end() {
+        match c.peek_word() {
+            Some("database") => {
+                c.next();
+                database = Some(c.string()?);
+            }
+            Some("iam_role") => {
+                c.next();
+                role = Some(if c.eat("default") { "default".to_string() } else { c.string()? });
+            }
+            Some("region") => {
+                c.next();
+                region = Some(c.string()?);
+            }
+            Some("catalog_role") => {
+                c.next();
+                c.string()?;
+            }
+            Some("create") => {
+                c.next();
+                c.expect("external")?;
+                c.expect("database")?;
+                c.if_not_exists()?;
+                create_database = true;
+            }
+            _ => return Err(c.unexpected()),
+        }
+    }
+    let database = database.ok_or_else(|| SqlError::syntax("CREATE EXTERNAL SCHEMA needs DATABASE '…'"))?;
+    let role = role.ok_or_else(|| SqlError::syntax("CREATE EXTERNAL SCHEMA needs IAM_ROLE '…'"))?;
+    Ok(Command::CreateExternalSchema {
+        name,
+        if_not_exists,
+        source: ExternalSource { database: database.to_lowercase(), role, region },
+        create_database,
+    })
+}
+
+fn user(c: &mut Cursor, alter: bool) -> Result<Command> {
+    let name = c.ident_or_string()?;
+    let (mut password, mut superuser, mut createdb, mut groups) = (None, None, None, Vec::new());
+    c.eat("with");
+    while !c.at_end() {
+        match c.peek_word() {
+            Some("password") => {
+                c.next();
+                if !c.eat("disable") {
+                    password = Some(c.string()?);
+                }
+            }
+            Some("createuser") => {
+                c.next();
+                superuser = Some(true);
+            }
+            Some("nocreateuser") => {
+                c.next();
+                superuser = Some(false);
+            }
+            Some("createdb") => {
+                c.next();
+                createdb = Some(true);
+            }
+            Some("nocreatedb") => {
+                c.next();
+                createdb = Some(false);
+            }
+            Some("in") => {
+                c.next();
+                c.expect("group")?;
+                groups = c.list(Cursor::ident)?;
+            }
+            Some("rename") => return Err(SqlError::unsupported("ALTER USER RENAME")),
+            Some("valid" | "syslog" | "connection" | "session" | "external" | "set" | "reset") => c.skip_rest(),
+            _ => return Err(c.unexpected()),
+        }
+    }
+    Ok(Command::CreateUser { name, password, superuser, createdb, groups, alter })
+}
+
+fn alter(c: &mut Cursor) -> Result<Command> {
+    c.next();
+    match c.peek_word() {
+        Some("table") => table::alter(c),
+        Some("schema") => {
+            c.next();
+            let name = c.ident()?;
+            let (mut rename, mut owner) = (None, None);
+            match c.peek_word() {
+                Some("rename") => {
+                    c.next();
+                    c.expect("to")?;
+                    rename = Some(c.ident()?);
+                }
+                Some("owner") => {
+                    c.next();
+                    c.expect("to")?;
+                    owner = Some(c.ident()?);
+                }
+                Some("quota") => c.skip_rest(),
+                _ => return Err(c.unexpected()),
+            }
+            Ok(Command::AlterSchema { name, rename, owner })
+        }
+        Some("user") => {
+            c.next();
+            user(c, true)
+        }
+        Some("group") => {
+            c.next();
+            let name = c.ident()?;
+            let add = c.eat("add");
+            if !add {
+                c.expect("drop")?;
+            }
+            c.expect("user")?;
+            Ok(Command::AlterGroup { name, add, members: c.list(Cursor::ident)? })
+        }
+        Some("default") => {
+            c.skip_rest();
+            Ok(Command::Grant {
+                revoke: false,
+                privileges: Vec::new(),
+                target: GrantTarget::Unread,
+                grantees: Vec::new(),
+                with_option: false,
+            })
+        }
+        Some(what) => Err(SqlError::unsupported(format!("ALTER {}", what.to_uppercase()))),
+        None => Err(c.unexpected()),
+    }
+}
+
+fn drop_statement(c: &mut Cursor) -> Result<Command> {
+    c.next();
+    let what = c.peek_word().unwrap_or_default().to_string();
+    c.next();
+    let kind = match what.as_str() {
+        "table" => RelationKind::Table,
+        "view" => RelationKind::View,
+        "materialized" => {
+            c.expect("view")?;
+            RelationKind::MaterializedView
+        }
+        "schema" => {
+            let if_exists = c.if_exists()?;
+            let names = c.list(Cursor::ident)?;
+            let drop_external_database = c.eat("drop");
+            if drop_external_database {
+                c.expect("external")?;
+                c.expect("database")?;
+            }
+            let cascade = c.cascade();
+            return Ok(Command::DropSchema { names, if_exists, cascade, drop_external_database });
+        }
+        "database" => {
+            let name = c.ident()?;
+            c.eat("force");
+            return Ok(Command::DropDatabase { name });
+        }
+        "user" => {
+            let if_exists = c.if_exists()?;
+            return Ok(Command::DropUser { names: c.list(Cursor::ident_or_string)?, if_exists });
+        }
+        "group" | "role" => {
+            let if_exists = c.if_exists()?;
+            let names = c.list(Cursor::ident)?;
+            c.eat("force");
+            c.cascade();
+            return Ok(Command::DropGroup { names, if_exists, role: what == "role" });
+        }
+        "" => return Err(c.unexpected()),
+        other => return Err(SqlError::unsupported(format!("DROP {}", other.to_uppercase()))),
+    };
+    let if_exists = c.if_exists()?;
+    let names = c.list(Cursor::name)?;
+    let cascade = c.cascade();
+    Ok(Command::Drop { kind, names, if_exists, cascade })
+}
+
+fn comment(c: &mut Cursor) -> Result<Command> {
+    c.next();
+    c.expect("on")?;
+    let what = c.peek_word().unwrap_or_default().to_string();
+    c.next();
+    let target = match what.as_str() {
+        "table" => CommentTarget::Table(c.name()?),
+        "view" => CommentTarget::View(c.name()?),
+        "schema" => CommentTarget::Schema(c.ident()?),
+        "database" => {
+            c.ident()?;
+            CommentTarget::Database
+        }
+        "column" => {
+            let mut parts = vec![c.ident()?];
+            while c.eat_token(&Token::Period) {
+                parts.push(c.ident()?);
+            }
+            let column = parts.pop().unwrap_or_default();
+            CommentTarget::Column(name_of(parts).ok_or_else(|| c.unexpected())?, column)
+        }
+        other => return Err(SqlError::unsupported(format!("COMMENT ON {}", other.to_uppercase()))),
+    };
+    c.expect("is")?;
+    let text = if c.eat("null") { None } else { Some(c.string()?) };
+    Ok(Command::Comment { target, text })
+}
+
+fn grant(c: &mut Cursor) -> Result<Command> {
+    let revoke = c.peek_is("revoke");
+    c.next();
+    if c.peek_is("grant") && c.peek_word_at(1) == Some("option") {
+        c.next();
+        c.next();
+        c.expect("for")?;
+    }
+    let mut privileges = Vec::new();
+    while !c.peek_is("on") && !c.peek_is("to") && !c.peek_is("from") {
+        if c.at_end() {
+            return Err(c.unexpected());
+        }
+        if let Some(word) = c.peek_word() {
+            if word != "privileges" {
+                privileges.push(word.to_string());
+            }
+        } else if c.peek_token(&Token::LParen) {
+            return Err(SqlError::unsupported("column privileges"));
+        }
+        c.next();
+    }
+    let target = if c.eat("on") {
+        match c.peek_word() {
+            Some("schema") => {
+                c.next();
+                GrantTarget::Schemas(c.list(Cursor::ident)?)
+            }
+            Some("database") => {
+                c.next();
+                c.list(Cursor::ident)?;
+                GrantTarget::Unread
+            }
+            Some("all") => {
+                c.next();
+                c.expect("tables")?;
+                c.expect("in")?;
+                c.expect("schema")?;
+                GrantTarget::AllTables(c.list(Cursor::ident)?)
+            }
+            Some(what @ ("function" | "procedure" | "language" | "datashare" | "model" | "copy" | "external")) => {
+                return Err(SqlError::unsupported(format!("privileges on {what}")));
+            }
+            _ => {
+                c.eat("table");
+                GrantTarget::Relations(c.list(Cursor::name)?)
+            }
+        }
+    } else {
+        GrantTarget::Unread
+    };
+    c.expect(if revoke { "from" } else { "to" })?;
+    let grantees = c.list(|c| {
+        Ok(match c.peek_word() {
+            Some("public") => {
+                c.next();
+                GranteeName::Public
+            }
+            Some("group" | "role") => {
+                c.next();
+                GranteeName::Group(c.ident()?)
+            }
+            _ => GranteeName::User(c.ident()?),
+        })
+    })?;
+    let with_option = c.eat("with");
+    if with_option {
+        c.next();
+        c.expect("option")?;
+    }
+    c.cascade();
+    Ok(Command::Grant { revoke, privileges, target, grantees, with_option })
+}
+
+pub fn name_of(mut parts: Vec<String>) -> Option<Name> {
+    let name = parts.pop()?;
+    let schema = parts.pop();
+    let database = parts.pop();
+    parts.is_empty().then_some(Name { database, schema, name })
+}
+
+/// A place in a statement's tokens.
+pub struct Cursor<'a> {
+    pub source: &'a Source,
+    pub position: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(source: &'a Source) -> Self {
+        Self { source, position: 0 }
+    }
+
+    pub fn peek(&self) -> Option<&'a Lexeme> {
+        self.source.tokens.get(self.position)
+    }
+
+    pub fn next(&mut self) -> Option<&'a Lexeme> {
+        let lexeme = self.peek();
+        self.position += 1;
+        lexeme
+    }
+
+    pub fn at_end(&self) -> bool {
+        self.position >= self.source.tokens.len()
+    }
+
+    pub fn skip_rest(&mut self) {
+        self.position = self.source.tokens.len();
+    }
+
+    pub fn peek_word(&self) -> Option<&'a str> {
+        self.peek().and_then(Lexeme::word)
+    }
+
+    pub fn peek_word_at(&self, ahead: usize) -> Option<&'a str> {
+        self.source.tokens.get(self.position + ahead).and_then(Lexeme::word)
+    }
+
+    pub fn peek_is(&self, word: &str) -> bool {
+        self.peek_word() == Some(word)
+    }
+
+    pub fn peek_token(&self, token: &Token) -> bool {
+        self.peek().is_some_and(|lexeme| lexeme.is(token))
+    }
+
+    pub fn eat(&mut self, word: &str) -> bool {
+        let found = self.peek_is(word);
+        self.position += usize::from(found);
+        found
+    }
+
+    pub fn eat_token(&mut self, token: &Token) -> bool {
+        let found = self.peek_token(token);
+        self.position += usize::from(found);
+        found
+    }
+
+    pub fn expect(&mut self, word: &str) -> Result<()> {
+        if self.eat(word) { Ok(()) } else { Err(self.unexpected()) }
+    }
+
+    pub fn expect_token(&mut self, token: &Token) -> Result<()> {
+        if self.eat_token(token) { Ok(()) } else { Err(self.unexpected()) }
+    }
+
+    pub fn end(&self) -> Result<()> {
+        if self.at_end() { Ok(()) } else { Err(self.unexpected()) }
+    }
+
+    pub fn unexpected(&self) -> SqlError {
+        match self.peek() {
+            Some(lexeme) => SqlError::syntax(format!("syntax error at or near \"{}\"", &self.source.text[lexeme.start..lexeme.end]))
+                .at(character(&self.source.text, lexeme.start)),
+            None => SqlError::syntax("syntax error at end of input").at(self.source.text.chars().count() + 1),
+        }
+    }
+
+    pub fn ident(&mut self) -> Result<String> {
+        match self.peek().map(|lexeme| &lexeme.token.token) {
+            Some(Token::Word(word)) => {
+                self.position += 1;
+                Ok(word.value.clone())
+            }
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    pub fn ident_or_string(&mut self) -> Result<String> {
+        self.string().or_else(|_| self.ident())
+    }
+
+    pub fn string(&mut self) -> Result<String> {
+        let text = match self.peek().map(|lexeme| &lexeme.token.token) {
+            Some(Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text)) => text.clone(),
+            Some(Token::DollarQuotedString(text)) => text.value.clone(),
+            _ => return Err(self.unexpected()),
+        };
+        self.position += 1;
+        Ok(text)
+    }
+
+    pub fn number(&mut self) -> Option<u64> {
+        match self.peek().map(|lexeme| &lexeme.token.token) {
+            Some(Token::Number(text, _)) => {
+                let number = text.parse().ok()?;
+                self.position += 1;
+                Some(number)
+            }
+            _ => None,
+        }
+    }
+
+    pub fn integer(&mut self) -> Result<i64> {
+        let negative = self.eat_token(&Token::Minus);
+        let number = self.number().ok_or_else(|| self.unexpected())? as i64;
+        Ok(if negative { -number } else { number })
+    }
+
+    pub fn name(&mut self) -> Result<Name> {
+        let mut parts = vec![self.ident()?];
+        while self.eat_token(&Token::Period) {
+            parts.push(self.ident()?);
+        }
+        name_of(parts).ok_or_else(|| self.unexpected())
+    }
+
+    pub fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        let mut items = vec![item(self)?];
+        while self.eat_token(&Token::Comma) {
+            items.push(item(self)?);
+        }
+        Ok(items)
+    }
+
+    pub fn parenthesized<T>(&mut self, item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        self.expect_token(&Token::LParen)?;
+        let items = self.list(item)?;
+        self.expect_token(&Token::RParen)?;
+        Ok(items)
+    }
+
+    pub fn if_not_exists(&mut self) -> Result<bool> {
+        if !self.eat("if") {
+            return Ok(false);
+        }
+        self.expect("not")?;
+        self.expect("exists")?;
+        Ok(true)
+    }
+
+    pub fn if_exists(&mut self) -> Result<bool> {
+        if !self.eat("if") {
+            return Ok(false);
+        }
+        self.expect("exists")?;
+        Ok(true)
+    }
+
+    pub fn cascade(&mut self) -> bool {
+        !self.eat("restrict") && self.eat("cascade")
+    }
+
+    pub fn like(&mut self) -> Result<Option<String>> {
+        if self.eat("like") {
+            return Ok(Some(self.string()?));
+        }
+        if self.eat("limit") {
+            self.next();
+        }
+        Ok(None)
+    }
+
+    /// A setting's name, which may have dots, or the words `time zone`.
+    pub fn setting_name(&mut self) -> Result<String> {
+        let mut name = self.ident()?;
+        if name == "time" && self.eat("zone") {
+            return Ok("time zone".into());
+        }
+        if name == "session" && self.eat("authorization") {
+            return Ok("session authorization".into());
+        }
+        while self.eat_token(&Token::Period) {
+            name = format!("{name}.{}", self.ident()?);
+        }
+        Ok(name)
+    }
+
+    /// The tokens from here to the end as a statement of their own.
+    pub fn rest(&mut self) -> Source {
+        let part = self.part(self.position, self.source.tokens.len());
+        self.skip_rest();
+        part
+    }
+
+    pub fn part(&self, from: usize, to: usize) -> Source {
+        let text = self.source.slice(from, to).to_string();
+        let tokens = self.source.tokens.get(from..to).unwrap_or_default().to_vec();
+        let start = tokens.first().map_or(0, |first| first.start);
+        let tokens = tokens
+            .into_iter()
+            .map(|lexeme| Lexeme { token: lexeme.token, start: lexeme.start - start, end: lexeme.end - start })
+            .collect();
+        Source { text, tokens, offset: self.source.offset + self.source.text[..start].chars().count() }
+    }
+
+    /// Skips to the token after the parenthesis that closes the one at the cursor.
+    pub fn skip_parentheses(&mut self) -> Result<()> {
+        self.expect_token(&Token::LParen)?;
+        let mut depth = 1;
+        while depth > 0 {
+            match self.next().map(|lexeme| &lexeme.token.token) {
+                Some(Token::LParen) => depth += 1,
+                Some(Token::RParen) => depth -= 1,
+                Some(_) => {}
+                None => return Err(self.unexpected()),
+            }
+        }
+        Ok(())
+    }
+}

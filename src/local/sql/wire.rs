@@ -1,0 +1,357 @@
+//! The PostgreSQL wire protocol as Redshift speaks it: md5 login, start-up parameters nobody else knows, named
+//! statements described without running them, text and binary values, cancel requests.
+
+mod encode;
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::Sink;
+use pgwire::api::auth::{ServerParameterProvider, StartupHandler, finish_authentication, protocol_negotiation, save_startup_parameters_to_metadata};
+use pgwire::api::cancel::CancelHandler;
+use pgwire::api::portal::{Format, Portal};
+use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
+use pgwire::api::results::{FieldInfo, QueryResponse, Response, Tag};
+use pgwire::api::stmt::QueryParser;
+use pgwire::api::store::PortalStore;
+use pgwire::api::{ClientInfo, ClientPortalStore, PgWireConnectionState, PgWireServerHandlers, Type};
+use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use pgwire::messages::cancel::CancelRequest;
+use pgwire::messages::startup::{Authentication, SecretKey};
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::tokenizer::Token;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+
+use crate::engine::Engine;
+use crate::error::SqlError;
+use crate::lexer::{self, Source};
+use crate::session::{Column, Outcome, Session, SessionOptions};
+use encode::{data_rows, field, parameter};
+
+/// Who may log in. The engine's own users, made with CREATE USER, may always.
+#[async_trait]
+pub trait Login: Send + Sync {
+    /// Returns the password that a user name has to prove, and which database user it then is.
+    async fn credential(&self, user: &str) -> Option<Credential>;
+}
+
+#[derive(Clone, Debug)]
+pub struct Credential {
+    pub password: Password,
+    /// The database user, which is created when it does not exist.
+    pub user: String,
+    pub superuser: bool,
+}
+
+#[derive(Clone, Debug)]
+pub enum Password {
+    Plain(String),
+    /// `md5` and the digest of password and name, as PostgreSQL stores it.
+    Md5(String),
+}
+
+impl Engine {
+    /// Serves clients until the future is dropped.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, login: Arc<dyn Login>) -> std::io::Result<()> {
+        let handlers = Arc::new(Handlers { door: Arc::new(Door { engine: self, login }) });
+        let mut connections = tokio::task::JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => {
+                    let (socket, _) = accepted?;
+                    let handlers = handlers.clone();
+                    // A broken connection is its client's business alone.
+                    connections.spawn(async move { drop(pgwire::tokio::process_socket(socket, None, handlers).await) });
+                }
+                Some(_) = connections.join_next() => {}
+            }
+        }
+    }
+}
+
+struct Handlers {
+    door: Arc<Door>,
+}
+
+impl PgWireServerHandlers for Handlers {
+    fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
+        self.door.clone()
+    }
+
+    fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
+        self.door.clone()
+    }
+
+    fn startup_handler(&self) -> Arc<impl StartupHandler> {
+        self.door.clone()
+    }
+
+    fn cancel_handler(&self) -> Arc<impl CancelHandler> {
+        self.door.clone()
+    }
+}
+
+struct Door {
+    engine: Arc<Engine>,
+    login: Arc<dyn Login>,
+}
+
+/// What a connection carries between messages.
+struct Connection {
+    session: Mutex<Session>,
+}
+
+/// A login that waits for its password.
+struct Pending {
+    expected: String,
+    options: SessionOptions,
+}
+
+#[async_trait]
+impl StartupHandler for Door {
+    async fn on_startup<C>(&self, client: &mut C, message: PgWireFrontendMessage) -> PgWireResult<()>
+    where
+        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        match message {
+            PgWireFrontendMessage::Startup(ref startup) => {
+                protocol_negotiation(client, startup).await?;
+                save_startup_parameters_to_metadata(client, startup);
+                let name = client.metadata().get("user").cloned().unwrap_or_default();
+                let database = client.metadata().get("database").cloned().unwrap_or_else(|| self.engine.options.database.clone());
+                let credential = match self.login.credential(&name).await {
+                    Some(credential) => Some(credential),
+                    None => self.engine.password_of(&name.to_lowercase()).map(|password| Credential {
+                        password: Password::Md5(password),
+                        user: name.to_lowercase(),
+                        superuser: false,
+                    }),
+                };
+                let Some(credential) = credential else { return Err(refused(&name)) };
+                let salt = RandomState::new().build_hasher().finish().to_le_bytes()[..4].to_vec();
+                let expected = match &credential.password {
+                    Password::Plain(password) => pgwire::api::auth::md5pass::hash_md5_password(&name, password, &salt),
+                    Password::Md5(stored) => salted(stored, &salt),
+                };
+                let options = SessionOptions { database, user: credential.user, superuser: credential.superuser };
+                client.session_extensions().insert(Pending { expected, options });
+                client.set_state(PgWireConnectionState::AuthenticationInProgress);
+                use futures::SinkExt;
+                client.send(PgWireBackendMessage::Authentication(Authentication::MD5Password(salt))).await?;
+                Ok(())
+            }
+            PgWireFrontendMessage::PasswordMessageFamily(message) => {
+                let password = message.into_password()?;
+                let name = client.metadata().get("user").cloned().unwrap_or_default();
+                let pending = client.session_extensions().get::<Pending>().ok_or_else(|| refused(&name))?;
+                if password.password != pending.expected {
+                    return Err(refused(&name));
+                }
+                let session = self.engine.session(pending.options.clone()).map_err(|error| fatal(&error))?;
+                client.set_pid_and_secret_key(session.id() as i32, SecretKey::I32(secret(session.id())));
+                client.session_extensions().insert(Connection { session: Mutex::new(session) });
+                finish_authentication(client, &Parameters).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A cancel request has to know more than the process id. The key is derived, so that nothing has to be kept.
+fn secret(session: u32) -> i32 {
+    static KEYS: std::sync::OnceLock<RandomState> = std::sync::OnceLock::new();
+    KEYS.get_or_init(RandomState::new).hash_one(session) as i32
+}
+
+fn salted(stored: &str, salt: &[u8]) -> String {
+    let digest = stored.strip_prefix("md5").unwrap_or(stored);
+    format!("md5{}", crate::functions::md5_hex(&[digest.as_bytes(), salt].concat()))
+}
+
+fn refused(name: &str) -> PgWireError {
+    fatal(&SqlError::new("28000", format!("password authentication failed for user \"{name}\"")))
+}
+
+/// What a server says about itself. Drivers parse the version; anything but plain numbers breaks them.
+struct Parameters;
+
+impl ServerParameterProvider for Parameters {
+    fn server_parameters<C: ClientInfo>(&self, client: &C) -> Option<HashMap<String, String>> {
+        let fixed = [
+            ("server_version", "8.0.2"),
+            ("server_encoding", "UTF8"),
+            ("client_encoding", "UTF8"),
+            ("DateStyle", "ISO, MDY"),
+            ("integer_datetimes", "on"),
+            ("standard_conforming_strings", "on"),
+            ("TimeZone", "UTC"),
+            ("is_superuser", "on"),
+        ];
+        let mut parameters: HashMap<String, String> = fixed.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        if let Some(user) = client.metadata().get("user") {
+            parameters.insert("session_authorization".into(), user.clone());
+        }
+        if let Some(name) = client.metadata().get("application_name") {
+            parameters.insert("application_name".into(), name.clone());
+        }
+        Some(parameters)
+    }
+}
+
+#[async_trait]
+impl CancelHandler for Door {
+    async fn on_cancel_request(&self, request: CancelRequest) {
+        let session = request.pid as u32;
+        if request.secret_key == SecretKey::I32(secret(session)) {
+            self.engine.cancel(session);
+        }
+    }
+}
+
+fn connection<C: ClientInfo>(client: &C) -> PgWireResult<Arc<Connection>> {
+    client.session_extensions().get::<Connection>().ok_or_else(|| wire_error(&SqlError::internal("no session on this connection")))
+}
+
+#[async_trait]
+impl SimpleQueryHandler for Door {
+    async fn do_query<C>(&self, client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let connection = connection(client)?;
+        let mut session = connection.session.lock().await;
+        let outcomes = session.run(query, &[]).await.map_err(|error| wire_error(&error))?;
+        if outcomes.is_empty() {
+            return Ok(vec![Response::EmptyQuery]);
+        }
+        Ok(outcomes.into_iter().map(|outcome| respond(outcome, &Format::UnifiedText)).collect())
+    }
+}
+
+/// A statement that was parsed and described.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    source: Arc<Source>,
+    columns: Arc<Vec<Column>>,
+    parameters: usize,
+}
+
+#[async_trait]
+impl QueryParser for Door {
+    type Statement = Prepared;
+
+    async fn parse_sql<C>(&self, client: &C, sql: &str, types: &[Option<Type>]) -> PgWireResult<Option<Prepared>>
+    where
+        C: ClientInfo + Unpin + Send + Sync,
+    {
+        let mut sources = lexer::split(sql).map_err(|error| wire_error(&error))?;
+        let source = match (sources.pop(), sources.is_empty()) {
+            (None, _) => return Ok(None),
+            (Some(source), true) => source,
+            (Some(_), false) => {
+                return Err(wire_error(&SqlError::syntax("cannot insert multiple commands into a prepared statement")));
+            }
+        };
+        let parameters = placeholders(&source);
+        let dummies: Vec<Expr> = (0..parameters).map(|index| encode::dummy(types.get(index).and_then(Option::as_ref))).collect();
+        let connection = connection(client)?;
+        let columns = connection.session.lock().await.describe(&source, &dummies).await;
+        match columns {
+            Ok(columns) => Ok(Some(Prepared { source: Arc::new(source), columns: Arc::new(columns), parameters })),
+            Err(error) => {
+                connection.session.lock().await.fail();
+                Err(wire_error(&error))
+            }
+        }
+    }
+
+    fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
+        Ok(vec![Type::UNKNOWN; statement.parameters])
+    }
+
+    fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
+        let format = format.unwrap_or(&Format::UnifiedText);
+        Ok(statement.columns.iter().enumerate().map(|(index, column)| field(column, format.format_for(index))).collect())
+    }
+}
+
+/// Returns the highest `$n` of a statement.
+fn placeholders(source: &Source) -> usize {
+    let number = |token: &Token| match token {
+        Token::Placeholder(name) => name.trim_start_matches('$').parse().ok(),
+        _ => None,
+    };
+    source.tokens.iter().filter_map(|lexeme| number(&lexeme.token.token)).max().unwrap_or(0)
+}
+
+#[async_trait]
+impl ExtendedQueryHandler for Door {
+    type Statement = Prepared;
+    type QueryParser = Door;
+
+    fn query_parser(&self) -> Arc<Door> {
+        Arc::new(Door { engine: self.engine.clone(), login: self.login.clone() })
+    }
+
+    async fn do_query<C>(&self, client: &mut C, portal: &Portal<Prepared>, _max_rows: usize) -> PgWireResult<Response>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Prepared>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let mut parameters = Vec::with_capacity(portal.parameters.len());
+        for (index, bytes) in portal.parameters.iter().enumerate() {
+            let declared = portal.statement.parameter_types.get(index).and_then(Option::as_ref);
+            let binary = portal.parameter_format.is_binary(index);
+            parameters.push(parameter(bytes.as_deref(), declared, binary).map_err(|error| wire_error(&error))?);
+        }
+        let connection = connection(client)?;
+        let mut session = connection.session.lock().await;
+        let outcome = session.run_prepared(&portal.statement.statement.source, &parameters).await.map_err(|error| wire_error(&error))?;
+        Ok(respond(outcome, &portal.result_column_format))
+    }
+}
+
+fn respond(outcome: Outcome, format: &Format) -> Response {
+    if outcome.columns.is_empty() {
+        let tag = Tag::new(&outcome.tag);
+        return match outcome.tag.as_str() {
+            "BEGIN" => Response::TransactionStart(tag),
+            "COMMIT" | "ROLLBACK" => Response::TransactionEnd(tag),
+            _ => Response::Execution(tag),
+        };
+    }
+    let fields: Vec<FieldInfo> = outcome.columns.iter().enumerate().map(|(index, column)| field(column, format.format_for(index))).collect();
+    let command = outcome.tag.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end().to_string();
+    let rows = data_rows(outcome.columns, outcome.batches, format.clone());
+    let mut response = QueryResponse::new(Arc::new(fields), futures::stream::iter(rows));
+    response.set_command_tag(&command);
+    Response::Query(response)
+}
+
+fn information(severity: &str, error: &SqlError) -> Box<ErrorInfo> {
+    let mut information = ErrorInfo::new(severity.into(), error.sqlstate.clone(), error.message.clone());
+    information.detail.clone_from(&error.detail);
+    information.hint.clone_from(&error.hint);
+    information.position = error.position.map(|position| position.to_string());
+    Box::new(information)
+}
+
+fn wire_error(error: &SqlError) -> PgWireError {
+    PgWireError::UserError(information("ERROR", error))
+}
+
+fn fatal(error: &SqlError) -> PgWireError {
+    PgWireError::UserError(information("FATAL", error))
+}

@@ -1,0 +1,219 @@
+//! Values on the wire: rows to text or binary, bound parameters to literals.
+
+use bytes::{BufMut, BytesMut};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{
+    Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType,
+    TimestampMicrosecondType,
+};
+use datafusion::sql::sqlparser::ast::{Expr, Value};
+use pgwire::api::Type;
+use pgwire::api::portal::Format;
+use pgwire::api::results::{FieldFormat, FieldInfo};
+use pgwire::error::PgWireResult;
+use pgwire::messages::data::DataRow;
+
+use crate::error::{Result, SqlError};
+use crate::rewrite::{literal, typed};
+use crate::session::{Column, padded};
+use crate::types::SqlType;
+use crate::value::{self, write_text};
+
+/// PostgreSQL counts from the year 2000.
+const EPOCH_DAYS: i32 = 10_957;
+const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * value::MICROS_PER_DAY;
+
+pub fn field(column: &Column, format: FieldFormat) -> FieldInfo {
+    let data_type = Type::from_oid(column.type_oid).unwrap_or(Type::VARCHAR);
+    FieldInfo::new(column.name.clone(), None, None, data_type, format)
+        .with_type_size(column.sql_type.size())
+        .with_type_modifier(column.sql_type.typmod())
+}
+
+/// Encodes batches row by row, as the client takes them.
+pub fn data_rows(columns: Vec<Column>, batches: Vec<RecordBatch>, format: Format) -> impl Iterator<Item = PgWireResult<DataRow>> + Send {
+    batches.into_iter().flat_map(move |batch| {
+        let columns = columns.clone();
+        let format = format.clone();
+        (0..batch.num_rows()).map(move |row| {
+            let mut data = BytesMut::with_capacity(64);
+            let mut text = String::new();
+            for (index, (column, array)) in columns.iter().zip(batch.columns()).enumerate() {
+                if array.is_null(row) {
+                    data.put_i32(-1);
+                    continue;
+                }
+                let start = data.len();
+                data.put_i32(0);
+                if !(format.is_binary(index) && put_binary(column.sql_type, array, row, &mut data)) {
+                    text.clear();
+                    write_text(array, row, &mut text);
+                    if let SqlType::Char(length) = column.sql_type {
+                        text = padded(&text, length);
+                    }
+                    data.put_slice(text.as_bytes());
+                }
+                let length = (data.len() - start - 4) as i32;
+                data[start..start + 4].copy_from_slice(&length.to_be_bytes());
+            }
+            Ok(DataRow::new(data, columns.len() as i16))
+        })
+    })
+}
+
+/// Appends the binary form. Returns false for types whose binary form is their text.
+fn put_binary(sql_type: SqlType, array: &ArrayRef, row: usize, data: &mut BytesMut) -> bool {
+    match sql_type {
+        SqlType::Bool => data.put_u8(array.as_boolean().value(row).into()),
+        SqlType::Int2 => data.put_i16(array.as_primitive::<Int16Type>().value(row)),
+        SqlType::Int4 | SqlType::Oid => data.put_i32(array.as_primitive::<Int32Type>().value(row)),
+        SqlType::Int8 => data.put_i64(array.as_primitive::<Int64Type>().value(row)),
+        SqlType::Float4 => data.put_f32(array.as_primitive::<Float32Type>().value(row)),
+        SqlType::Float8 => data.put_f64(array.as_primitive::<Float64Type>().value(row)),
+        SqlType::Date => data.put_i32(array.as_primitive::<Date32Type>().value(row) - EPOCH_DAYS),
+        SqlType::Time => data.put_i64(array.as_primitive::<Time64MicrosecondType>().value(row)),
+        SqlType::Timestamp | SqlType::Timestamptz => data.put_i64(array.as_primitive::<TimestampMicrosecondType>().value(row) - EPOCH_MICROS),
+        SqlType::Interval => {
+            let interval = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
+            data.put_i64(interval.nanoseconds / 1000);
+            data.put_i32(interval.days);
+            data.put_i32(interval.months);
+        }
+        SqlType::Numeric(_, scale) => put_numeric(array.as_primitive::<datafusion::arrow::datatypes::Decimal128Type>().value(row), scale, data),
+        SqlType::TextArray => {
+            let items = array.as_list::<i32>().value(row);
+            let items = items.as_string::<i32>();
+            data.put_i32(i32::from(!items.is_empty()));
+            data.put_i32(i32::from(items.null_count() > 0));
+            data.put_u32(SqlType::Text.oid());
+            if !items.is_empty() {
+                data.put_i32(items.len() as i32);
+                data.put_i32(1);
+            }
+            for item in items {
+                match item {
+                    Some(item) => {
+                        data.put_i32(item.len() as i32);
+                        data.put_slice(item.as_bytes());
+                    }
+                    None => data.put_i32(-1),
+                }
+            }
+        }
+        SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Text | SqlType::Name => return false,
+    }
+    true
+}
+
+/// PostgreSQL's numeric: groups of four decimal digits around the decimal point.
+fn put_numeric(value: i128, scale: u8, data: &mut BytesMut) {
+    let mut text = String::new();
+    value::write_decimal(value.abs(), scale as i8, &mut text);
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let whole = whole.trim_start_matches('0');
+    let padded_whole = format!("{}{whole}", "0".repeat((4 - whole.len() % 4) % 4));
+    let padded_fraction = format!("{fraction}{}", "0".repeat((4 - fraction.len() % 4) % 4));
+    let digits: Vec<i16> = format!("{padded_whole}{padded_fraction}")
+        .as_bytes()
+        .chunks(4)
+        .map(|group| group.iter().fold(0, |sum, digit| sum * 10 + i16::from(digit - b'0')))
+        .collect();
+    let weight = (padded_whole.len() / 4) as i16 - 1;
+    let leading = digits.iter().take_while(|digit| **digit == 0).count();
+    let kept = &digits[leading..];
+    data.put_i16(kept.len() as i16);
+    data.put_i16(if kept.is_empty() { 0 } else { weight - leading as i16 });
+    data.put_u16(if value < 0 { 0x4000 } else { 0 });
+    data.put_i16(scale.into());
+    for digit in kept {
+        data.put_i16(*digit);
+    }
+}
+
+/// A literal that stands for a parameter while a statement is described.
+pub fn dummy(declared: Option<&Type>) -> Expr {
+    match declared.and_then(type_name) {
+        Some(name) => typed("0", name),
+        None => literal("0"),
+    }
+}
+
+fn type_name(data_type: &Type) -> Option<&'static str> {
+    Some(match *data_type {
+        Type::BOOL => "bool",
+        Type::INT2 => "int2",
+        Type::INT4 => "int4",
+        Type::INT8 => "int8",
+        Type::FLOAT4 => "float4",
+        Type::FLOAT8 => "float8",
+        Type::DATE => "date",
+        Type::TIME => "time",
+        Type::TIMESTAMP => "timestamp",
+        Type::TIMESTAMPTZ => "timestamptz",
+        _ => return None,
+    })
+}
+
+/// Turns a bound parameter into a literal. Text and unknown types take the type they meet.
+pub fn parameter(bytes: Option<&[u8]>, declared: Option<&Type>, binary: bool) -> Result<Expr> {
+    let Some(bytes) = bytes else { return Ok(Expr::Value(Value::Null.into())) };
+    let text = if binary { binary_text(bytes, declared)? } else { std::str::from_utf8(bytes).map_err(|_| not_utf8())?.to_string() };
+    if declared == Some(&Type::NUMERIC) {
+        let scale = text.split_once('.').map_or(0, |(_, fraction)| fraction.len().min(37));
+        return Ok(typed(&text, &format!("numeric(38,{scale})")));
+    }
+    Ok(match declared.and_then(type_name) {
+        Some(name) => typed(&text, name),
+        None => literal(&text),
+    })
+}
+
+fn not_utf8() -> SqlError {
+    SqlError::new("22021", "invalid byte sequence for encoding \"UTF8\"")
+}
+
+fn binary_text(bytes: &[u8], declared: Option<&Type>) -> Result<String> {
+    let bad = || SqlError::new("22P03", "incorrect binary data format in bind parameter");
+    let eight = || -> Result<[u8; 8]> { bytes.try_into().map_err(|_| bad()) };
+    let four = || -> Result<[u8; 4]> { bytes.try_into().map_err(|_| bad()) };
+    Ok(match declared {
+        Some(&Type::BOOL) => if bytes.first().is_some_and(|byte| *byte != 0) { "t" } else { "f" }.into(),
+        Some(&Type::INT2) => i16::from_be_bytes(bytes.try_into().map_err(|_| bad())?).to_string(),
+        Some(&Type::INT4) => i32::from_be_bytes(four()?).to_string(),
+        Some(&Type::INT8) => i64::from_be_bytes(eight()?).to_string(),
+        Some(&Type::FLOAT4) => f32::from_be_bytes(four()?).to_string(),
+        Some(&Type::FLOAT8) => f64::from_be_bytes(eight()?).to_string(),
+        Some(&Type::DATE) => {
+            let mut text = String::new();
+            value::write_date(i32::from_be_bytes(four()?) + EPOCH_DAYS, &mut text);
+            text
+        }
+        Some(&Type::TIMESTAMP | &Type::TIMESTAMPTZ) => {
+            let mut text = String::new();
+            value::write_timestamp(i64::from_be_bytes(eight()?) + EPOCH_MICROS, &mut text);
+            text
+        }
+        Some(&Type::NUMERIC | &Type::TIME | &Type::INTERVAL) => {
+            return Err(SqlError::unsupported("a binary parameter of this type"));
+        }
+        _ => std::str::from_utf8(bytes).map_err(|_| not_utf8())?.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numeric(value: i128, scale: u8) -> Vec<u8> {
+        let mut data = BytesMut::new();
+        put_numeric(value, scale, &mut data);
+        data.to_vec()
+    }
+
+    #[test]
+    fn numerics_are_groups_of_four_digits() {
+        assert_eq!(numeric(1234567, 2), [0, 3, 0, 1, 0, 0, 0, 2, 0, 1, 9, 41, 26, 44]);
+        assert_eq!(numeric(-5, 1), [0, 1, 255, 255, 64, 0, 0, 1, 19, 136]);
+        assert_eq!(numeric(0, 0), [0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+}

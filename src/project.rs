@@ -1,0 +1,170 @@
+//! A stack file on disk: found, read, checked.
+
+use crate::cli::{CloudChoice, Global};
+use crate::error::{CommandError, ExitCode};
+use crate::ui::Ui;
+use crate::ui::problems::{Source, show};
+use lakeform_datagen::Dataset;
+use lakeform_engine::check::{Checked, check};
+use lakeform_engine::expand::Outside;
+use lakeform_engine::stack::Place;
+use lakeform_engine::{Severity, Span, Stack};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The account of the local cloud.
+pub const LOCAL_ACCOUNT: &str = "123456789012";
+
+/// A checked stack and where it came from.
+pub struct Project {
+    pub stack: Stack,
+    pub file: PathBuf,
+    pub text: String,
+    pub state: PathBuf,
+}
+
+/// A stack file that has been read.
+pub struct StackFile {
+    pub path: PathBuf,
+    pub text: String,
+    pub vars: BTreeMap<String, String>,
+    pub env: Option<String>,
+}
+
+impl StackFile {
+    /// Finds and reads the stack file.
+    pub fn read(global: &Global) -> Result<Self, CommandError> {
+        let path = match &global.stack {
+            Some(path) if path.is_dir() => path.join("stack.toml"),
+            Some(path) => path.clone(),
+            None => PathBuf::from("stack.toml"),
+        };
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            let failed = CommandError::io(format!("reading `{}`", path.display()), &error);
+            match (error.kind(), &global.stack) {
+                (std::io::ErrorKind::NotFound, None) => {
+                    CommandError::new("there is no stack.toml in this folder")
+                        .hint("`lakeform init lakehouse my-lakehouse` makes a stack")
+                        .hint("`--stack PATH` names one elsewhere")
+                }
+                (std::io::ErrorKind::NotFound, Some(_)) => failed.hint("`lakeform init` makes a stack"),
+                (std::io::ErrorKind::InvalidData, _) => failed.hint("a stack file is UTF-8 text"),
+                _ => failed,
+            }
+        })?;
+        Ok(Self { path, text, vars: variables(global)?, env: global.env.clone() })
+    }
+
+    /// Runs every check on it.
+    pub fn check(&self) -> Checked {
+        let folder = self.folder().to_owned();
+        let folders = move |definition: &str| {
+            // What is wrong with a definition is reported where it is used; here only its tables matter.
+            find_dataset(&folder, definition)
+                .ok()
+                .map(|dataset| dataset.folders().map(str::to_owned).collect())
+        };
+        let names = Dataset::builtin_names();
+        let outside = Outside {
+            env: self.env.as_deref(),
+            vars: &self.vars,
+            dataset_folders: &folders,
+            dataset_names: names,
+            local_account: LOCAL_ACCOUNT,
+        };
+        check(&self.text, &outside)
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    pub fn source<'a>(&'a self, name: &'a str) -> Source<'a> {
+        Source { name, text: &self.text }
+    }
+
+    pub fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+impl Project {
+    /// Reads and checks the stack; problems are shown, and errors end it here.
+    pub fn open(global: &Global, ui: &Ui) -> Result<Self, CommandError> {
+        let file = StackFile::read(global)?;
+        let checked = file.check();
+        let name = file.name();
+        let shown: Vec<_> = checked
+            .problems
+            .iter()
+            .filter(|problem| problem.severity == Severity::Error || checked.stack.is_some())
+            .cloned()
+            .collect();
+        show(ui, &file.source(&name), &shown);
+        let Some(mut stack) = checked.stack else { return Err(CommandError::said(ExitCode::Error)) };
+        match (global.cloud, &stack.place) {
+            (None, _) | (Some(CloudChoice::Aws), Place::Aws { .. }) => {}
+            (Some(CloudChoice::Local), _) => stack.place = Place::Local,
+            (Some(CloudChoice::Aws), Place::Local) => {
+                return Err(CommandError::new("the stack does not say which AWS account it belongs to")
+                    .code(ExitCode::Blocked)
+                    .hint("write cloud = \"aws\" and account = \"…\" under [stack], or under [env.NAME.stack]"));
+            }
+        }
+        let state = global.state.clone().unwrap_or_else(|| crate::state::folder(&file.path));
+        Ok(Self { stack, file: file.path, text: file.text, state })
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// Returns `file:line:col`.
+    pub fn place(&self, span: Span) -> String {
+        Source { name: &self.file.display().to_string(), text: &self.text }.place(span)
+    }
+
+    /// The folder of this stack's journal inside the state folder. One for each cloud: a stack that was tried out
+    /// locally is another one on AWS.
+    pub fn journal_name(&self) -> String {
+        match self.stack.place {
+            Place::Local => self.stack.tag_name(),
+            Place::Aws { .. } => format!("{}@aws", self.stack.tag_name()),
+        }
+    }
+}
+
+/// Values from `LAKEFORM_VAR_name` and, stronger, `--var name=value`.
+fn variables(global: &Global) -> Result<BTreeMap<String, String>, CommandError> {
+    let mut vars: BTreeMap<String, String> = std::env::vars()
+        .filter_map(|(name, value)| Some((name.strip_prefix("LAKEFORM_VAR_")?.to_owned(), value)))
+        .collect();
+    for given in &global.var {
+        let (name, value) = given.split_once('=').ok_or_else(|| {
+            CommandError::new(format!("`--var {given}` has no value")).hint("write --var name=value")
+        })?;
+        vars.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(vars)
+}
+
+/// Why a dataset definition cannot be used.
+pub enum DatasetError {
+    Missing,
+    Unreadable(std::io::Error),
+    Wrong { path: PathBuf, text: String, problems: Vec<lakeform_datagen::Problem> },
+}
+
+/// Returns a shipped dataset, or the one defined in a file beside the stack.
+pub fn find_dataset(folder: &Path, definition: &str) -> Result<Dataset, DatasetError> {
+    if let Some(dataset) = Dataset::builtin(definition) {
+        return Ok(dataset);
+    }
+    let path = folder.join(definition);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(DatasetError::Missing),
+        Err(error) => return Err(DatasetError::Unreadable(error)),
+    };
+    Dataset::parse(definition, &text).map_err(|problems| DatasetError::Wrong { path, text, problems })
+}

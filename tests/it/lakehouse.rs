@@ -1,0 +1,122 @@
+//! The main job, end to end.
+
+use crate::sandbox::Sandbox;
+use std::collections::BTreeMap;
+
+fn up(sandbox: &Sandbox) {
+    sandbox.ok(&["init", "lakehouse", "lake"]);
+    sandbox.ok(&["up", "--stack", "lake"]);
+}
+
+fn journal(sandbox: &Sandbox) -> String {
+    std::fs::read_to_string(sandbox.path().join("lake/state/lake/journal.jsonl")).expect("a journal")
+}
+
+#[test]
+fn every_generated_row_is_counted_through_redshift() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["init", "lakehouse", "lake"]);
+    let said = sandbox.ok(&["up", "--stack", "lake", "--json"]);
+    let tables: BTreeMap<String, (u64, u64)> = said
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON lines"))
+        .filter(|json| json["type"] == "table")
+        .map(|json| {
+            let name = json["table"].as_str().expect("a name").to_owned();
+            (name, (json["rows"].as_u64().expect("rows"), json["counted"].as_u64().expect("counted")))
+        })
+        .collect();
+    assert_eq!(tables.len(), 14, "{tables:?}");
+    assert!(tables.values().all(|(rows, counted)| rows == counted), "{tables:?}");
+    let facts = tables.values().filter(|(rows, _)| *rows == 10_000).count();
+    assert_eq!(facts, 5, "{tables:?}");
+    // Joins and leading zeros survive the way through CSV, crawler and Spectrum.
+    let csv = |sql: &str| sandbox.ok(&["sql", "--stack", "lake", "--csv", sql]).stdout;
+    let orphans = "select count(*) as orphans from dev_bronze.ext_fact_transactions t \
+                   left join dev_bronze.ext_accounts a on a.account_id = t.account_id where a.account_id is null";
+    assert_eq!(csv(orphans), "orphans\n0\n");
+}
+
+#[test]
+fn a_second_up_changes_nothing() {
+    let sandbox = Sandbox::new();
+    up(&sandbox);
+    let before = journal(&sandbox);
+    let said = sandbox.ok(&["up", "--stack", "lake"]);
+    assert!(said.all.contains("Nothing to do"), "{}", said.all);
+    assert_eq!(journal(&sandbox), before);
+    assert_eq!(sandbox.ok(&["plan", "--stack", "lake", "--detailed-exitcode"]).code, 0);
+}
+
+#[test]
+fn more_rows_go_the_same_way() {
+    let sandbox = Sandbox::new();
+    up(&sandbox);
+    sandbox.ok(&["datagen", "--stack", "lake", "--rows", "25k"]);
+    let said = sandbox.ok(&["sql", "--stack", "lake", "--csv", "select count(*) as n from dev_bronze.ext_fact_loans"]);
+    assert_eq!(said.stdout, "n\n25000\n");
+    // The file does not say how many rows, so what is there is what is wanted.
+    assert_eq!(sandbox.ok(&["plan", "--stack", "lake", "--detailed-exitcode"]).code, 0);
+}
+
+#[test]
+fn destroy_leaves_nothing() {
+    let sandbox = Sandbox::new();
+    up(&sandbox);
+    sandbox.ok(&["destroy", "--stack", "lake", "--yes"]);
+    assert_eq!(sandbox.ok(&["state", "list", "--stack", "lake", "--json"]).stdout, "{}\n");
+    let objects = sandbox.path().join("lake/state/local/objects");
+    let mut left = Vec::new();
+    let mut waiting = vec![objects];
+    while let Some(folder) = waiting.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            match entry.path().is_dir() {
+                true => waiting.push(entry.path()),
+                false => left.push(entry.path()),
+            }
+        }
+    }
+    assert!(left.is_empty(), "objects are left: {left:?}");
+    // And it can be built again.
+    sandbox.ok(&["up", "--stack", "lake"]);
+}
+
+#[test]
+fn a_lost_object_is_found_and_made_again() {
+    let sandbox = Sandbox::new();
+    up(&sandbox);
+    sandbox.ok(&["sql", "--stack", "lake", "drop schema dev_bronze"]);
+    let said = sandbox.run(&["plan", "--stack", "lake", "--detailed-exitcode"]);
+    assert_eq!(said.code, 2, "{}", said.all);
+    assert!(said.all.contains("external_schema.dev_bronze"), "{}", said.all);
+    sandbox.ok(&["up", "--stack", "lake"]);
+    assert_eq!(sandbox.ok(&["plan", "--stack", "lake", "--detailed-exitcode"]).code, 0);
+}
+
+#[test]
+fn a_killed_run_goes_on_where_it_was() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["init", "lakehouse", "lake"]);
+    // Killed at different moments, without any warning; the last run ends the work.
+    for delay_ms in [150, 400, 900] {
+        let mut child = sandbox
+            .command(&["up", "--stack", "lake"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the program runs");
+        std::thread::sleep(std::time::Duration::from_millis(delay_ms));
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+    }
+    sandbox.ok(&["up", "--stack", "lake"]);
+    assert_eq!(sandbox.ok(&["plan", "--stack", "lake", "--detailed-exitcode"]).code, 0);
+    // One of each: nothing was made twice.
+    let records: serde_json::Value =
+        serde_json::from_str(&sandbox.ok(&["state", "list", "--stack", "lake", "--json"]).stdout).expect("JSON");
+    let ids: std::collections::BTreeSet<&str> =
+        records.as_object().expect("a map").values().filter_map(serde_json::Value::as_str).collect();
+    assert!(ids.len() >= 20, "{ids:?}");
+    sandbox.ok(&["destroy", "--stack", "lake", "--yes"]);
+}

@@ -1,0 +1,6 @@
+//! The whole program, run as people run it: real commands in an empty folder, on the local cloud.
+
+mod lakehouse;
+mod readme;
+mod sandbox;
+mod transcripts;
