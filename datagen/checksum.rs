@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn sums_of_parts_combine_to_the_sum_of_the_whole() {
-        let bytes: Vec<u8> = (0..100_000u32).map(|i| (i * 31 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..100_000u32).map(|i| ((i * 31) >> 3) as u8).collect();
         for cut in [0, 1, 4_095, 65_536, bytes.len()] {
             let (a, b) = bytes.split_at(cut);
             assert_eq!(

@@ -124,12 +124,12 @@ impl ColumnarWriter {
 }
 
 fn few_values(column: &Column, encoder: &Encoder) -> bool {
-    match (&encoder.kind, &column.generator.value) {
-        (Kind::Dictionary(_), _) => true,
-        (Kind::Value(Type::Date | Type::SmallInt | Type::Boolean), _) => true,
-        (Kind::Value(_), Generator::Choice { .. } | Generator::List { .. }) => true,
-        _ => false,
-    }
+    matches!(
+        (&encoder.kind, &column.generator.value),
+        (Kind::Dictionary(_), _)
+            | (Kind::Value(Type::Date | Type::SmallInt | Type::Boolean), _)
+            | (Kind::Value(_), Generator::Choice { .. } | Generator::List { .. })
+    )
 }
 
 /// Texts of a batch, one after the other.

@@ -56,9 +56,12 @@ impl Dataset {
         crate::read::dataset(source_name, text)
     }
 
-    /// Returns the folders of the tables in order.
+    /// Returns the folders of the tables that are written, in order.
     pub fn folders(&self) -> impl Iterator<Item = &str> {
-        self.tables.iter().map(|table| table.folder.as_str())
+        self.tables
+            .iter()
+            .filter(|table| !table.internal)
+            .map(|table| table.folder.as_str())
     }
 
     /// Returns the names of the tables in order.

@@ -203,7 +203,7 @@ struct Engine {
 #[derive(Debug)]
 enum Writer {
     Text(TextWriter),
-    Columnar(ColumnarWriter),
+    Columnar(Box<ColumnarWriter>),
 }
 
 impl Dataset {
@@ -258,7 +258,9 @@ impl Dataset {
             let visible: Vec<&Column> = table.columns.iter().filter(|column| !column.hidden).collect();
             let format = options.format.clone().unwrap_or_else(|| table.format.clone());
             let writer = match &format {
-                Format::Parquet => Writer::Columnar(ColumnarWriter::new(&visible, &compiled, options.compression)),
+                Format::Parquet => {
+                    Writer::Columnar(Box::new(ColumnarWriter::new(&visible, &compiled, options.compression)))
+                }
                 text => Writer::Text(TextWriter::new(text, &visible, &compiled)),
             };
             let dirty = (options.dirty > 0.0).then(|| {

@@ -25,10 +25,22 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct Global {
     /// The stack file, or the folder that holds `stack.toml`
-    #[arg(long, global = true, value_name = "PATH", env = "LAKEFORM_STACK", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "LAKEFORM_STACK",
+        help_heading = "Global options"
+    )]
     pub stack: Option<PathBuf>,
     /// The environment: lays `[env.NAME]` over the file
-    #[arg(long, global = true, value_name = "NAME", env = "LAKEFORM_ENV", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "LAKEFORM_ENV",
+        help_heading = "Global options"
+    )]
     pub env: Option<String>,
     /// A value for a variable of `[var]`; may be repeated
     #[arg(long, global = true, value_name = "NAME=VALUE", help_heading = "Global options")]
@@ -37,7 +49,13 @@ pub struct Global {
     #[arg(long, global = true, value_name = "CLOUD", help_heading = "Global options")]
     pub cloud: Option<CloudChoice>,
     /// The folder of journals and of the local cloud's disk
-    #[arg(long, global = true, value_name = "DIR", env = "LAKEFORM_STATE", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "LAKEFORM_STATE",
+        help_heading = "Global options"
+    )]
     pub state: Option<PathBuf>,
     /// Write JSON for machines to stdout
     #[arg(long, global = true, help_heading = "Global options")]
@@ -70,6 +88,8 @@ pub enum Command {
     Up(Up),
     /// Generate data; with a stack also upload, crawl and count it
     Datagen(Datagen),
+    /// Find what was changed outside of lakeform; for CI
+    Drift(Drift),
     /// Remove what lakeform made, and nothing else
     Destroy(Destroy),
     /// Run SQL on the stack's Redshift
@@ -79,6 +99,10 @@ pub enum Command {
     Output(Output),
     /// Look inside the state
     State(State),
+    /// Draw the stack's resources and what they need
+    Graph(Graph),
+    /// Write the JSON Schema of stack files, for editors
+    Schema,
     /// The local cloud on a port, for boto3, the AWS CLI and other clients
     Local(Local),
     /// Write a completion script for your shell
@@ -98,6 +122,9 @@ pub struct Check {
     /// Show the file in its full form, with every shorthand written out
     #[arg(long)]
     pub expand: bool,
+    /// Write the problems as SARIF 2.1.0 to stdout
+    #[arg(long, conflicts_with_all = ["expand", "json"])]
+    pub sarif: bool,
 }
 
 #[derive(Debug, Args)]
@@ -174,6 +201,36 @@ pub struct Datagen {
     pub describe: bool,
     #[command(flatten)]
     pub run: Run,
+}
+
+#[derive(Debug, Args)]
+pub struct Drift {
+    /// How to tell it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: DriftFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DriftFormat {
+    Text,
+    Json,
+    Markdown,
+    Junit,
+    Sarif,
+    Github,
+}
+
+#[derive(Debug, Args)]
+pub struct Graph {
+    /// The language of the drawing
+    #[arg(long, value_name = "FORMAT", default_value = "dot")]
+    pub format: GraphFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    Dot,
+    Mermaid,
 }
 
 #[derive(Debug, Args)]
@@ -292,7 +349,10 @@ pub fn rows(text: &str) -> Result<u64, String> {
             }
         }
     };
-    whole.checked_mul(unit).and_then(|rows| rows.checked_add(part)).ok_or_else(wrong)
+    whole
+        .checked_mul(unit)
+        .and_then(|rows| rows.checked_add(part))
+        .ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -312,7 +372,16 @@ mod tests {
         assert_eq!(read("1.5B"), Some(1_500_000_000));
         assert_eq!(read("10_000"), Some(10_000));
         assert_eq!(read("0"), Some(0));
-        for wrong in ["", "k", "-1", "1.2345", "ten", "1.", "99999999999999999999", "20000000T"] {
+        for wrong in [
+            "",
+            "k",
+            "-1",
+            "1.2345",
+            "ten",
+            "1.",
+            "99999999999999999999",
+            "20000000T",
+        ] {
             assert!(rows(wrong).is_err(), "{wrong}");
         }
     }

@@ -4,6 +4,8 @@ mod apply;
 mod check;
 mod datagen;
 mod destroy;
+mod drift;
+mod graph;
 mod init;
 mod local;
 mod output;
@@ -30,6 +32,12 @@ pub async fn run(cli: Cli, ui: Ui) -> Result<ExitCode, CommandError> {
         Command::Apply(args) => apply::run(global, &args, &ui).await,
         Command::Up(args) => up::run(global, &args, &ui).await,
         Command::Datagen(args) => datagen::run(global, &args, &ui).await,
+        Command::Drift(args) => drift::run(global, &args, &ui).await,
+        Command::Graph(args) => graph::run(global, &args, &ui),
+        Command::Schema => {
+            ui.data(format!("{:#}\n", lakeform_engine::docs::json_schema()));
+            Ok(ExitCode::Done)
+        }
         Command::Destroy(args) => destroy::run(global, &args, &ui).await,
         Command::Sql(args) => sql::run(global, &args, &ui).await,
         Command::Output(args) => output::run(global, &args, &ui),

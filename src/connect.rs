@@ -6,9 +6,9 @@ use crate::error::{CommandError, ExitCode};
 use crate::project::Project;
 use crate::ui::Ui;
 use lakeform_aws::{Aws, Connection};
+use lakeform_engine::Kind;
 use lakeform_engine::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Owned, Owner, Report, Update};
 use lakeform_engine::stack::Place;
-use lakeform_engine::Kind;
 use lakeform_local::{Local, Options, Pace};
 use std::path::Path;
 use std::sync::Arc;
@@ -61,8 +61,17 @@ impl World {
 
 /// Opens the local cloud on a disk.
 pub async fn open_local(dir: &Path) -> Result<Arc<Local>, CommandError> {
-    Local::open(Options { dir: dir.to_owned(), pace: Pace::Quick, seed: None }).await.map_err(|error| {
-        CommandError::new(format!("the local cloud in `{}` cannot be opened: {error}", dir.display()))
+    Local::open(Options {
+        dir: dir.to_owned(),
+        pace: Pace::Quick,
+        seed: None,
+    })
+    .await
+    .map_err(|error| {
+        CommandError::new(format!(
+            "the local cloud in `{}` cannot be opened: {error}",
+            dir.display()
+        ))
     })
 }
 

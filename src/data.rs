@@ -56,7 +56,8 @@ impl Data {
     }
 
     pub async fn update(&self, update: &Update, report: Report<'_>) -> Result<Live, CloudError> {
-        self.make(&update.owner, &update.fields, Some(&update.before), report).await
+        self.make(&update.owner, &update.fields, Some(&update.before), report)
+            .await
     }
 
     async fn make(
@@ -112,10 +113,18 @@ fn recorded(ask: &Ask, record: &Record) -> Live {
 /// Reads fields into a typed struct.
 fn typed<T: DeserializeOwned>(kind: Kind, fields: &Fields) -> Result<T, CloudError> {
     value::read(fields).map_err(|error| {
-        CloudError::new(Meaning::Invalid, format!("read the fields of a {kind}"), error.to_string())
+        CloudError::new(
+            Meaning::Invalid,
+            format!("read the fields of a {kind}"),
+            error.to_string(),
+        )
     })
 }
 
 fn unsupported(kind: Kind, verb: &str) -> CloudError {
-    CloudError::new(Meaning::Unsupported, format!("{verb} a {kind}"), format!("`{kind}` cannot be applied by this version"))
+    CloudError::new(
+        Meaning::Unsupported,
+        format!("{verb} a {kind}"),
+        format!("`{kind}` cannot be applied by this version"),
+    )
 }

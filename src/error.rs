@@ -32,12 +32,20 @@ pub struct CommandError {
 
 impl CommandError {
     pub fn new(message: impl Into<String>) -> Self {
-        Self { code: ExitCode::Error, message: Some(message.into()), hints: Vec::new() }
+        Self {
+            code: ExitCode::Error,
+            message: Some(message.into()),
+            hints: Vec::new(),
+        }
     }
 
     /// The command has printed what there is to say.
     pub fn said(code: ExitCode) -> Self {
-        Self { code, message: None, hints: Vec::new() }
+        Self {
+            code,
+            message: None,
+            hints: Vec::new(),
+        }
     }
 
     pub fn code(mut self, code: ExitCode) -> Self {

@@ -42,21 +42,37 @@ impl StackFile {
         let text = std::fs::read_to_string(&path).map_err(|error| {
             let failed = CommandError::io(format!("reading `{}`", path.display()), &error);
             match (error.kind(), &global.stack) {
-                (std::io::ErrorKind::NotFound, None) => {
-                    CommandError::new("there is no stack.toml in this folder")
-                        .hint("`lakeform init lakehouse my-lakehouse` makes a stack")
-                        .hint("`--stack PATH` names one elsewhere")
-                }
+                (std::io::ErrorKind::NotFound, None) => CommandError::new("there is no stack.toml in this folder")
+                    .hint("`lakeform init lakehouse my-lakehouse` makes a stack")
+                    .hint("`--stack PATH` names one elsewhere"),
                 (std::io::ErrorKind::NotFound, Some(_)) => failed.hint("`lakeform init` makes a stack"),
                 (std::io::ErrorKind::InvalidData, _) => failed.hint("a stack file is UTF-8 text"),
                 _ => failed,
             }
         })?;
-        Ok(Self { path, text, vars: variables(global)?, env: global.env.clone() })
+        Ok(Self {
+            path,
+            text,
+            vars: variables(global)?,
+            env: global.env.clone(),
+        })
     }
 
     /// Runs every check on it.
     pub fn check(&self) -> Checked {
+        self.with_outside(|outside| check(&self.text, outside))
+    }
+
+    /// Returns the file with its overlays laid on, its variables put in and every shorthand written out.
+    pub fn full_form(&self) -> String {
+        self.with_outside(|outside| {
+            let (table, _) = lakeform_engine::parse::parse(&self.text);
+            lakeform_engine::full_form::render(&lakeform_engine::expand::expand(table, outside))
+        })
+    }
+
+    /// Hands over what a stack file may know of the outside.
+    fn with_outside<T>(&self, with: impl FnOnce(&Outside<'_>) -> T) -> T {
         let folder = self.folder().to_owned();
         let folders = move |definition: &str| {
             // What is wrong with a definition is reported where it is used; here only its tables matter.
@@ -72,11 +88,14 @@ impl StackFile {
             dataset_names: names,
             local_account: LOCAL_ACCOUNT,
         };
-        check(&self.text, &outside)
+        with(&outside)
     }
 
     pub fn folder(&self) -> &Path {
-        self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+        self.path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."))
     }
 
     pub fn source<'a>(&'a self, name: &'a str) -> Source<'a> {
@@ -101,27 +120,43 @@ impl Project {
             .cloned()
             .collect();
         show(ui, &file.source(&name), &shown);
-        let Some(mut stack) = checked.stack else { return Err(CommandError::said(ExitCode::Error)) };
+        let Some(mut stack) = checked.stack else {
+            return Err(CommandError::said(ExitCode::Error));
+        };
         match (global.cloud, &stack.place) {
             (None, _) | (Some(CloudChoice::Aws), Place::Aws { .. }) => {}
             (Some(CloudChoice::Local), _) => stack.place = Place::Local,
             (Some(CloudChoice::Aws), Place::Local) => {
-                return Err(CommandError::new("the stack does not say which AWS account it belongs to")
-                    .code(ExitCode::Blocked)
-                    .hint("write cloud = \"aws\" and account = \"…\" under [stack], or under [env.NAME.stack]"));
+                return Err(
+                    CommandError::new("the stack does not say which AWS account it belongs to")
+                        .code(ExitCode::Blocked)
+                        .hint("write cloud = \"aws\" and account = \"…\" under [stack], or under [env.NAME.stack]"),
+                );
             }
         }
         let state = global.state.clone().unwrap_or_else(|| crate::state::folder(&file.path));
-        Ok(Self { stack, file: file.path, text: file.text, state })
+        Ok(Self {
+            stack,
+            file: file.path,
+            text: file.text,
+            state,
+        })
     }
 
     pub fn folder(&self) -> &Path {
-        self.file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+        self.file
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."))
     }
 
     /// Returns `file:line:col`.
     pub fn place(&self, span: Span) -> String {
-        Source { name: &self.file.display().to_string(), text: &self.text }.place(span)
+        Source {
+            name: &self.file.display().to_string(),
+            text: &self.text,
+        }
+        .place(span)
     }
 
     /// The folder of this stack's journal inside the state folder. One for each cloud: a stack that was tried out
@@ -140,9 +175,9 @@ fn variables(global: &Global) -> Result<BTreeMap<String, String>, CommandError> 
         .filter_map(|(name, value)| Some((name.strip_prefix("LAKEFORM_VAR_")?.to_owned(), value)))
         .collect();
     for given in &global.var {
-        let (name, value) = given.split_once('=').ok_or_else(|| {
-            CommandError::new(format!("`--var {given}` has no value")).hint("write --var name=value")
-        })?;
+        let (name, value) = given
+            .split_once('=')
+            .ok_or_else(|| CommandError::new(format!("`--var {given}` has no value")).hint("write --var name=value"))?;
         vars.insert(name.to_owned(), value.to_owned());
     }
     Ok(vars)
@@ -152,7 +187,11 @@ fn variables(global: &Global) -> Result<BTreeMap<String, String>, CommandError> 
 pub enum DatasetError {
     Missing,
     Unreadable(std::io::Error),
-    Wrong { path: PathBuf, text: String, problems: Vec<lakeform_datagen::Problem> },
+    Wrong {
+        path: PathBuf,
+        text: String,
+        problems: Vec<lakeform_datagen::Problem>,
+    },
 }
 
 /// Returns a shipped dataset, or the one defined in a file beside the stack.

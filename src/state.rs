@@ -28,7 +28,13 @@ pub fn folder(stack_file: &Path) -> PathBuf {
 pub fn make(folder: &Path) -> Result<(), CommandError> {
     let readme = folder.join("README.md");
     std::fs::create_dir_all(folder)
-        .and_then(|()| if readme.exists() { Ok(()) } else { std::fs::write(&readme, README) })
+        .and_then(|()| {
+            if readme.exists() {
+                Ok(())
+            } else {
+                std::fs::write(&readme, README)
+            }
+        })
         .map_err(|error| CommandError::io(format!("making `{}`", folder.display()), &error))
 }
 
@@ -67,18 +73,32 @@ impl Held {
         let lock = lock(&own.join("lock"), command)?;
         let path = own.join("journal.jsonl");
         let failed = |error: std::io::Error| CommandError::io(format!("opening `{}`", path.display()), &error);
-        let mut journal =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        let mut journal = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed)?;
         let mut text = String::new();
         journal.read_to_string(&mut text).map_err(failed)?;
         let (entries, length) = read(&path, &text)?;
         // A torn last line is what a crash leaves; what comes next must begin on a line of its own.
         journal.set_len(length as u64).map_err(failed)?;
         journal.seek(SeekFrom::End(0)).map_err(failed)?;
-        let mut held = Held { ledger: Ledger::replay(&entries), journal, path: path.clone(), _lock: lock };
+        let mut held = Held {
+            ledger: Ledger::replay(&entries),
+            journal,
+            path: path.clone(),
+            _lock: lock,
+        };
         if entries.is_empty() {
             let generation = uuid::Uuid::new_v4().simple().to_string();
-            let opened = Entry::Opened { version: journal::VERSION, stack: stack.to_owned(), generation };
+            let opened = Entry::Opened {
+                version: journal::VERSION,
+                stack: stack.to_owned(),
+                generation,
+            };
             held.append(&opened).map_err(CommandError::new)?;
             // The file's name must survive, too.
             File::open(&own).and_then(|folder| folder.sync_all()).map_err(failed)?;
@@ -100,26 +120,42 @@ impl Held {
 
 fn lock(path: &Path, command: &str) -> Result<File, CommandError> {
     let failed = |error: std::io::Error| CommandError::io(format!("locking `{}`", path.display()), &error);
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
             file.read_to_string(&mut holder).map_err(failed)?;
-            return Err(CommandError::new(format!("somebody else works on this stack: {}", holder.trim()))
-                .code(ExitCode::Locked)
-                .hint("wait for it to end; the lock goes away with its process"));
+            return Err(
+                CommandError::new(format!("somebody else works on this stack: {}", holder.trim()))
+                    .code(ExitCode::Locked)
+                    .hint("wait for it to end; the lock goes away with its process"),
+            );
         }
         Err(TryLockError::Error(error)) => return Err(failed(error)),
     }
-    let holder = format!("`lakeform {command}`, process {}, since {}\n", std::process::id(), now());
-    file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).map_err(failed)?;
+    let holder = format!(
+        "`lakeform {command}`, process {}, since {}\n",
+        std::process::id(),
+        now()
+    );
+    file.set_len(0)
+        .and_then(|()| file.write_all(holder.as_bytes()))
+        .map_err(failed)?;
     Ok(file)
 }
 
 /// The time of day for people and journals, RFC 3339 to the second.
 pub fn now() -> String {
-    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seconds = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Days to a civil date, with years beginning in March so that leap days come last.
     let shifted = days + 719_468;
@@ -142,7 +178,9 @@ mod tests {
     fn a_stack_is_held_by_one_at_a_time() {
         let folder = tempfile::tempdir().expect("a folder");
         let held = Held::open(folder.path(), "s", "apply").expect("the first");
-        let second = Held::open(folder.path(), "s", "apply").map(drop).expect_err("the second");
+        let second = Held::open(folder.path(), "s", "apply")
+            .map(drop)
+            .expect_err("the second");
         assert_eq!(second.code, ExitCode::Locked);
         drop(held);
         Held::open(folder.path(), "s", "apply").expect("after the first");
@@ -157,7 +195,9 @@ mod tests {
         text.push_str("{\"entry\":\"inte");
         std::fs::write(&path, text).expect("writes");
         let mut held = Held::open(folder.path(), "s", "apply").expect("opens again");
-        let forgot = Entry::Forgot { address: lakeform_engine::Address::parse("vpc.main").expect("an address") };
+        let forgot = Entry::Forgot {
+            address: lakeform_engine::Address::parse("vpc.main").expect("an address"),
+        };
         held.append(&forgot).expect("appends");
         drop(held);
         let text = std::fs::read_to_string(&path).expect("reads");
@@ -181,7 +221,11 @@ mod tests {
         let stack = root.path().join("stacks/x/stack.toml");
         assert_eq!(folder(&stack), root.path().join("stacks/x/state"));
         std::fs::create_dir(root.path().join("state")).expect("a folder");
-        assert_eq!(folder(&stack), root.path().join("stacks/x/state"), "a stranger's folder does not count");
+        assert_eq!(
+            folder(&stack),
+            root.path().join("stacks/x/state"),
+            "a stranger's folder does not count"
+        );
         make(&root.path().join("state")).expect("made");
         assert_eq!(folder(&stack), root.path().join("state"));
     }

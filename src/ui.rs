@@ -1,5 +1,9 @@
 //! Everything that is printed. stdout carries data, stderr everything else; nothing else in the program prints.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where printing happens")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is where printing happens"
+)]
 
 pub mod problems;
 pub mod progress;
@@ -25,7 +29,12 @@ impl Ui {
         let terminal = std::io::stderr().is_terminal();
         let wanted = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let capable = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        Self { json, verbose, colour: terminal && wanted && capable, live: terminal && capable && !json }
+        Self {
+            json,
+            verbose,
+            colour: terminal && wanted && capable,
+            live: terminal && capable && !json,
+        }
     }
 
     pub fn paint(&self) -> Paint {

@@ -28,7 +28,7 @@ fn text(plan: &Plan, name: &str) -> String {
     String::from_utf8(out).expect("UTF-8")
 }
 
-fn rows<'a>(text: &'a str, delimiter: char) -> Vec<Vec<&'a str>> {
+fn rows(text: &str, delimiter: char) -> Vec<Vec<&str>> {
     text.lines().map(|line| line.split(delimiter).collect()).collect()
 }
 

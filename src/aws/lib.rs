@@ -185,6 +185,9 @@ impl Cloud for Aws {
 
     async fn update(&self, update: &Update, report: Report<'_>) -> Result<Live> {
         let kind = update.owner.address.kind;
+        if update.changed.is_empty() {
+            return self.settled(update, report).await;
+        }
         by_kind!(kind, provider => provider::update(self, update, report).await)
     }
 
@@ -195,5 +198,34 @@ impl Cloud for Aws {
 
     async fn owned(&self, stack: &str) -> Result<Vec<Owned>> {
         owned::of_stack(self, stack).await
+    }
+}
+
+impl Aws {
+    /// Waits for an object that an interrupted run left on its way.
+    async fn settled(&self, update: &Update, report: Report<'_>) -> Result<Live> {
+        let doing = format!("wait for {}", update.owner.address);
+        let asks = [provider::ask_updated(update)];
+        let patience = wait::Patience::slow(self.connection.pace, 4500);
+        wait::until(patience, &doing, report, async || {
+            let live = self
+                .read(update.owner.address.kind, &asks)
+                .await?
+                .into_iter()
+                .next()
+                .flatten();
+            let live = live.ok_or_else(|| {
+                CloudError::new(
+                    lakeform_engine::cloud::Meaning::NotFound,
+                    &doing,
+                    "it is not there any more",
+                )
+            })?;
+            Ok(match &live.status {
+                Some(status) if lakeform_engine::plan::on_its_way(status) => wait::Look::Pending(status.clone()),
+                _ => wait::Look::Done(live),
+            })
+        })
+        .await
     }
 }

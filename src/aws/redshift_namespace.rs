@@ -172,7 +172,7 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     let wanted: Wanted = typed(&create.fields)?;
     let ask = ask_created(create, &wanted.name);
     let tags = tags::join(&create.owner, &wanted.tags);
-    let made = retry(serverless::patience(aws), report, busy, async || {
+    let made = retry(serverless::patience(aws), report, serverless::under_way, async || {
         aws.serverless
             .create_namespace()
             .namespace_name(&wanted.name)

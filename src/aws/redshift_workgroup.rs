@@ -224,7 +224,7 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     let ask = ask_created(create, &wanted.name);
     let tags = tags::join(&create.owner, &wanted.tags);
     let parameters = config(wanted.parameters.clone());
-    let made = retry(serverless::patience(aws), report, busy, async || {
+    let made = retry(serverless::patience(aws), report, serverless::under_way, async || {
         aws.serverless
             .create_workgroup()
             .workgroup_name(&wanted.name)

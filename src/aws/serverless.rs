@@ -6,8 +6,9 @@ use crate::error::{Doing, Result, found};
 use crate::provider::tag_change;
 use crate::tagging;
 use crate::tags::{Tags, sdk_tags};
-use crate::wait::Patience;
+use crate::wait::{Patience, busy};
 use aws_sdk_redshiftserverless::types::Tag;
+use lakeform_engine::CloudError;
 use lakeform_engine::cloud::Update;
 use std::collections::HashMap;
 
@@ -62,4 +63,9 @@ pub(crate) fn patience(aws: &Aws) -> Patience {
         Pace::Quick => Patience::new(Pace::Quick, 60),
         Pace::Aws => Patience::slow(Pace::Aws, 1800),
     }
+}
+
+/// For creates: a taken name comes as the same conflict as work that is under way, and never passes.
+pub(crate) fn under_way(error: &CloudError) -> Option<&'static str> {
+    busy(error).filter(|_| !error.message.contains("already exists"))
 }

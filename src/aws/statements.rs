@@ -113,7 +113,7 @@ impl Aws {
         })
         .await;
         // Whatever came, the statement has ended, unless we could not ask.
-        if done.as_ref().is_ok_and(|_| true) || done.as_ref().is_err_and(|error| !error.is(Meaning::Unavailable)) {
+        if !done.as_ref().is_err_and(|error| error.is(Meaning::Unavailable)) {
             guard.id = None;
         }
         let done = done?;

@@ -20,17 +20,21 @@ pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, Com
     if !plan.blocked.is_empty() {
         return Ok(ExitCode::Blocked);
     }
-    if plan.is_empty() && settled.is_empty() {
+    if work::nothing_to_do(&plan, &settled) {
         return Ok(ExitCode::Done);
     }
-    work::confirm(ui, &args.run, "\nMake these changes?")?;
+    if !plan.is_empty() {
+        work::confirm(ui, &args.run, "\nMake these changes?")?;
+    }
     let started = Instant::now();
     let outcome = work::carry_out(&plan, settled, &world, &mut held, &args.run, ui).await?; // (cloud)
     let code = work::report(&outcome, started.elapsed(), ui)?;
     if code == ExitCode::Done {
         let (add, change, destroy) = plan.totals();
         let took = duration(started.elapsed().as_secs_f64());
-        ui.say(format!("\nApplied in {took}: {add} added, {change} changed, {destroy} destroyed."));
+        ui.say(format!(
+            "\nApplied in {took}: {add} added, {change} changed, {destroy} destroyed."
+        ));
     }
     Ok(code)
 }

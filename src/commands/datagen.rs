@@ -18,7 +18,12 @@ use std::path::Path;
 use std::time::Instant;
 
 pub async fn run(global: &Global, args: &Datagen, ui: &Ui) -> Result<ExitCode, CommandError> {
-    let rows = args.rows.as_deref().map(cli::rows).transpose().map_err(CommandError::new)?;
+    let rows = args
+        .rows
+        .as_deref()
+        .map(cli::rows)
+        .transpose()
+        .map_err(CommandError::new)?;
     if args.describe || args.dry_run || args.to.is_some() {
         let definition = args.dataset.as_deref().unwrap_or("banking");
         let dataset = load(definition, ui)?;
@@ -38,15 +43,13 @@ pub async fn run(global: &Global, args: &Datagen, ui: &Ui) -> Result<ExitCode, C
 }
 
 /// Changes the stack's datasets to what was asked and applies them and all that follows from them.
-async fn into_the_lake(
-    global: &Global,
-    args: &Datagen,
-    rows: Option<u64>,
-    ui: &Ui,
-) -> Result<ExitCode, CommandError> {
+async fn into_the_lake(global: &Global, args: &Datagen, rows: Option<u64>, ui: &Ui) -> Result<ExitCode, CommandError> {
     let mut project = Project::open(global, ui)?; // (disk)
-    let mut datasets: BTreeSet<Address> =
-        project.stack.of_kind(Kind::Dataset).map(|resource| resource.address.clone()).collect();
+    let mut datasets: BTreeSet<Address> = project
+        .stack
+        .of_kind(Kind::Dataset)
+        .map(|resource| resource.address.clone())
+        .collect();
     if let Some(wanted) = &args.dataset {
         datasets.retain(|address| {
             let definition = project.stack.resources[address].text("definition");
@@ -73,16 +76,20 @@ async fn into_the_lake(
     // What follows from the data: crawls, schemas, loads.
     loop {
         let before = target.len();
-        let follows = project.stack.resources.values().filter(|resource| {
-            resource.kind().is_data() && resource.needs.iter().any(|need| target.contains(need))
-        });
+        let follows =
+            project.stack.resources.values().filter(|resource| {
+                resource.kind().is_data() && resource.needs.iter().any(|need| target.contains(need))
+            });
         let follows: Vec<Address> = follows.map(|resource| resource.address.clone()).collect();
         target.extend(follows);
         if target.len() == before {
             break;
         }
     }
-    let options = Options { target, ..Options::default() };
+    let options = Options {
+        target,
+        ..Options::default()
+    };
     let mut held = Held::open(&project.state, &project.journal_name(), "datagen")?; // (disk)
     let world = World::connect(&project, ui).await?; // (cloud)
     let mut ledger = held.ledger.clone();
@@ -91,14 +98,15 @@ async fn into_the_lake(
         work::show(&plan, &project, ui, false);
         return Ok(ExitCode::Blocked);
     }
-    let structure = plan.changes.iter().any(|change| {
-        !change.address.kind.is_data() && change.action != lakeform_engine::plan::Action::Keep
-    });
+    let structure = plan
+        .changes
+        .iter()
+        .any(|change| !change.address.kind.is_data() && change.action != lakeform_engine::plan::Action::Keep);
     if structure {
         work::show(&plan, &project, ui, false);
         work::confirm(ui, &args.run, "\nThe data needs these first. Make them?")?;
     }
-    if plan.is_empty() && settled.is_empty() {
+    if work::nothing_to_do(&plan, &settled) {
         ui.say("Nothing to do: the data is there.");
     } else {
         let started = Instant::now();
@@ -171,7 +179,12 @@ fn describe(dataset: &Dataset, plan: &datagen::Plan, ui: &Ui) -> ExitCode {
             .iter()
             .map(|column| {
                 let references = column.references.as_ref().map_or(String::new(), |to| format!("→ {to}"));
-                vec![column.name.clone(), column.glue_type.clone(), column.kind.clone(), references]
+                vec![
+                    column.name.clone(),
+                    column.glue_type.clone(),
+                    column.kind.clone(),
+                    references,
+                ]
             })
             .collect();
         ui.data(format!("\n{}  ({})\n", planned.name, planned.folder));
@@ -219,7 +232,11 @@ fn write(plan: &datagen::Plan, folder: &Path, ui: &Ui) -> Result<ExitCode, Comma
                 plan.write_part(table, index, part, &mut buffer);
                 out.write_all(&buffer).map_err(failed)?;
                 let (length, crc) = (buffer.len() as u64, datagen::crc64nvme(&buffer));
-                sum = if size == 0 { crc } else { datagen::crc64nvme_combine(sum, crc, length) };
+                sum = if size == 0 {
+                    crc
+                } else {
+                    datagen::crc64nvme_combine(sum, crc, length)
+                };
                 size += length;
             }
             total += size;
@@ -237,6 +254,12 @@ fn write(plan: &datagen::Plan, folder: &Path, ui: &Ui) -> Result<ExitCode, Comma
             objects,
         });
     }
+    for (key, text) in &plan.extras {
+        let path = folder.join(key);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder))
+            .and_then(|()| std::fs::write(path, text))
+            .map_err(failed)?;
+    }
     std::fs::create_dir_all(folder).map_err(failed)?;
     std::fs::write(folder.join("manifest.json"), manifest.to_json()).map_err(failed)?;
     if ui.json {
@@ -245,7 +268,12 @@ fn write(plan: &datagen::Plan, folder: &Path, ui: &Ui) -> Result<ExitCode, Comma
         dry_run(plan, ui);
         let elapsed = started.elapsed().as_secs_f64();
         let speed = ui::bytes((total as f64 / elapsed.max(0.001)) as u64);
-        ui.say(format!("\nWrote {} into {} in {} ({speed}/s).", ui::bytes(total), folder.display(), duration(elapsed)));
+        ui.say(format!(
+            "\nWrote {} into {} in {} ({speed}/s).",
+            ui::bytes(total),
+            folder.display(),
+            duration(elapsed)
+        ));
     }
     Ok(ExitCode::Done)
 }

@@ -16,7 +16,7 @@ pub async fn run(global: &Global, args: &Destroy, ui: &Ui) -> Result<ExitCode, C
     let world = World::connect(&project, ui).await?; // (cloud)
     let mut ledger = held.ledger.clone();
     let (plan, settled) = work::plan(&project.stack, &world, &mut ledger, &options, true, ui).await?; // (cloud)
-    if plan.is_empty() && plan.blocked.is_empty() && settled.is_empty() {
+    if work::nothing_to_do(&plan, &settled) && plan.blocked.is_empty() {
         ui.say("Nothing to destroy: nothing here was made by lakeform.");
         return Ok(ExitCode::Done);
     }
@@ -34,5 +34,9 @@ pub async fn run(global: &Global, args: &Destroy, ui: &Ui) -> Result<ExitCode, C
     let (_, _, destroyed) = plan.totals();
     ui.say(format!("\nDestroyed {destroyed} in {took}."));
     // What is protected stays, and the caller must know.
-    Ok(if plan.blocked.is_empty() { ExitCode::Done } else { ExitCode::Partly })
+    Ok(if plan.blocked.is_empty() {
+        ExitCode::Done
+    } else {
+        ExitCode::Partly
+    })
 }

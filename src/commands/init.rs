@@ -32,17 +32,22 @@ pub fn run(args: &Init, ui: &Ui) -> Result<ExitCode, CommandError> {
         ui.say("\nMake a stack with `lakeform init TEMPLATE FOLDER`.");
         return Ok(ExitCode::Done);
     };
-    let template = TEMPLATES.iter().find(|template| template.name == wanted).ok_or_else(|| {
-        let names: Vec<&str> = TEMPLATES.iter().map(|template| template.name).collect();
-        let hint = lakeform_engine::diagnostic::did_you_mean(wanted, names.iter().copied())
-            .unwrap_or_else(|| format!("templates: {}", names.join(", ")));
-        CommandError::new(format!("there is no template `{wanted}`")).hint(hint)
-    })?;
+    let template = TEMPLATES
+        .iter()
+        .find(|template| template.name == wanted)
+        .ok_or_else(|| {
+            let names: Vec<&str> = TEMPLATES.iter().map(|template| template.name).collect();
+            let hint = lakeform_engine::diagnostic::did_you_mean(wanted, names.iter().copied())
+                .unwrap_or_else(|| format!("templates: {}", names.join(", ")));
+            CommandError::new(format!("there is no template `{wanted}`")).hint(hint)
+        })?;
     let folder = args.folder.clone().unwrap_or_else(|| PathBuf::from(template.name));
     let name = stack_name(&folder)?;
     if folder.join("stack.toml").exists() {
-        return Err(CommandError::new(format!("`{}` already holds a stack", folder.display()))
-            .hint("choose another folder; nothing was changed"));
+        return Err(
+            CommandError::new(format!("`{}` already holds a stack", folder.display()))
+                .hint("choose another folder; nothing was changed"),
+        );
     }
     let write = |path: PathBuf, text: &str| {
         path.parent()
@@ -51,7 +56,11 @@ pub fn run(args: &Init, ui: &Ui) -> Result<ExitCode, CommandError> {
             .map_err(|error| CommandError::io(format!("writing `{}`", path.display()), &error))
     };
     for (path, text) in template.files {
-        let own = text.replacen(&format!("name   = \"{}\"", template.name), &format!("name   = \"{name}\""), 1);
+        let own = text.replacen(
+            &format!("name   = \"{}\"", template.name),
+            &format!("name   = \"{name}\""),
+            1,
+        );
         write(folder.join(path), &own)?;
     }
     if !folder.join(".gitignore").exists() {
@@ -71,7 +80,10 @@ pub fn run(args: &Init, ui: &Ui) -> Result<ExitCode, CommandError> {
 /// Returns the stack's name for a folder: what AWS names may hold of the folder's name.
 fn stack_name(folder: &Path) -> Result<String, CommandError> {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let last = absolute.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let last = absolute
+        .file_name()
+        .map(|name| name.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
     let mut name = String::new();
     for c in last.chars() {
         match c {
@@ -80,10 +92,16 @@ fn stack_name(folder: &Path) -> Result<String, CommandError> {
             _ => {}
         }
     }
-    let name: String = name.trim_start_matches(|c: char| !c.is_ascii_lowercase()).chars().take(32).collect();
+    let name: String = name
+        .trim_start_matches(|c: char| !c.is_ascii_lowercase())
+        .chars()
+        .take(32)
+        .collect();
     match name.trim_end_matches('-') {
-        "" => Err(CommandError::new(format!("no stack name can be made of `{}`", folder.display()))
-            .hint("name the folder with letters")),
+        "" => Err(
+            CommandError::new(format!("no stack name can be made of `{}`", folder.display()))
+                .hint("name the folder with letters"),
+        ),
         name => Ok(name.to_owned()),
     }
 }

@@ -44,7 +44,10 @@ async fn serve(dir: &Path, http: SocketAddr, ui: &Ui) -> Result<ExitCode, Comman
             "export AWS_ENDPOINT_URL=http://{http}\nexport AWS_ACCESS_KEY_ID=test\nexport AWS_SECRET_ACCESS_KEY=test\n\
              export AWS_REGION=us-east-1\nexport AWS_DEFAULT_REGION=us-east-1\n"
         ));
-        ui.say(format!("The local cloud in `{}` is served; Ctrl-C ends it.", dir.display()));
+        ui.say(format!(
+            "The local cloud in `{}` is served; Ctrl-C ends it.",
+            dir.display()
+        ));
     };
     let stop = async { drop(tokio::signal::ctrl_c().await) };
     local
@@ -71,8 +74,10 @@ fn reset(dir: &Path, yes: bool, ui: &Ui) -> Result<ExitCode, CommandError> {
         }
     }
     if let Some(holder) = lakeform_local::server::Holder::of(dir) {
-        return Err(CommandError::new(format!("the local cloud is in use by process {}", holder.process))
-            .code(ExitCode::Locked));
+        return Err(
+            CommandError::new(format!("the local cloud is in use by process {}", holder.process))
+                .code(ExitCode::Locked),
+        );
     }
     std::fs::remove_dir_all(dir).map_err(|error| CommandError::io(format!("deleting `{}`", dir.display()), &error))?;
     ui.say("The local cloud is empty.");

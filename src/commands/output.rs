@@ -16,7 +16,9 @@ pub fn run(global: &Global, args: &Output, ui: &Ui) -> Result<ExitCode, CommandE
         .records
         .iter()
         .flat_map(|(address, record)| {
-            offered(address.kind, record).into_iter().map(move |(name, value)| (format!("{address}.{name}"), value))
+            offered(address.kind, record)
+                .into_iter()
+                .map(move |(name, value)| (format!("{address}.{name}"), value))
         })
         .collect();
     if let Some(reference) = &args.reference {
@@ -35,11 +37,17 @@ pub fn run(global: &Global, args: &Output, ui: &Ui) -> Result<ExitCode, CommandE
         return Ok(ExitCode::Done);
     }
     if ui.json {
-        let map = outputs.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
+        let map = outputs
+            .iter()
+            .map(|(name, value)| (name.clone(), value.to_json()))
+            .collect();
         ui.json(&serde_json::Value::Object(map));
         return Ok(ExitCode::Done);
     }
-    let rows: Vec<Vec<String>> = outputs.iter().map(|(name, value)| vec![name.clone(), value.to_text()]).collect();
+    let rows: Vec<Vec<String>> = outputs
+        .iter()
+        .map(|(name, value)| vec![name.clone(), value.to_text()])
+        .collect();
     ui.data(table::render(&["output", "value"], &rows));
     Ok(ExitCode::Done)
 }

@@ -14,9 +14,11 @@ pub async fn run(global: &Global, args: &Plan, ui: &Ui) -> Result<ExitCode, Comm
     let world = World::connect(&project, ui).await?; // (cloud)
     let (plan, _) = work::plan(&project.stack, &world, &mut ledger, &options, args.destroy, ui).await?; // (cloud)
     work::show(&plan, &project, ui, args.full);
-    Ok(match (plan.blocked.is_empty(), plan.is_empty(), args.detailed_exitcode) {
-        (false, ..) => ExitCode::Blocked,
-        (true, false, true) => ExitCode::Changes,
-        _ => ExitCode::Done,
-    })
+    Ok(
+        match (plan.blocked.is_empty(), plan.is_empty(), args.detailed_exitcode) {
+            (false, ..) => ExitCode::Blocked,
+            (true, false, true) => ExitCode::Changes,
+            _ => ExitCode::Done,
+        },
+    )
 }

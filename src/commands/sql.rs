@@ -32,7 +32,13 @@ pub async fn run(global: &Global, args: &Sql, ui: &Ui) -> Result<ExitCode, Comma
         let rows: Vec<serde_json::Value> = answer
             .rows
             .iter()
-            .map(|row| names.iter().map(|name| (*name).to_owned()).zip(row.iter().map(warehouse::json)).collect())
+            .map(|row| {
+                names
+                    .iter()
+                    .map(|name| (*name).to_owned())
+                    .zip(row.iter().map(warehouse::json))
+                    .collect()
+            })
             .map(serde_json::Value::Object)
             .collect();
         ui.json(&serde_json::Value::Array(rows));
@@ -47,8 +53,11 @@ pub async fn run(global: &Global, args: &Sql, ui: &Ui) -> Result<ExitCode, Comma
     } else if names.is_empty() {
         ui.say("Done.");
     } else {
-        let rows: Vec<Vec<String>> =
-            answer.rows.iter().map(|row| row.iter().map(|cell| plain(cell).unwrap_or_default()).collect()).collect();
+        let rows: Vec<Vec<String>> = answer
+            .rows
+            .iter()
+            .map(|row| row.iter().map(|cell| plain(cell).unwrap_or_default()).collect())
+            .collect();
         ui.data(table::render(&names, &rows));
         ui.say(match rows.len() {
             1 => "1 row".to_owned(),
@@ -87,12 +96,20 @@ fn target(project: &Project, wanted: Option<&str>) -> Result<String, CommandErro
         .filter(|address| matches!(address.kind, Kind::RedshiftCluster | Kind::RedshiftWorkgroup))
         .filter(|address| wanted.is_none_or(|wanted| address.to_string() == wanted))
         .collect();
-    let names = || warehouses.iter().map(|address| address.to_string()).collect::<Vec<_>>().join(", ");
+    let names = || {
+        warehouses
+            .iter()
+            .map(|address| address.to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match (warehouses.as_slice(), wanted) {
         ([one], _) => {
             let outputs = offered(one.kind, &ledger.records[*one]);
             let target = outputs.get("target").and_then(Value::as_text);
-            target.map(str::to_owned).ok_or_else(|| CommandError::new(format!("`{one}` is not ready yet: `lakeform up`")))
+            target
+                .map(str::to_owned)
+                .ok_or_else(|| CommandError::new(format!("`{one}` is not ready yet: `lakeform up`")))
         }
         ([], Some(wanted)) => Err(CommandError::new(format!("there is no warehouse `{wanted}`"))),
         ([], None) => Err(CommandError::new("there is no Redshift yet").hint("`lakeform up` builds the stack")),
@@ -124,7 +141,12 @@ mod tests {
 
     #[test]
     fn csv_keeps_what_is_awkward() {
-        let cells = [Some("a,b".to_owned()), None, Some(String::new()), Some("say \"hi\"".to_owned())];
+        let cells = [
+            Some("a,b".to_owned()),
+            None,
+            Some(String::new()),
+            Some("say \"hi\"".to_owned()),
+        ];
         assert_eq!(csv_line(cells.into_iter()), "\"a,b\",,\"\",\"say \"\"hi\"\"\"\n");
     }
 }

@@ -16,15 +16,25 @@ pub fn run(global: &Global, args: &State, ui: &Ui) -> Result<ExitCode, CommandEr
         StateCommand::List => {
             let ledger = state::ledger(&project.state, &name)?;
             if ui.json {
-                let records = ledger.records.iter().map(|(address, record)| (address.to_string(), record.id.clone().into()));
+                let records = ledger
+                    .records
+                    .iter()
+                    .map(|(address, record)| (address.to_string(), record.id.clone().into()));
                 ui.json(&serde_json::Value::Object(records.collect()));
                 return Ok(ExitCode::Done);
             }
-            let rows: Vec<Vec<String>> =
-                ledger.records.iter().map(|(address, record)| vec![address.to_string(), record.id.clone()]).collect();
+            let rows: Vec<Vec<String>> = ledger
+                .records
+                .iter()
+                .map(|(address, record)| vec![address.to_string(), record.id.clone()])
+                .collect();
             ui.data(table::render(&["address", "id"], &rows));
             for open in ledger.open.values() {
-                ui.say(format!("left open: {} {} (the next apply settles it)", open.verb.as_str(), open.address));
+                ui.say(format!(
+                    "left open: {} {} (the next apply settles it)",
+                    open.verb.as_str(),
+                    open.address
+                ));
             }
         }
         StateCommand::Show { address } => {
@@ -45,13 +55,20 @@ pub fn run(global: &Global, args: &State, ui: &Ui) -> Result<ExitCode, CommandEr
             if held.ledger.records.contains_key(&to) {
                 return Err(CommandError::new(format!("`{to}` is taken")));
             }
-            held.append(&Entry::Moved { from: from.clone(), to: to.clone() }).map_err(CommandError::new)?;
+            held.append(&Entry::Moved {
+                from: from.clone(),
+                to: to.clone(),
+            })
+            .map_err(CommandError::new)?;
             ui.say(format!("Moved {from} to {to}."));
         }
         StateCommand::Rm { address } => {
             let mut held = Held::open(&project.state, &name, "state rm")?;
             let (address, _) = find(&held.ledger, address)?;
-            held.append(&Entry::Forgot { address: address.clone() }).map_err(CommandError::new)?;
+            held.append(&Entry::Forgot {
+                address: address.clone(),
+            })
+            .map_err(CommandError::new)?;
             ui.say(format!("Forgot {address}; it stays where it is."));
         }
     }
@@ -59,12 +76,14 @@ pub fn run(global: &Global, args: &State, ui: &Ui) -> Result<ExitCode, CommandEr
 }
 
 fn find<'a>(ledger: &'a Ledger, text: &str) -> Result<(Address, &'a Record), CommandError> {
-    Address::parse(text).and_then(|address| Some((address.clone(), ledger.records.get(&address)?))).ok_or_else(|| {
-        let names: Vec<String> = ledger.records.keys().map(Address::to_string).collect();
-        let error = CommandError::new(format!("the state knows no `{text}`"));
-        match lakeform_engine::diagnostic::did_you_mean(text, names.iter().map(String::as_str)) {
-            Some(hint) => error.hint(hint),
-            None => error.hint("`lakeform state list` shows what it knows"),
-        }
-    })
+    Address::parse(text)
+        .and_then(|address| Some((address.clone(), ledger.records.get(&address)?)))
+        .ok_or_else(|| {
+            let names: Vec<String> = ledger.records.keys().map(Address::to_string).collect();
+            let error = CommandError::new(format!("the state knows no `{text}`"));
+            match lakeform_engine::diagnostic::did_you_mean(text, names.iter().map(String::as_str)) {
+                Some(hint) => error.hint(hint),
+                None => error.hint("`lakeform state list` shows what it knows"),
+            }
+        })
 }

@@ -16,18 +16,19 @@ pub async fn run(global: &Global, args: &Up, ui: &Ui) -> Result<ExitCode, Comman
     let mut held = Held::open(&project.state, &project.journal_name(), "up")?; // (disk)
     let world = World::connect(&project, ui).await?; // (cloud)
     let mut ledger = held.ledger.clone();
-    let (plan, settled) =
-        work::plan(&project.stack, &world, &mut ledger, &Options::default(), false, ui).await?; // (cloud)
+    let (plan, settled) = work::plan(&project.stack, &world, &mut ledger, &Options::default(), false, ui).await?; // (cloud)
     if !plan.blocked.is_empty() {
         work::show(&plan, &project, ui, false);
         return Ok(ExitCode::Blocked);
     }
-    if !plan.is_empty() || !settled.is_empty() {
+    if !work::nothing_to_do(&plan, &settled) {
         // On this machine nothing is at stake; on AWS the plan is shown and asked about.
         match project.stack.place {
             Place::Local => {
                 let (add, change, destroy) = plan.totals();
-                ui.say(format!("Plan: {add} to add, {change} to change, {destroy} to destroy.\n"));
+                ui.say(format!(
+                    "Plan: {add} to add, {change} to change, {destroy} to destroy.\n"
+                ));
             }
             Place::Aws { .. } => {
                 work::show(&plan, &project, ui, false);
@@ -42,7 +43,9 @@ pub async fn run(global: &Global, args: &Up, ui: &Ui) -> Result<ExitCode, Comman
         }
         let (add, change, destroy) = plan.totals();
         let took = duration(started.elapsed().as_secs_f64());
-        ui.say(format!("\nBuilt in {took}: {add} added, {change} changed, {destroy} destroyed."));
+        ui.say(format!(
+            "\nBuilt in {took}: {add} added, {change} changed, {destroy} destroyed."
+        ));
     } else {
         ui.say("Nothing to do: what is live is what the file says.");
     }

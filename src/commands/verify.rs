@@ -27,8 +27,16 @@ pub async fn count(project: &Project, world: &World, ledger: &Ledger, ui: &Ui) -
     for claim in claims(project, world, ledger).await? {
         let with_rows: Vec<_> = claim.manifest.tables.iter().filter(|table| table.rows > 0).collect();
         let counts = futures::future::try_join_all(with_rows.iter().map(|table| {
-            let name = claim.tables.get(&table.name).cloned().unwrap_or_else(|| table.name.clone());
-            let sql = format!("select count(*) from {}.{}", identifier(&claim.schema), identifier(&name));
+            let name = claim
+                .tables
+                .get(&table.name)
+                .cloned()
+                .unwrap_or_else(|| table.name.clone());
+            let sql = format!(
+                "select count(*) from {}.{}",
+                identifier(&claim.schema),
+                identifier(&name)
+            );
             let target = &claim.target;
             async move {
                 let answer = warehouse::run(&world.aws, target, None, &sql).await?;
@@ -68,11 +76,17 @@ pub async fn count(project: &Project, world: &World, ledger: &Ledger, ui: &Ui) -
         ui.data(table::render(&["table", "files", "rows", "size", "counted", ""], &rows));
     }
     if !wrong.is_empty() {
-        return Err(CommandError::new(format!("the rows counted are not the rows written: {}", wrong.join(", ")))
-            .hint("something else writes to these folders, or the crawler reads them wrongly"));
+        return Err(CommandError::new(format!(
+            "the rows counted are not the rows written: {}",
+            wrong.join(", ")
+        ))
+        .hint("something else writes to these folders, or the crawler reads them wrongly"));
     }
     if let Some(first) = rows.first() {
-        ui.say(format!("\nEvery row arrived. Try: lakeform sql \"select * from {} limit 5\"", first[0]));
+        ui.say(format!(
+            "\nEvery row arrived. Try: lakeform sql \"select * from {} limit 5\"",
+            first[0]
+        ));
     }
     Ok(ExitCode::Done)
 }
@@ -86,8 +100,10 @@ async fn claims(project: &Project, world: &World, ledger: &Ledger) -> Result<Vec
     };
     let mut claims = Vec::new();
     for crawl in project.stack.of_kind(Kind::Crawl) {
-        let (Some(database), Some(dataset)) = (recorded(&crawl.address, "database"), recorded(&crawl.address, "dataset"))
-        else {
+        let (Some(database), Some(dataset)) = (
+            recorded(&crawl.address, "database"),
+            recorded(&crawl.address, "dataset"),
+        ) else {
             continue;
         };
         let schema = project
@@ -95,17 +111,27 @@ async fn claims(project: &Project, world: &World, ledger: &Ledger) -> Result<Vec
             .of_kind(Kind::ExternalSchema)
             .find(|schema| recorded(&schema.address, "database").as_ref() == Some(&database));
         let Some(schema) = schema else { continue };
-        let (Some(name), Some(target)) = (recorded(&schema.address, "name"), recorded(&schema.address, "warehouse"))
-        else {
+        let (Some(name), Some(target)) = (
+            recorded(&schema.address, "name"),
+            recorded(&schema.address, "warehouse"),
+        ) else {
             continue;
         };
-        let tables = ledger.records[&crawl.address].outputs.get("tables").and_then(Value::as_map);
+        let tables = ledger.records[&crawl.address]
+            .outputs
+            .get("tables")
+            .and_then(Value::as_map);
         let tables = tables
             .into_iter()
             .flatten()
             .filter_map(|(table, found)| Some((table.clone(), found.as_text()?.to_owned())))
             .collect();
-        claims.push(Claim { manifest: manifest_of(&world.data, &dataset).await?, tables, schema: name, target });
+        claims.push(Claim {
+            manifest: manifest_of(&world.data, &dataset).await?,
+            tables,
+            schema: name,
+            target,
+        });
     }
     Ok(claims)
 }

@@ -22,18 +22,24 @@ pub fn options(selection: &Selection, stack: &Stack, ledger: &Ledger) -> Result<
             .iter()
             .map(|text| {
                 let known = || stack.resources.keys().chain(ledger.records.keys());
-                Address::parse(text).filter(|address| known().any(|present| present == address)).ok_or_else(|| {
-                    let names: Vec<String> = known().map(Address::to_string).collect();
-                    let error = CommandError::new(format!("there is no resource `{text}`"));
-                    match lakeform_engine::diagnostic::did_you_mean(text, names.iter().map(String::as_str)) {
-                        Some(hint) => error.hint(hint),
-                        None => error,
-                    }
-                })
+                Address::parse(text)
+                    .filter(|address| known().any(|present| present == address))
+                    .ok_or_else(|| {
+                        let names: Vec<String> = known().map(Address::to_string).collect();
+                        let error = CommandError::new(format!("there is no resource `{text}`"));
+                        match lakeform_engine::diagnostic::did_you_mean(text, names.iter().map(String::as_str)) {
+                            Some(hint) => error.hint(hint),
+                            None => error,
+                        }
+                    })
             })
             .collect()
     };
-    Ok(Options { target: read(&selection.target)?, except: read(&selection.except)?, replace: read(&selection.replace)? })
+    Ok(Options {
+        target: read(&selection.target)?,
+        except: read(&selection.except)?,
+        replace: read(&selection.replace)?,
+    })
 }
 
 /// Observes and plans. Read only: what earlier runs left open is looked up, and counted as found, in memory.
@@ -73,49 +79,19 @@ pub async fn plan(
     Ok((plan, entries))
 }
 
+/// Whether there is nothing to do at all, not even for the ledger.
+pub fn nothing_to_do(plan: &Plan, settled: &[Entry]) -> bool {
+    plan.is_empty() && plan.entries.is_empty() && settled.is_empty()
+}
+
 /// Shows a plan.
 pub fn show(plan: &Plan, project: &Project, ui: &Ui, full: bool) {
     if ui.json {
-        ui.json(&json(plan));
+        ui.json(&render::json(plan, &|span| project.place(span)));
         return;
     }
     let text = render::plan(plan, &|span| project.place(span), ui.paint(), full);
     ui.say(text.trim_end());
-}
-
-/// A plan for machines. The format has a version; fields are only added.
-fn json(plan: &Plan) -> serde_json::Value {
-    let changes: Vec<_> = plan
-        .changes
-        .iter()
-        .map(|change| {
-            let fields: Vec<_> = change
-                .fields
-                .iter()
-                .map(|field| {
-                    let shown = |value: &lakeform_engine::Value| match field.secret {
-                        true => serde_json::Value::from("(secret)"),
-                        false => value.to_json(),
-                    };
-                    serde_json::json!({
-                        "name": field.name, "before": shown(&field.before), "after": shown(&field.after),
-                        "replaces": field.replaces, "disruption": field.disruption.as_str(),
-                    })
-                })
-                .collect();
-            serde_json::json!({
-                "address": change.address, "action": format!("{:?}", change.action).to_lowercase(),
-                "because": change.because, "id": change.live.as_ref().map(|live| &live.id), "fields": fields,
-            })
-        })
-        .collect();
-    let (add, change, destroy) = plan.totals();
-    let blocked: Vec<_> =
-        plan.blocked.iter().map(|(address, reason)| serde_json::json!({"address": address, "reason": reason})).collect();
-    serde_json::json!({
-        "type": "plan", "format_version": 1, "add": add, "change": change, "destroy": destroy,
-        "changes": changes, "blocked": blocked,
-    })
 }
 
 /// Asks before something is changed. On the local cloud `up` does not ask.
@@ -197,26 +173,45 @@ pub fn report(outcome: &Outcome, elapsed: Duration, ui: &Ui) -> Result<ExitCode,
         }));
     }
     if let Some(error) = &outcome.journal_error {
-        return Err(CommandError::new(format!("the journal cannot be written, so nothing more was begun: {error}"))
-            .hint("make room or mend the folder, then run the command again: it goes on where this one stopped"));
+        return Err(CommandError::new(format!(
+            "the journal cannot be written, so nothing more was begun: {error}"
+        ))
+        .hint("make room or mend the folder, then run the command again: it goes on where this one stopped"));
     }
     if !outcome.failed.is_empty() {
         ui.say("");
         for (address, verb, error) in &outcome.failed {
             let paint = ui.paint();
-            ui.say(format!("{}✗{} {} {address}: {}", paint.remove, paint.reset, verb.as_str(), describe(error)));
+            ui.say(format!(
+                "{}✗{} {} {address}: {}",
+                paint.remove,
+                paint.reset,
+                verb.as_str(),
+                describe(error)
+            ));
             error.hints.iter().for_each(|hint| ui.say(format!("    hint: {hint}")));
         }
         let skipped = match outcome.skipped.len() {
             0 => String::new(),
             count => format!(", {count} not begun because of that"),
         };
-        ui.say(format!("\n{} done, {} failed{skipped}.", outcome.done.len(), outcome.failed.len()));
+        ui.say(format!(
+            "\n{} done, {} failed{skipped}.",
+            outcome.done.len(),
+            outcome.failed.len()
+        ));
         ui.say("Run the command again: what is done stays done.");
-        return Ok(if outcome.done.is_empty() { ExitCode::Error } else { ExitCode::Partly });
+        return Ok(if outcome.done.is_empty() {
+            ExitCode::Error
+        } else {
+            ExitCode::Partly
+        });
     }
     if outcome.stopped {
-        ui.say(format!("Stopped after {} steps. Run the command again to go on.", outcome.done.len()));
+        ui.say(format!(
+            "Stopped after {} steps. Run the command again to go on.",
+            outcome.done.len()
+        ));
         return Ok(ExitCode::Interrupted);
     }
     Ok(ExitCode::Done)

@@ -15,15 +15,22 @@ struct Wanted {
 /// Live as long as every table the crawl wrote is in the catalog.
 pub async fn read(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
     let Some(record) = &ask.record else { return Ok(None) };
-    let Some(database) = record.outputs.get("database").and_then(Value::as_text) else { return Ok(None) };
-    let Some(tables) = record.outputs.get("tables").and_then(Value::as_map) else { return Ok(None) };
+    let Some(database) = record.outputs.get("database").and_then(Value::as_text) else {
+        return Ok(None);
+    };
+    let Some(tables) = record.outputs.get("tables").and_then(Value::as_map) else {
+        return Ok(None);
+    };
     let present = match data.aws.catalog_tables(database).await {
         Ok(Some(present)) => present,
         Ok(None) => return Ok(None),
         Err(error) => return Err(error),
     };
     let names: std::collections::BTreeSet<&str> = present.iter().map(|table| table.name.as_str()).collect();
-    let whole = tables.values().filter_map(Value::as_text).all(|name| names.contains(name));
+    let whole = tables
+        .values()
+        .filter_map(Value::as_text)
+        .all(|name| names.contains(name));
     Ok(whole.then(|| recorded(ask, record)))
 }
 
@@ -38,12 +45,20 @@ pub async fn make(data: &Data, fields: &Fields, report: Report<'_>) -> Result<Fi
     let mut problems = Vec::new();
     for table in manifest.tables.iter().filter(|table| table.rows > 0) {
         let folder = format!("/{}{}", manifest.prefix, table.folder);
-        let found = present.iter().find(|candidate| candidate.location.trim_end_matches('/').ends_with(folder.trim_end_matches('/')));
+        let found = present.iter().find(|candidate| {
+            candidate
+                .location
+                .trim_end_matches('/')
+                .ends_with(folder.trim_end_matches('/'))
+        });
         match found {
             None => problems.push(format!("`{}` has no table in `{}`", table.name, database)),
             Some(found) => {
-                let columns: Vec<(String, String)> =
-                    found.columns.iter().map(|column| (column.name.clone(), column.sort.clone())).collect();
+                let columns: Vec<(String, String)> = found
+                    .columns
+                    .iter()
+                    .map(|column| (column.name.clone(), column.sort.clone()))
+                    .collect();
                 problems.extend(differences(table, &columns));
                 tables.insert(table.name.clone(), Value::text(&found.name));
             }
@@ -68,10 +83,20 @@ async fn database_of(data: &Data, crawler: &str) -> Result<String, CloudError> {
         fields: Fields::new(),
         record: None,
     };
-    let live = data.aws.read(Kind::GlueCrawler, &[ask]).await?.into_iter().next().flatten();
+    let live = data
+        .aws
+        .read(Kind::GlueCrawler, &[ask])
+        .await?
+        .into_iter()
+        .next()
+        .flatten();
     let database = live.and_then(|live| live.fields.get("database").and_then(Value::as_text).map(str::to_owned));
     database.ok_or_else(|| {
-        CloudError::new(Meaning::NotFound, format!("run the crawler {crawler}"), "it is not there".to_owned())
+        CloudError::new(
+            Meaning::NotFound,
+            format!("run the crawler {crawler}"),
+            "it is not there".to_owned(),
+        )
     })
 }
 
@@ -80,7 +105,12 @@ fn differences(table: &dataset::Table, found: &[(String, String)]) -> Vec<String
     let mut problems = Vec::new();
     let names = |columns: &[(String, String)]| columns.iter().map(|(name, _)| name.to_lowercase()).collect::<Vec<_>>();
     if names(&table.columns) != names(found) {
-        return vec![format!("`{}` has columns {} instead of {}", table.name, names(found).join(", "), names(&table.columns).join(", "))];
+        return vec![format!(
+            "`{}` has columns {} instead of {}",
+            table.name,
+            names(found).join(", "),
+            names(&table.columns).join(", ")
+        )];
     }
     for ((name, wanted), (_, actual)) in table.columns.iter().zip(found) {
         if !compatible(wanted, actual) {
@@ -124,7 +154,10 @@ mod tests {
             objects: Vec::new(),
         };
         let found = |columns: &[(&str, &str)]| {
-            columns.iter().map(|(name, ty)| ((*name).to_owned(), (*ty).to_owned())).collect::<Vec<_>>()
+            columns
+                .iter()
+                .map(|(name, ty)| ((*name).to_owned(), (*ty).to_owned()))
+                .collect::<Vec<_>>()
         };
         assert!(differences(&table, &found(&[("id", "bigint"), ("opened", "string")])).is_empty());
         assert_eq!(

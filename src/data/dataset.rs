@@ -63,26 +63,43 @@ pub async fn manifest_of(data: &Data, reference: &str) -> Result<Manifest, Cloud
     let doing = "read the dataset's manifest";
     let wrong = |reason: &str| CloudError::new(Meaning::Failed, doing, format!("`{reference}`: {reason}"));
     let (url, _) = reference.rsplit_once('#').ok_or_else(|| wrong("not a manifest"))?;
-    let (bucket, key) =
-        url.strip_prefix("s3://").and_then(|rest| rest.split_once('/')).ok_or_else(|| wrong("not a manifest"))?;
+    let (bucket, key) = url
+        .strip_prefix("s3://")
+        .and_then(|rest| rest.split_once('/'))
+        .ok_or_else(|| wrong("not a manifest"))?;
     load(data, bucket, key).await?.ok_or_else(|| wrong("it is gone"))
 }
 
 async fn load(data: &Data, bucket: &str, key: &str) -> Result<Option<Manifest>, CloudError> {
-    let Some((bytes, _)) = data.aws.get_object(bucket, key).await? else { return Ok(None) };
+    let Some((bytes, _)) = data.aws.get_object(bucket, key).await? else {
+        return Ok(None);
+    };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-        CloudError::new(Meaning::Failed, "read the dataset's manifest", format!("`s3://{bucket}/{key}`: {error}"))
+        CloudError::new(
+            Meaning::Failed,
+            "read the dataset's manifest",
+            format!("`s3://{bucket}/{key}`: {error}"),
+        )
     })
 }
 
 /// The dataset as its manifest and the bucket's listing tell it.
 pub async fn read(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
     let text = |name: &str| ask.fields.get(name).and_then(Value::as_text);
-    let (Some(bucket), Some(prefix)) = (text("bucket"), text("prefix")) else { return Ok(None) };
+    let (Some(bucket), Some(prefix)) = (text("bucket"), text("prefix")) else {
+        return Ok(None);
+    };
     let key = manifest_key(prefix, &ask.address.to_string());
-    let Some(manifest) = load(data, bucket, &key).await? else { return Ok(None) };
-    let present: BTreeMap<String, u64> =
-        data.aws.list_objects(bucket, prefix).await?.into_iter().map(|object| (object.key, object.size)).collect();
+    let Some(manifest) = load(data, bucket, &key).await? else {
+        return Ok(None);
+    };
+    let present: BTreeMap<String, u64> = data
+        .aws
+        .list_objects(bucket, prefix)
+        .await?
+        .into_iter()
+        .map(|object| (object.key, object.size))
+        .collect();
     let missing = manifest
         .tables
         .iter()
@@ -97,8 +114,14 @@ pub async fn read(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
         ("definition".to_owned(), Value::text(&manifest.definition)),
         ("bucket".to_owned(), Value::text(bucket)),
         ("prefix".to_owned(), Value::text(prefix)),
-        ("rows".to_owned(), Value::Int(i64::try_from(manifest.rows).unwrap_or(i64::MAX))),
-        ("seed".to_owned(), Value::Int(i64::try_from(manifest.seed).unwrap_or(i64::MAX))),
+        (
+            "rows".to_owned(),
+            Value::Int(i64::try_from(manifest.rows).unwrap_or(i64::MAX)),
+        ),
+        (
+            "seed".to_owned(),
+            Value::Int(i64::try_from(manifest.seed).unwrap_or(i64::MAX)),
+        ),
         ("format".to_owned(), Value::text(&manifest.format)),
         ("compression".to_owned(), Value::text(&manifest.compression)),
     ]);
@@ -121,7 +144,10 @@ fn outputs(bucket: &str, key: &str, manifest: &Manifest) -> Fields {
     BTreeMap::from([
         ("targets".to_owned(), Value::List(targets)),
         ("manifest".to_owned(), Value::Text(format!("s3://{bucket}/{key}"))),
-        ("fingerprint".to_owned(), Value::Text(reference(bucket, key, &manifest.fingerprint))),
+        (
+            "fingerprint".to_owned(),
+            Value::Text(reference(bucket, key, &manifest.fingerprint)),
+        ),
     ])
 }
 
@@ -147,8 +173,12 @@ pub async fn make(data: &Data, owner: &Owner, fields: &mut Fields, report: Repor
         tables,
     };
     // Files of an earlier, larger run would still be crawled and counted.
-    let kept: std::collections::BTreeSet<&str> =
-        manifest.tables.iter().flat_map(|table| &table.objects).map(|object| object.key.as_str()).collect();
+    let kept: std::collections::BTreeSet<&str> = manifest
+        .tables
+        .iter()
+        .flat_map(|table| &table.objects)
+        .map(|object| object.key.as_str())
+        .collect();
     let stale: Vec<String> = old
         .iter()
         .flat_map(|old| &old.tables)
@@ -160,7 +190,9 @@ pub async fn make(data: &Data, owner: &Owner, fields: &mut Fields, report: Repor
         data.aws.delete_objects(&wanted.bucket, stale).await?;
     }
     let text = serde_json::to_vec_pretty(&manifest).expect("manifests are plain data");
-    data.aws.put_object(&wanted.bucket, &key, text.into(), None, false).await?;
+    data.aws
+        .put_object(&wanted.bucket, &key, text.into(), None, false)
+        .await?;
     Ok(outputs(&wanted.bucket, &key, &manifest))
 }
 
@@ -179,7 +211,13 @@ fn plan(data: &Data, wanted: &Wanted, rows: u64) -> Result<std::sync::Arc<datage
     })?;
     let options = upload::options(rows, wanted.seed, &wanted.format, &wanted.compression).map_err(&invalid)?;
     let plan = dataset.plan(&options).map_err(|problems| {
-        invalid(problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("; "))
+        invalid(
+            problems
+                .iter()
+                .map(|problem| problem.message.clone())
+                .collect::<Vec<_>>()
+                .join("; "),
+        )
     })?;
     Ok(std::sync::Arc::new(plan))
 }
@@ -190,14 +228,24 @@ pub async fn delete(data: &Data, fields: &Fields, report: Report<'_>) -> Result<
     let (bucket, prefix) = (text("bucket"), text("prefix"));
     let manifests = data.aws.list_objects(bucket, &format!("_lakeform/{prefix}")).await?;
     for found in manifests {
-        let Some(manifest) = load(data, bucket, &found.key).await? else { continue };
-        let keys: Vec<String> =
-            manifest.tables.iter().flat_map(|table| &table.objects).map(|object| object.key.clone()).collect();
+        let Some(manifest) = load(data, bucket, &found.key).await? else {
+            continue;
+        };
+        let keys: Vec<String> = manifest
+            .tables
+            .iter()
+            .flat_map(|table| &table.objects)
+            .map(|object| object.key.clone())
+            .collect();
         let total = keys.len() as u64;
         for (index, chunk) in keys.chunks(1000).enumerate() {
             data.aws.delete_objects(bucket, chunk.to_vec()).await?;
             let done = (index as u64 * 1000 + chunk.len() as u64).min(total);
-            report(lakeform_engine::cloud::Progress::Amount { done, total, unit: "objects" });
+            report(lakeform_engine::cloud::Progress::Amount {
+                done,
+                total,
+                unit: "objects",
+            });
         }
         data.aws.delete_objects(bucket, vec![found.key]).await?;
     }

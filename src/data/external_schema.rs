@@ -20,7 +20,10 @@ struct Wanted {
 pub async fn read(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
     let Some(record) = &ask.record else { return Ok(None) };
     let wanted: Wanted = typed(Kind::ExternalSchema, &record.fields)?;
-    let sql = format!("select databasename from svv_external_schemas where schemaname = {}", literal(&wanted.name));
+    let sql = format!(
+        "select databasename from svv_external_schemas where schemaname = {}",
+        literal(&wanted.name)
+    );
     let rows = match warehouse::run(&data.aws, &wanted.warehouse, None, &sql).await {
         Ok(answer) => answer.rows,
         Err(error) if error.meaning == Meaning::NotFound => return Ok(None),
@@ -30,7 +33,8 @@ pub async fn read(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
         return Ok(None);
     };
     let mut live = recorded(ask, record);
-    live.fields.insert("database".to_owned(), Value::text(database.as_str()));
+    live.fields
+        .insert("database".to_owned(), Value::text(database.as_str()));
     Ok(Some(live))
 }
 

@@ -25,11 +25,19 @@ pub async fn make(data: &Data, fields: &Fields, again: bool) -> Result<Fields, C
         (None, Some(file)) => {
             let path = data.folder.join(file);
             std::fs::read_to_string(&path).map_err(|error| {
-                CloudError::new(Meaning::Invalid, format!("read `{}`", path.display()), error.to_string())
+                CloudError::new(
+                    Meaning::Invalid,
+                    format!("read `{}`", path.display()),
+                    error.to_string(),
+                )
             })?
         }
         (None, None) => {
-            return Err(CloudError::new(Meaning::Invalid, "run SQL", "neither `run` nor `file` is given"));
+            return Err(CloudError::new(
+                Meaning::Invalid,
+                "run SQL",
+                "neither `run` nor `file` is given",
+            ));
         }
     };
     for statement in warehouse::split(&text) {

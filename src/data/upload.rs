@@ -52,10 +52,23 @@ pub async fn upload(
     prefix: &str,
     report: Report<'_>,
 ) -> Result<Vec<Table>, CloudError> {
-    let present: BTreeMap<String, u64> =
-        aws.list_objects(bucket, prefix).await?.into_iter().map(|object| (object.key, object.size)).collect();
+    let present: BTreeMap<String, u64> = aws
+        .list_objects(bucket, prefix)
+        .await?
+        .into_iter()
+        .map(|object| (object.key, object.size))
+        .collect();
     let total: u64 = (0..plan.tables.len()).map(|table| plan.rows_to_write(table)).sum();
-    let job = Job { aws, plan: plan.clone(), bucket, prefix, present, report, done: AtomicU64::new(0), total };
+    let job = Job {
+        aws,
+        plan: plan.clone(),
+        bucket,
+        prefix,
+        present,
+        report,
+        done: AtomicU64::new(0),
+        total,
+    };
     let files: Vec<(usize, usize)> = plan
         .tables
         .iter()
@@ -68,6 +81,12 @@ pub async fn upload(
         .buffer_unordered(FILES)
         .try_collect()
         .await?;
+    for (key, text) in &plan.extras {
+        let key = format!("{prefix}{key}");
+        let sum = base64_sum(datagen::crc64nvme(text.as_bytes()));
+        aws.put_object(bucket, &key, Bytes::from(text.clone()), Some(&sum), false)
+            .await?;
+    }
     let mut by_table: BTreeMap<usize, BTreeMap<usize, ObjectEntry>> = BTreeMap::new();
     for (table, file, object) in objects {
         by_table.entry(table).or_default().insert(file, object);
@@ -80,7 +99,11 @@ pub async fn upload(
             name: table.name.clone(),
             folder: table.folder.clone(),
             rows: plan.rows_to_write(index),
-            columns: table.columns.iter().map(|column| (column.name.clone(), column.glue_type.clone())).collect(),
+            columns: table
+                .columns
+                .iter()
+                .map(|column| (column.name.clone(), column.glue_type.clone()))
+                .collect(),
             objects: by_table.remove(&index).unwrap_or_default().into_values().collect(),
         })
         .collect())
@@ -107,8 +130,17 @@ impl Job<'_> {
             parts => self.in_parts(table, file, parts, &key).await?,
         };
         let done = self.done.fetch_add(rows, Ordering::Relaxed) + rows;
-        (self.report)(Progress::Amount { done, total: self.total, unit: "rows" });
-        Ok(ObjectEntry { key, rows, bytes: object.bytes, crc64nvme: format!("{:016x}", object.sum) })
+        (self.report)(Progress::Amount {
+            done,
+            total: self.total,
+            unit: "rows",
+        });
+        Ok(ObjectEntry {
+            key,
+            rows,
+            bytes: object.bytes,
+            crc64nvme: format!("{:016x}", object.sum),
+        })
     }
 
     /// Makes one part on a thread of its own kind: generating must not hold up the network.
@@ -120,7 +152,8 @@ impl Job<'_> {
             let sum = datagen::crc64nvme(&out);
             (Bytes::from(out), sum)
         });
-        made.await.map_err(|error| CloudError::new(Meaning::Cancelled, "generate a part", error.to_string()))
+        made.await
+            .map_err(|error| CloudError::new(Meaning::Cancelled, "generate a part", error.to_string()))
     }
 
     /// Whether exactly these bytes are there.
@@ -134,9 +167,14 @@ impl Job<'_> {
 
     async fn whole(&self, table: usize, file: usize, key: &str) -> Result<Sum, CloudError> {
         let (bytes, sum) = self.generate(table, file, 0).await?;
-        let object = Sum { bytes: bytes.len() as u64, sum };
+        let object = Sum {
+            bytes: bytes.len() as u64,
+            sum,
+        };
         if !self.is_there(key, &object).await? {
-            self.aws.put_object(self.bucket, key, bytes, Some(&base64_sum(sum)), false).await?;
+            self.aws
+                .put_object(self.bucket, key, bytes, Some(&base64_sum(sum)), false)
+                .await?;
         }
         Ok(object)
     }
@@ -155,8 +193,10 @@ impl Job<'_> {
             .map(|part| async move {
                 let (bytes, sum) = self.generate(table, file, part).await?;
                 let number = i32::try_from(part + 1).expect("a plan has at most 10,000 parts to a file");
-                let sent =
-                    self.aws.upload_part(self.bucket, key, upload, number, bytes, Some(&base64_sum(sum))).await?;
+                let sent = self
+                    .aws
+                    .upload_part(self.bucket, key, upload, number, bytes, Some(&base64_sum(sum)))
+                    .await?;
                 Ok((sent, sum))
             })
             .buffered(PARTS)
@@ -170,7 +210,9 @@ impl Job<'_> {
                 return Err(error);
             }
         };
-        let object = sent.iter().fold(Sum::default(), |all, (part, sum)| all.then(*sum, part.size));
+        let object = sent
+            .iter()
+            .fold(Sum::default(), |all, (part, sum)| all.then(*sum, part.size));
         let uploaded: Vec<UploadedPart> = sent.into_iter().map(|(part, _)| part).collect();
         self.aws
             .complete_upload(self.bucket, key, upload, &uploaded, Some(&base64_sum(object.sum)))
@@ -187,7 +229,9 @@ impl Job<'_> {
             .buffered(PARTS)
             .try_collect()
             .await?;
-        Ok(sums.into_iter().fold(Sum::default(), |all, (sum, bytes)| all.then(sum, bytes)))
+        Ok(sums
+            .into_iter()
+            .fold(Sum::default(), |all, (sum, bytes)| all.then(sum, bytes)))
     }
 }
 
@@ -203,7 +247,10 @@ impl Sum {
     fn then(self, sum: u64, bytes: u64) -> Self {
         match self.bytes {
             0 => Sum { bytes, sum },
-            _ => Sum { bytes: self.bytes + bytes, sum: datagen::crc64nvme_combine(self.sum, sum, bytes) },
+            _ => Sum {
+                bytes: self.bytes + bytes,
+                sum: datagen::crc64nvme_combine(self.sum, sum, bytes),
+            },
         }
     }
 }

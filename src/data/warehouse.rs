@@ -19,7 +19,11 @@ fn parse(target: &str, database: Option<&str>) -> Result<Warehouse, CloudError> 
             database: database.unwrap_or(own).to_owned(),
             login: user.map_or(Login::Iam, |user| Login::User(user.to_owned())),
         }),
-        _ => Err(CloudError::new(Meaning::Invalid, "send SQL", format!("`{target}` is not a warehouse"))),
+        _ => Err(CloudError::new(
+            Meaning::Invalid,
+            "send SQL",
+            format!("`{target}` is not a warehouse"),
+        )),
     }
 }
 
@@ -40,7 +44,11 @@ pub fn split(text: &str) -> Vec<&str> {
     let bytes = text.as_bytes();
     let mut statements = Vec::new();
     let (mut start, mut at) = (0, 0);
-    let skip_to = |from: usize, end: &str| text[from..].find(end).map_or(text.len(), |found| from + found + end.len());
+    let skip_to = |from: usize, end: &str| {
+        text[from..]
+            .find(end)
+            .map_or(text.len(), |found| from + found + end.len())
+    };
     while at < bytes.len() {
         at = match bytes[at] {
             b'\'' => skip_to(at + 1, "'"),
@@ -96,8 +104,14 @@ mod tests {
 
     #[test]
     fn statements_end_at_semicolons_that_mean_it() {
-        assert_eq!(split("select 1; select ';' as \"a;b\" -- x;y\n; /* ; */ ;"), ["select 1", "select ';' as \"a;b\" -- x;y"]);
-        assert_eq!(split("create procedure p() as $$ begin; end; $$ language plpgsql; call p()").len(), 2);
+        assert_eq!(
+            split("select 1; select ';' as \"a;b\" -- x;y\n; /* ; */ ;"),
+            ["select 1", "select ';' as \"a;b\" -- x;y"]
+        );
+        assert_eq!(
+            split("create procedure p() as $$ begin; end; $$ language plpgsql; call p()").len(),
+            2
+        );
         assert_eq!(split(" ; ; "), Vec::<&str>::new());
         assert_eq!(split("select 'it''s; fine'"), ["select 'it''s; fine'"]);
     }
@@ -105,9 +119,15 @@ mod tests {
     #[test]
     fn a_target_names_server_database_and_user() {
         let warehouse = parse("cluster:dw/dev/admin", None).expect("a cluster");
-        assert_eq!((warehouse.target.as_str(), warehouse.database.as_str()), ("cluster:dw", "dev"));
+        assert_eq!(
+            (warehouse.target.as_str(), warehouse.database.as_str()),
+            ("cluster:dw", "dev")
+        );
         assert_eq!(warehouse.login, Login::User("admin".into()));
-        assert_eq!(parse("workgroup:w/dev", Some("other")).expect("a workgroup").database, "other");
+        assert_eq!(
+            parse("workgroup:w/dev", Some("other")).expect("a workgroup").database,
+            "other"
+        );
         assert!(parse("cluster:dw", None).is_err());
     }
 }

@@ -586,7 +586,7 @@ fn weights(plan: &Plan) -> Vec<u64> {
     for after in plan.steps.iter().flat_map(|step| &step.after) {
         unweighed[*after] += 1;
     }
-    let mut weights: Vec<u64> = plan.steps.iter().map(|step| seconds(step)).collect();
+    let mut weights: Vec<u64> = plan.steps.iter().map(seconds).collect();
     let mut ready: Vec<usize> = (0..plan.steps.len()).filter(|index| unweighed[*index] == 0).collect();
     while let Some(index) = ready.pop() {
         for after in &plan.steps[index].after {

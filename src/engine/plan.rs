@@ -488,7 +488,11 @@ fn decide(
                     fields,
                 ),
                 (_, None, None, Some(_)) => (Action::Update, "it differs from the file".to_owned(), fields),
-                (_, None, None, None) => (Action::Keep, String::new(), fields),
+                // Left by an interrupted run: whatever needs it must wait until it can be used.
+                (_, None, None, None) => match live.status.as_deref().filter(|status| on_its_way(status)) {
+                    Some(status) => (Action::Update, format!("it is still `{status}`"), fields),
+                    None => (Action::Keep, String::new(), fields),
+                },
             }
         }
     };
@@ -512,6 +516,23 @@ fn decide(
         disruption,
         caused_by,
     }
+}
+
+/// Whether a cloud's word for a state means that the object will soon be usable by itself.
+pub fn on_its_way(status: &str) -> bool {
+    let status = status.to_ascii_lowercase();
+    [
+        "creating",
+        "modifying",
+        "pending",
+        "rebooting",
+        "renaming",
+        "resizing",
+        "restoring",
+        "resuming",
+    ]
+    .iter()
+    .any(|word| status.starts_with(word))
 }
 
 /// Returns the resources that the fields which cannot change in place refer to: when one of these is replaced, this

@@ -53,7 +53,9 @@ pub(crate) async fn handle(local: &Arc<Local>, request: Request<Body>, untrusted
 }
 
 async fn body<T: serde::de::DeserializeOwned>(request: Request<Body>) -> Result<T, (u16, String)> {
-    let bytes = collected(request.into_body(), MAX_BODY).await.map_err(|cause| (400, cause))?;
+    let bytes = collected(request.into_body(), MAX_BODY)
+        .await
+        .map_err(|cause| (400, cause))?;
     let value: Value = serde_json::from_slice(&bytes).map_err(|cause| (400, cause.to_string()))?;
     serde_json::from_value(value).map_err(|cause| (400, cause.to_string()))
 }

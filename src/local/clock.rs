@@ -42,14 +42,21 @@ pub struct Clock {
 
 impl Default for Clock {
     fn default() -> Self {
-        Clock { reading: Mutex::new(Reading { offset: 0.0, frozen_at: None }), moved: watch::Sender::new(0) }
+        Clock {
+            reading: Mutex::new(Reading {
+                offset: 0.0,
+                frozen_at: None,
+            }),
+            moved: watch::Sender::new(0),
+        }
     }
 }
 
 fn system_seconds() -> f64 {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system time")]
     let now = SystemTime::now();
-    now.duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
+    now.duration_since(UNIX_EPOCH)
+        .map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }
 
 impl Clock {
@@ -99,7 +106,11 @@ impl Clock {
             if left <= 0.0 {
                 return;
             }
-            let wait = if frozen { Duration::from_secs(3600) } else { Duration::from_secs_f64(left.min(3600.0)) };
+            let wait = if frozen {
+                Duration::from_secs(3600)
+            } else {
+                Duration::from_secs_f64(left.min(3600.0))
+            };
             // Either way the loop looks at the clock again; the sender lives as long as `self`.
             let _ = tokio::time::timeout(wait, moved.changed()).await;
         }

@@ -19,8 +19,9 @@ const MAX_BODY: usize = 16 << 20;
 /// A stale read may miss what happened in about so many last seconds.
 const STALE_SECONDS: f64 = 1.0;
 /// Operations that read, by how their names start. One that writes all the same is run again as a write.
-const READS: [&str; 9] =
-    ["Describe", "Get", "List", "BatchGet", "Search", "Simulate", "Lookup", "Filter", "Validate"];
+const READS: [&str; 9] = [
+    "Describe", "Get", "List", "BatchGet", "Search", "Simulate", "Lookup", "Filter", "Validate",
+];
 
 pub(crate) async fn handle(local: &Arc<Local>, request: Request<Body>) -> Response<Body> {
     let untrusted = request.extensions().get::<Untrusted>().is_some();
@@ -44,12 +45,18 @@ pub(crate) async fn handle(local: &Arc<Local>, request: Request<Body>) -> Respon
         None => return object_request(local, Request::from_parts(parts, body)).await,
     };
     let scope = scope.expect("requests without a scope have been answered");
-    let Some(service) = service else { return unknown_service(&parts, &scope.service) };
+    let Some(service) = service else {
+        return unknown_service(&parts, &scope.service);
+    };
     let id = uuid::Uuid::new_v4().to_string();
     let body = match collected(body, MAX_BODY).await {
         Ok(body) => body,
         Err(cause) => {
-            let fault = Fault::new(413, "RequestEntityTooLarge", format!("the body could not be read: {cause}"));
+            let fault = Fault::new(
+                413,
+                "RequestEntityTooLarge",
+                format!("the body could not be read: {cause}"),
+            );
             return wire::write(service, "", format_of(&parts), Err(fault), &id);
         }
     };
@@ -60,7 +67,9 @@ pub(crate) async fn handle(local: &Arc<Local>, request: Request<Body>) -> Respon
         Ok(request) => request,
         Err(refusal) => return wire::write(service, &refusal.operation, refusal.format, Err(refusal.fault), &id),
     };
-    let effect = local.faults().decide(&format!("{}:{}", service.scope(), request.operation));
+    let effect = local
+        .faults()
+        .decide(&format!("{}:{}", service.scope(), request.operation));
     if let Some(effect) = &effect {
         if let Some(delay) = effect.delay() {
             tokio::time::sleep(delay).await;
@@ -75,7 +84,11 @@ pub(crate) async fn handle(local: &Arc<Local>, request: Request<Body>) -> Respon
     }
     let answer = run(local, service, &scope, &request.operation, request.input, &id, stale).await;
     let response = wire::write(service, &request.operation, request.format, answer, &id);
-    if effect == Some(Effect::Lost) { lost(response) } else { response }
+    if effect == Some(Effect::Lost) {
+        lost(response)
+    } else {
+        response
+    }
 }
 
 /// Marks a request from beyond this machine: it must prove that it knows the secret of its access key.
@@ -88,7 +101,13 @@ fn signed(
     body: Option<&[u8]>,
     scope: Option<&Scope>,
 ) -> Result<(), Fault> {
-    let denied = || Fault::new(403, "InvalidAccessKeyId", "The access key ID you provided does not exist.");
+    let denied = || {
+        Fault::new(
+            403,
+            "InvalidAccessKeyId",
+            "The access key ID you provided does not exist.",
+        )
+    };
     let scope = scope.ok_or_else(|| Fault::new(403, "AccessDenied", "Access Denied"))?;
     let secret = local.secret_of(&scope.access_key)?.ok_or_else(denied)?;
     wire::signature::verify(parts, body, &secret, local.cloud().clock.now())
@@ -127,7 +146,11 @@ async fn run(
             };
             service.call(&cx, &input)
         };
-        let answer = if stale { cloud.store.read_old(read)? } else { cloud.store.read(read)? };
+        let answer = if stale {
+            cloud.store.read_old(read)?
+        } else {
+            cloud.store.read(read)?
+        };
         if let Some(answer) = answer {
             return answer;
         }
@@ -161,9 +184,15 @@ async fn run(
 fn account(local: &Arc<Local>, scope: &Scope) -> Result<String, Fault> {
     let key = scope.access_key.as_str();
     if key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(if key == "000000000000" { ACCOUNT.to_owned() } else { key.to_owned() });
+        return Ok(if key == "000000000000" {
+            ACCOUNT.to_owned()
+        } else {
+            key.to_owned()
+        });
     }
-    let session = local.cloud().read(Service::Sts, ACCOUNT, &scope.region, |cx| sts::session(cx, key))?;
+    let session = local
+        .cloud()
+        .read(Service::Sts, ACCOUNT, &scope.region, |cx| sts::session(cx, key))?;
     Ok(session.map_or_else(|| ACCOUNT.to_owned(), |session| session.account))
 }
 
@@ -178,7 +207,11 @@ async fn object_request(local: &Arc<Local>, request: Request<Body>) -> Response<
         }
     }
     let response = local.cloud().part::<s3::Service>().handle(request).await;
-    if effect == Some(Effect::Lost) { lost(response) } else { response }
+    if effect == Some(Effect::Lost) {
+        lost(response)
+    } else {
+        response
+    }
 }
 
 /// Names what a request asks of S3, for the fault layer; the S3 wire itself decides by the whole protocol.
@@ -189,7 +222,11 @@ fn s3_operation(request: &Request<Body>) -> String {
         Some((_, key)) if !key.is_empty() => "Object",
         _ => "Bucket",
     };
-    let setting = query.split('&').next().and_then(|name| name.split('=').next()).unwrap_or_default();
+    let setting = query
+        .split('&')
+        .next()
+        .and_then(|name| name.split('=').next())
+        .unwrap_or_default();
     match setting {
         "" | "x-id" | "list-type" | "prefix" | "delimiter" => format!("{}{part}", request.method()),
         setting => format!("{}{part}?{setting}", request.method()),
@@ -221,7 +258,11 @@ fn is_s3(scope: &str) -> bool {
 }
 
 fn is_form(parts: &http::request::Parts) -> bool {
-    let content = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     content.starts_with("application/x-www-form-urlencoded") && parts.uri.path() == "/"
 }
 
@@ -236,7 +277,11 @@ fn format_of(parts: &http::request::Parts) -> Format {
 }
 
 fn unsigned(parts: &http::request::Parts) -> Response<Body> {
-    let fault = Fault::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token");
+    let fault = Fault::new(
+        403,
+        "MissingAuthenticationToken",
+        "Request is missing Authentication Token",
+    );
     unrouted(parts, &fault)
 }
 
@@ -262,7 +307,9 @@ fn unrouted(parts: &http::request::Parts, fault: &Fault) -> Response<Body> {
 pub(crate) fn plain(status: u16, content: &'static str, body: String) -> Response<Body> {
     let mut response = Response::new(text_body(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static(content));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, http::HeaderValue::from_static(content));
     response
 }
 

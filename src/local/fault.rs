@@ -25,11 +25,17 @@ pub enum Effect {
     ServerError,
     /// Done, but the answer is lost.
     Lost,
-    Latency { milliseconds: u64 },
+    Latency {
+        milliseconds: u64,
+    },
     /// A read answered from a state of a moment ago; anything else is not affected.
     Stale,
     /// Refused in these words.
-    Refuse { status: u16, code: String, message: String },
+    Refuse {
+        status: u16,
+        code: String,
+        message: String,
+    },
 }
 
 /// An effect for the next `times` calls of an operation such as `ec2:CreateVpc`; `*` stands for any.
@@ -61,7 +67,14 @@ pub struct Rates {
 
 impl Default for Rates {
     fn default() -> Rates {
-        Rates { throttle: 30, server_error: 20, lost: 20, latency: 100, latency_max_ms: 200, stale: 0 }
+        Rates {
+            throttle: 30,
+            server_error: 20,
+            lost: 20,
+            latency: 100,
+            latency_max_ms: 200,
+            stale: 0,
+        }
     }
 }
 
@@ -103,13 +116,19 @@ const RECORDS: usize = 10_000;
 impl Faults {
     pub fn new(seed: Option<u64>) -> Faults {
         let faults = Faults::default();
-        faults.set(Plan { seed, ..Plan::default() });
+        faults.set(Plan {
+            seed,
+            ..Plan::default()
+        });
         faults
     }
 
     /// Starts over with this plan.
     pub fn set(&self, plan: Plan) {
-        *self.lock() = State { plan, ..State::default() };
+        *self.lock() = State {
+            plan,
+            ..State::default()
+        };
     }
 
     pub fn plan(&self) -> Plan {
@@ -135,16 +154,27 @@ impl Faults {
         let call = state.calls.entry(operation.to_owned()).or_default();
         *call += 1;
         let call = *call;
-        let ruled = state.plan.rules.iter_mut().find(|rule| rule.times > 0 && matches(&rule.operation, operation));
+        let ruled = state
+            .plan
+            .rules
+            .iter_mut()
+            .find(|rule| rule.times > 0 && matches(&rule.operation, operation));
         let effect = match ruled {
             Some(rule) => {
                 rule.times -= 1;
                 Some(rule.effect.clone())
             }
-            None => state.plan.seed.and_then(|seed| drawn(seed, &state.plan.rates, operation, call)),
+            None => state
+                .plan
+                .seed
+                .and_then(|seed| drawn(seed, &state.plan.rates, operation, call)),
         }?;
         if state.records.len() < RECORDS {
-            state.records.push(Record { operation: operation.to_owned(), call, effect: effect.clone() });
+            state.records.push(Record {
+                operation: operation.to_owned(),
+                call,
+                effect: effect.clone(),
+            });
         }
         Some(effect)
     }
@@ -184,7 +214,9 @@ fn drawn(seed: u64, rates: &Rates, operation: &str, call: u64) -> Option<Effect>
     }
     border += rates.latency;
     if point < border {
-        return Some(Effect::Latency { milliseconds: mixed(draw) % (rates.latency_max_ms + 1) });
+        return Some(Effect::Latency {
+            milliseconds: mixed(draw) % (rates.latency_max_ms + 1),
+        });
     }
     border += rates.stale;
     (point < border).then_some(Effect::Stale)
@@ -209,7 +241,11 @@ impl Effect {
                 Some(_) => Fault::bad("ThrottlingException", "Rate exceeded"),
             }),
             Effect::ServerError => Some(match service {
-                None => Fault::new(500, "InternalError", "We encountered an internal error. Please try again."),
+                None => Fault::new(
+                    500,
+                    "InternalError",
+                    "We encountered an internal error. Please try again.",
+                ),
                 Some(Service::Ec2) => Fault::new(500, "InternalError", "An internal error has occurred"),
                 Some(Service::Glue) => Fault::new(500, "InternalServiceException", "An internal error has occurred"),
                 Some(_) => Fault::new(500, "InternalFailure", "An internal error has occurred"),

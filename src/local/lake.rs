@@ -33,13 +33,15 @@ pub struct Roles {
     pub default: Option<String>,
 }
 
+type RolesOf = dyn Fn(&Call) -> Result<Roles, Fault> + Send + Sync;
+
 /// The lake as one cluster sees it.
 pub struct AccountLake {
     cloud: Weak<Cloud>,
     account: String,
     region: String,
     arn: String,
-    roles: Box<dyn Fn(&Call) -> Result<Roles, Fault> + Send + Sync>,
+    roles: Box<RolesOf>,
     allowed: Mutex<HashMap<(String, String, String), Instant>>,
 }
 

@@ -84,7 +84,10 @@ impl Local {
         server::Holder::note(&options.dir, None);
         let cloud = Cloud::new(options.dir, store, options.pace);
         services::start(&cloud);
-        Ok(Arc::new(Local { cloud, faults: fault::Faults::new(options.seed) }))
+        Ok(Arc::new(Local {
+            cloud,
+            faults: fault::Faults::new(options.seed),
+        }))
     }
 
     /// Returns what the services share: the clock, the store, the folder.
@@ -100,7 +103,10 @@ impl Local {
     /// Returns the access key and secret that requests from beyond this machine are signed with, the same for as long as
     /// the folder lives. In process and over loopback any pair will do.
     pub async fn credentials(&self) -> Result<Credentials, Fault> {
-        if let Some(known) = self.cloud.read(Service::Sts, ACCOUNT, "", |cx| cx.shared().get(CREDENTIALS, ROOT))? {
+        if let Some(known) = self
+            .cloud
+            .read(Service::Sts, ACCOUNT, "", |cx| cx.shared().get(CREDENTIALS, ROOT))?
+        {
             return Ok(known);
         }
         let write = |cx: &Call| {
@@ -157,8 +163,14 @@ impl Drop for Local {
 fn refused(dir: &Path, cause: &store::StoreError) -> LocalError {
     let holder = cause.held.then(|| server::Holder::of(dir)).flatten();
     let message = match &holder {
-        Some(server::Holder { process, http: Some(address) }) => {
-            format!("`{}` is held by process {process}, which answers at http://{address}", dir.display())
+        Some(server::Holder {
+            process,
+            http: Some(address),
+        }) => {
+            format!(
+                "`{}` is held by process {process}, which answers at http://{address}",
+                dir.display()
+            )
         }
         Some(server::Holder { process, http: None }) => {
             format!("`{}` is held by process {process}", dir.display())
@@ -170,7 +182,9 @@ fn refused(dir: &Path, cause: &store::StoreError) -> LocalError {
 
 /// Returns a body of text.
 pub(crate) fn text_body(text: impl Into<Bytes>) -> Body {
-    http_body_util::Full::new(text.into()).map_err(|never| match never {}).boxed_unsync()
+    http_body_util::Full::new(text.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 /// Returns a whole body, or why it could not be had; one longer than `limit` is refused before it is read.

@@ -39,7 +39,10 @@ impl Holder {
 
     /// Writes the note. Failing to is no reason to refuse work: the store's own lock is what counts.
     pub(crate) fn note(dir: &Path, http: Option<SocketAddr>) {
-        let holder = Holder { process: std::process::id(), http };
+        let holder = Holder {
+            process: std::process::id(),
+            http,
+        };
         if let Ok(text) = serde_json::to_vec(&holder) {
             let _ = std::fs::write(dir.join(NOTE), text);
         }
@@ -65,10 +68,17 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         if !address.ip().is_loopback() {
             // Whoever may now call needs a secret to sign with.
-            local.credentials().await.map_err(|fault| LocalError::new(fault.message))?;
+            local
+                .credentials()
+                .await
+                .map_err(|fault| LocalError::new(fault.message))?;
         }
         Holder::note(&local.cloud().dir, Some(address));
-        Ok(Server { local: Arc::clone(local), listener, address })
+        Ok(Server {
+            local: Arc::clone(local),
+            listener,
+            address,
+        })
     }
 
     /// Returns the address it listens on.
@@ -81,7 +91,10 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let mut shutdown = std::pin::pin!(shutdown);
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT);
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -123,7 +136,10 @@ async fn answer(
     let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
     let response = local.handle(request).await;
     if response.extensions().get::<Lost>().is_some() {
-        return Err(std::io::Error::new(std::io::ErrorKind::ConnectionReset, "the answer was lost"));
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::ConnectionReset,
+            "the answer was lost",
+        ));
     }
     Ok(response)
 }

@@ -130,7 +130,12 @@ pub struct Fault {
 
 impl Fault {
     pub fn new(status: u16, code: &str, message: impl Into<String>) -> Fault {
-        Fault { status, code: code.to_owned(), message: message.into(), extra: Map::new() }
+        Fault {
+            status,
+            code: code.to_owned(),
+            message: message.into(),
+            extra: Map::new(),
+        }
     }
 
     /// A refusal with status 400, the most common.
@@ -144,7 +149,11 @@ impl Fault {
     }
 
     pub(crate) fn unknown_operation(service: &str, operation: &str) -> Fault {
-        Fault::new(501, "NotImplemented", format!("the local cloud does not implement {service}:{operation}"))
+        Fault::new(
+            501,
+            "NotImplemented",
+            format!("the local cloud does not implement {service}:{operation}"),
+        )
     }
 
     /// Adds a member to the error document of a JSON protocol.
@@ -210,11 +219,18 @@ impl<'a> Call<'a> {
 
     /// The same call over documents that belong to no account (the names of buckets).
     pub fn shared(&self) -> Call<'a> {
-        Call { account: String::new(), region: GLOBAL.to_owned(), ..self.clone() }
+        Call {
+            account: String::new(),
+            region: GLOBAL.to_owned(),
+            ..self.clone()
+        }
     }
 
     pub fn in_region(&self, region: &str) -> Call<'a> {
-        Call { region: region.to_owned(), ..self.clone() }
+        Call {
+            region: region.to_owned(),
+            ..self.clone()
+        }
     }
 
     /// Returns the ARN of a resource here; IAM's and S3's carry no region, S3's no account either.
@@ -242,7 +258,10 @@ impl<'a> Call<'a> {
         default: usize,
         limit: usize,
     ) -> Result<(Vec<Value>, Option<String>), Fault> {
-        let size = input[max_key].as_u64().map_or(default, |size| size as usize).clamp(1, limit.max(1));
+        let size = input[max_key]
+            .as_u64()
+            .map_or(default, |size| size as usize)
+            .clamp(1, limit.max(1));
         let start = match input[token_key].as_str() {
             None | Some("") => 0,
             Some(token) => read_token(token).ok_or_else(|| {
@@ -262,7 +281,10 @@ impl<'a> Call<'a> {
         };
         let end = start.saturating_add(size).min(items.len());
         let next = (end < items.len()).then(|| write_token(end));
-        Ok((items.into_iter().skip(start).take(end.saturating_sub(start)).collect(), next))
+        Ok((
+            items.into_iter().skip(start).take(end.saturating_sub(start)).collect(),
+            next,
+        ))
     }
 
     /// Replaces what the tagging index knows of a resource. To be called with all current tags after every change
@@ -345,7 +367,9 @@ impl Cloud {
     pub fn part<P: Part>(self: &Arc<Self>) -> Arc<P> {
         let wanted = TypeId::of::<P>();
         if let Some(part) = self.lock_parts().get(&wanted) {
-            return Arc::clone(part).downcast().expect("parts are kept under their own type");
+            return Arc::clone(part)
+                .downcast()
+                .expect("parts are kept under their own type");
         }
         // Opened outside the lock, because a part may ask for another one; a race keeps the first.
         let opened: Arc<dyn Any + Send + Sync> = Arc::new(P::open(self));
@@ -372,7 +396,9 @@ impl Cloud {
         region: &str,
         read: impl FnOnce(&Call) -> Result<R, Fault>,
     ) -> Result<R, Fault> {
-        let result = self.store.read(|tx| read(&self.background(tx, service, account, region)))?;
+        let result = self
+            .store
+            .read(|tx| read(&self.background(tx, service, account, region)))?;
         result.unwrap_or_else(|| Err(Fault::new(500, "InternalFailure", "a write inside a read")))
     }
 

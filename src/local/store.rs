@@ -33,7 +33,10 @@ pub struct StoreError {
 
 impl StoreError {
     fn new(message: impl Into<String>) -> StoreError {
-        StoreError { message: message.into(), held: false }
+        StoreError {
+            message: message.into(),
+            held: false,
+        }
     }
 }
 
@@ -75,7 +78,10 @@ impl Tx {
         if let Some(change) = staged.get(&key).or_else(|| self.batch.get(&key)) {
             return change.as_deref().map(|bytes| decode(&key, bytes)).transpose();
         }
-        let found = self.committed.get(key.as_str()).map_err(|cause| failed("reading")(&cause))?;
+        let found = self
+            .committed
+            .get(key.as_str())
+            .map_err(|cause| failed("reading")(&cause))?;
         found.map(|guard| decode(&key, guard.value())).transpose()
     }
 
@@ -129,13 +135,17 @@ impl Tx {
         for overlay in [&self.batch, &*staged] {
             let range = overlay.range::<str, _>((bound, Bound::Unbounded));
             changes.extend(
-                range.take_while(|(key, _)| key.starts_with(&first)).map(|(key, value)| (key.as_str(), value.as_deref())),
+                range
+                    .take_while(|(key, _)| key.starts_with(&first))
+                    .map(|(key, value)| (key.as_str(), value.as_deref())),
             );
         }
         let mut changes = changes.into_iter().peekable();
         let mut found = Vec::new();
-        let range =
-            self.committed.range::<&str>((bound, Bound::Unbounded)).map_err(|cause| failed("listing")(&cause))?;
+        let range = self
+            .committed
+            .range::<&str>((bound, Bound::Unbounded))
+            .map_err(|cause| failed("listing")(&cause))?;
         for entry in range {
             let (stored, value) = entry.map_err(|cause| failed("listing")(&cause))?;
             let stored = stored.value();
@@ -210,7 +220,11 @@ impl Store {
                 }
             })
             .map_err(|cause| failed("starting the writer")(&cause))?;
-        Ok(Store { database, jobs, old: Arc::default() })
+        Ok(Store {
+            database,
+            jobs,
+            old: Arc::default(),
+        })
     }
 
     /// Runs `read` over a snapshot. `None` means that it tried to write and must be run again by `write`.
@@ -252,7 +266,9 @@ impl Store {
     ) -> Result<R, StoreError> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         self.submit(write, move |result| drop(sender.send(result)))?;
-        receiver.await.map_err(|_| StoreError::new("the request failed inside the store"))?
+        receiver
+            .await
+            .map_err(|_| StoreError::new("the request failed inside the store"))?
     }
 
     /// `write` for a thread that may block.
@@ -262,7 +278,9 @@ impl Store {
     ) -> Result<R, StoreError> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.submit(write, move |result| drop(sender.send(result)))?;
-        receiver.recv().map_err(|_| StoreError::new("the request failed inside the store"))?
+        receiver
+            .recv()
+            .map_err(|_| StoreError::new("the request failed inside the store"))?
     }
 
     fn submit<R: Send + 'static>(
@@ -298,7 +316,9 @@ fn prepare(database: &Database) -> Result<(), StoreError> {
             }
             None => {
                 let bytes = FORMAT.to_string();
-                documents.insert(meta.as_str(), bytes.as_bytes()).map_err(|cause| fail(&cause))?;
+                documents
+                    .insert(meta.as_str(), bytes.as_bytes())
+                    .map_err(|cause| fail(&cause))?;
             }
         }
     }
@@ -337,7 +357,11 @@ fn commit_round(database: &Database, first: Job, waiting: &mpsc::Receiver<Job>) 
             next = waiting.try_recv().ok();
         }
     }
-    let committed = if tx.batch.is_empty() { Ok(()) } else { commit(database, tx.batch) };
+    let committed = if tx.batch.is_empty() {
+        Ok(())
+    } else {
+        commit(database, tx.batch)
+    };
     for release in releases {
         release(committed.clone());
     }
@@ -350,7 +374,11 @@ fn commit(database: &Database, changes: Overlay) -> Result<(), StoreError> {
         let mut documents = transaction.open_table(DOCUMENTS).map_err(|cause| fail(&cause))?;
         for (key, change) in &changes {
             match change {
-                Some(bytes) => drop(documents.insert(key.as_str(), bytes.as_slice()).map_err(|cause| fail(&cause))?),
+                Some(bytes) => drop(
+                    documents
+                        .insert(key.as_str(), bytes.as_slice())
+                        .map_err(|cause| fail(&cause))?,
+                ),
                 None => drop(documents.remove(key.as_str()).map_err(|cause| fail(&cause))?),
             }
         }

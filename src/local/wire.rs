@@ -68,7 +68,11 @@ pub fn read(service: Service, parts: &http::request::Parts, body: &[u8]) -> Resu
         // The path is /service/<target prefix>/operation/<operation>.
         Format::Cbor => parts.uri.path().rsplit('/').next().unwrap_or_default().to_owned(),
     };
-    let refuse = |fault| Refusal { operation: operation.clone(), fault, format };
+    let refuse = |fault| Refusal {
+        operation: operation.clone(),
+        fault,
+        format,
+    };
     if operation.is_empty() {
         return Err(refuse(missing_operation(format)));
     }
@@ -86,19 +90,28 @@ pub fn read(service: Service, parts: &http::request::Parts, body: &[u8]) -> Resu
             cbor::read(body).ok_or_else(|| refuse(Fault::bad("SerializationException", "the body is not CBOR")))?
         }
         _ if body.is_empty() => Value::Object(serde_json::Map::new()),
-        _ => serde_json::from_slice(body)
-            .map_err(|cause| refuse(Fault::bad("SerializationException", format!("the body is not JSON: {cause}"))))?,
+        _ => serde_json::from_slice(body).map_err(|cause| {
+            refuse(Fault::bad(
+                "SerializationException",
+                format!("the body is not JSON: {cause}"),
+            ))
+        })?,
     };
     let input = check::checked(service, model, known.input, input).map_err(refuse)?;
-    Ok(Request { operation, input, format })
+    Ok(Request {
+        operation,
+        input,
+        format,
+    })
 }
 
 fn missing_operation(format: Format) -> Fault {
     match format {
         Format::Xml => Fault::bad("MissingAction", "The request must contain the parameter Action"),
-        Format::Json | Format::Cbor => {
-            Fault::bad("UnknownOperationException", "the request names no operation of this service")
-        }
+        Format::Json | Format::Cbor => Fault::bad(
+            "UnknownOperationException",
+            "the request names no operation of this service",
+        ),
     }
 }
 
@@ -120,7 +133,15 @@ pub fn write(service: Service, operation: &str, format: Format, answer: Answer, 
             };
             (200, body)
         }
-        (Ok(_), None) => return write(service, operation, format, Err(Fault::unknown_operation(service.scope(), operation)), id),
+        (Ok(_), None) => {
+            return write(
+                service,
+                operation,
+                format,
+                Err(Fault::unknown_operation(service.scope(), operation)),
+                id,
+            );
+        }
         (Err(mut fault), _) => {
             if let Some((code, status)) = model.fault(&fault.code) {
                 fault.code = code.to_owned();
@@ -157,7 +178,10 @@ pub fn write(service: Service, operation: &str, format: Format, answer: Answer, 
 }
 
 fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -50,26 +50,38 @@ pub fn show(ui: &Ui, source: &Source<'_>, problems: &[Diagnostic]) {
         }
         return;
     }
-    let renderer = if ui.colour { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if ui.colour {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
     for problem in problems {
         let level = match problem.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut snippet = Snippet::source(source.text)
-            .path(source.name)
-            .annotation(AnnotationKind::Primary.span(source.range(problem.span)).label(problem.label.as_str()));
+        let mut snippet = Snippet::source(source.text).path(source.name).annotation(
+            AnnotationKind::Primary
+                .span(source.range(problem.span))
+                .label(problem.label.as_str()),
+        );
         for (span, label) in &problem.related {
             snippet = snippet.annotation(AnnotationKind::Context.span(source.range(*span)).label(label.as_str()));
         }
-        let mut group: Group<'_> = level.primary_title(problem.summary.as_str()).id(problem.code).element(snippet);
+        let mut group: Group<'_> = level
+            .primary_title(problem.summary.as_str())
+            .id(problem.code)
+            .element(snippet);
         if let Some(hint) = &problem.hint {
             group = group.element(Level::HELP.message(hint.as_str()));
         }
         ui.say(renderer.render(&[group]));
         ui.say("");
     }
-    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    let errors = problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error)
+        .count();
     let warnings = problems.len() - errors;
     let several = |count: usize, word: &str| match count {
         1 => format!("1 {word}"),
@@ -79,6 +91,10 @@ pub fn show(ui: &Ui, source: &Source<'_>, problems: &[Diagnostic]) {
         (0, 0) => {}
         (0, warnings) => ui.say(several(warnings, "warning")),
         (errors, 0) => ui.say(several(errors, "error")),
-        (errors, warnings) => ui.say(format!("{}, {}", several(errors, "error"), several(warnings, "warning"))),
+        (errors, warnings) => ui.say(format!(
+            "{}, {}",
+            several(errors, "error"),
+            several(warnings, "warning")
+        )),
     }
 }

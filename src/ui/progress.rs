@@ -31,7 +31,14 @@ const REDRAW: Duration = Duration::from_millis(80);
 impl Board {
     pub fn new(ui: Ui, total: usize) -> Self {
         let last_draw = Instant::now().checked_sub(REDRAW).unwrap_or_else(Instant::now);
-        Self { ui, total, ended: 0, running: BTreeMap::new(), drawn: 0, last_draw }
+        Self {
+            ui,
+            total,
+            ended: 0,
+            running: BTreeMap::new(),
+            drawn: 0,
+            last_draw,
+        }
     }
 
     /// Takes one event in and shows it.
@@ -42,10 +49,22 @@ impl Board {
         let key = |address: &Address, verb: Verb| (address.clone(), verb.as_str());
         match event {
             Event::Started { address, verb } => {
-                self.running.insert(key(address, *verb), Running { since: Instant::now(), state: String::new() });
+                self.running.insert(
+                    key(address, *verb),
+                    Running {
+                        since: Instant::now(),
+                        state: String::new(),
+                    },
+                );
             }
-            Event::Progress { address, verb, progress } => {
-                let Some(running) = self.running.get_mut(&key(address, *verb)) else { return };
+            Event::Progress {
+                address,
+                verb,
+                progress,
+            } => {
+                let Some(running) = self.running.get_mut(&key(address, *verb)) else {
+                    return;
+                };
                 match progress {
                     Progress::Made { id } => running.state = id.clone(),
                     Progress::State(state) => running.state.clone_from(state),
@@ -56,25 +75,47 @@ impl Board {
             }
             Event::Done { address, verb } => {
                 self.ended += 1;
-                let took = self.running.remove(&key(address, *verb)).map(|running| running.since.elapsed());
+                let took = self
+                    .running
+                    .remove(&key(address, *verb))
+                    .map(|running| running.since.elapsed());
                 let took = took.map_or(0.0, |took| took.as_secs_f64());
                 let (mark, colour, word) = self.words(*verb);
                 let paint = self.ui.paint();
-                self.note(&format!("{colour}  {mark}{} {address} {word} {}({}){}", paint.reset, paint.dim, duration(took), paint.reset));
+                self.note(&format!(
+                    "{colour}  {mark}{} {address} {word} {}({}){}",
+                    paint.reset,
+                    paint.dim,
+                    duration(took),
+                    paint.reset
+                ));
             }
             Event::Failed { address, verb, error } => {
                 self.ended += 1;
                 self.running.remove(&key(address, *verb));
                 let paint = self.ui.paint();
-                self.note(&format!("{}  ✗{} {address} {} failed: {}", paint.remove, paint.reset, verb.as_str(), describe(error)));
+                self.note(&format!(
+                    "{}  ✗{} {address} {} failed: {}",
+                    paint.remove,
+                    paint.reset,
+                    verb.as_str(),
+                    describe(error)
+                ));
             }
             Event::Skipped { address, verb, cause } => {
                 self.ended += 1;
                 let paint = self.ui.paint();
-                self.note(&format!("{}  · {address} {} not begun: {cause} failed{}", paint.dim, verb.as_str(), paint.reset));
+                self.note(&format!(
+                    "{}  · {address} {} not begun: {cause} failed{}",
+                    paint.dim,
+                    verb.as_str(),
+                    paint.reset
+                ));
             }
             Event::Stopping { running } => {
-                self.note(&format!("stopping: nothing new is begun, {running} running; press Ctrl-C again to leave at once"));
+                self.note(&format!(
+                    "stopping: nothing new is begun, {running} running; press Ctrl-C again to leave at once"
+                ));
             }
         }
         self.draw(false);
@@ -115,13 +156,24 @@ impl Board {
         for ((address, verb), running) in self.running.iter().take(12) {
             let elapsed = duration(running.since.elapsed().as_secs_f64());
             let state: String = running.state.chars().take(48).collect();
-            lines.push(format!("{}    {verb} {address}{} {state} {}{elapsed}{}", paint.bold, paint.reset, paint.dim, paint.reset));
+            lines.push(format!(
+                "{}    {verb} {address}{} {state} {}{elapsed}{}",
+                paint.bold, paint.reset, paint.dim, paint.reset
+            ));
         }
         if self.running.len() > lines.len() {
-            lines.push(format!("{}    and {} more{}", paint.dim, self.running.len() - lines.len(), paint.reset));
+            lines.push(format!(
+                "{}    and {} more{}",
+                paint.dim,
+                self.running.len() - lines.len(),
+                paint.reset
+            ));
         }
         if !lines.is_empty() {
-            lines.push(format!("{}    {} of {} done{}", paint.dim, self.ended, self.total, paint.reset));
+            lines.push(format!(
+                "{}    {} of {} done{}",
+                paint.dim, self.ended, self.total, paint.reset
+            ));
             self.drawn = lines.len();
             raw(&format!("{}\n", lines.join("\n")));
         }
@@ -138,7 +190,11 @@ fn json(event: &Event<'_>) -> serde_json::Value {
     use serde_json::json;
     match event {
         Event::Started { address, verb } => json!({"type": "started", "address": address, "verb": verb}),
-        Event::Progress { address, verb, progress } => match progress {
+        Event::Progress {
+            address,
+            verb,
+            progress,
+        } => match progress {
             Progress::Made { id } => json!({"type": "made", "address": address, "verb": verb, "id": id}),
             Progress::State(state) => json!({"type": "progress", "address": address, "verb": verb, "state": state}),
             Progress::Amount { done, total, unit } => {

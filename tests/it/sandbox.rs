@@ -19,7 +19,9 @@ pub struct Said {
 
 impl Sandbox {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().expect("a folder") }
+        Self {
+            dir: tempfile::tempdir().expect("a folder"),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -29,9 +31,15 @@ impl Sandbox {
     /// The program with these arguments, here.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lakeform"));
-        command.args(args).current_dir(self.path()).env_clear().stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env_clear()
+            .stdin(Stdio::null());
         // A folder that is not there: no profile of the machine can be picked up by accident.
-        command.env("HOME", self.path().join("home")).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+            .env("HOME", self.path().join("home"))
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command
     }
 
@@ -40,7 +48,11 @@ impl Sandbox {
         let output = self.command(args).output().expect("the program runs");
         let stdout = String::from_utf8(output.stdout).expect("UTF-8");
         let all = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
-        Said { code: output.status.code().unwrap_or(-1), stdout, all }
+        Said {
+            code: output.status.code().unwrap_or(-1),
+            stdout,
+            all,
+        }
     }
 
     /// Runs it to its end with both streams in one, as on a terminal.
@@ -54,7 +66,11 @@ impl Sandbox {
         let mut all = String::new();
         reader.read_to_string(&mut all).expect("UTF-8");
         let code = child.wait().expect("it ends").code().unwrap_or(-1);
-        Said { code, stdout: String::new(), all }
+        Said {
+            code,
+            stdout: String::new(),
+            all,
+        }
     }
 
     /// Runs it and expects it to end well.

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 /// Runs the sessions of one page in one fresh folder.
 fn session(name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/transcripts")
+        .join(name);
     let page = std::fs::read_to_string(&path).expect("a transcript");
     let sandbox = Sandbox::new();
     let inputs = path.with_extension("in");
@@ -24,10 +26,16 @@ fn session(name: &str) {
         }
         for line in lines.by_ref().take_while(|line| *line != "```") {
             // The old answer is dropped; the new one follows its command.
-            let Some(command) = line.strip_prefix("$ ") else { continue };
+            let Some(command) = line.strip_prefix("$ ") else {
+                continue;
+            };
             said.push_str(&format!("$ {command}\n"));
             let words = words(command);
-            assert_eq!(words.first().map(String::as_str), Some("lakeform"), "only lakeform is run: {command}");
+            assert_eq!(
+                words.first().map(String::as_str),
+                Some("lakeform"),
+                "only lakeform is run: {command}"
+            );
             let args: Vec<&str> = words[1..].iter().map(String::as_str).collect();
             let answer = sandbox.run_merged(&args);
             if answer.code != 0 {
@@ -39,7 +47,9 @@ fn session(name: &str) {
         said.truncate(said.trim_end().len());
         said.push_str("\n```\n");
     }
-    let assert = snapbox::Assert::new().action_env("SNAPSHOTS").redact_with(Redactions::new());
+    let assert = snapbox::Assert::new()
+        .action_env("SNAPSHOTS")
+        .redact_with(Redactions::new());
     assert.eq(said, Data::read_from(&path, None));
 }
 
@@ -65,7 +75,9 @@ fn redact(text: &str) -> String {
         let words: Vec<&str> = line.split(' ').collect();
         let mut kept: Vec<String> = Vec::with_capacity(words.len());
         for (index, word) in words.iter().enumerate() {
-            let next = words.get(index + 1).map(|next| next.trim_end_matches([')', '.', ',', ':']));
+            let next = words
+                .get(index + 1)
+                .map(|next| next.trim_end_matches([')', '.', ',', ':']));
             let bare = word.trim_start_matches('(');
             let number = !bare.is_empty() && bare.chars().all(|c| c.is_ascii_digit() || c == '.');
             match next {

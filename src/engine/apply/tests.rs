@@ -2,7 +2,7 @@ use super::*;
 use crate::fake::{FakeCloud, Seeded, run};
 use crate::journal;
 use crate::plan::{self, Options};
-use crate::testing::{random_stack, stack};
+use crate::testing::{Bench, LAKEHOUSE, random_stack, stack};
 use std::cell::{Cell, RefCell};
 
 const GENERATION: &str = "g-1";
@@ -13,6 +13,8 @@ struct Site {
     journal: RefCell<String>,
     ops: Cell<u64>,
     written: Cell<usize>,
+    /// What the journal said when the last process was gone.
+    known: RefCell<Option<Ledger>>,
 }
 
 /// When a process dies.
@@ -55,6 +57,7 @@ impl Site {
             journal: RefCell::new(opened.to_line("t")),
             ops: Cell::new(0),
             written: Cell::new(0),
+            known: RefCell::new(None),
         }
     }
 
@@ -95,7 +98,8 @@ impl Site {
             }
         };
         let session = async {
-            let mut ledger = self.ledger();
+            let known = self.known.take();
+            let mut ledger = known.unwrap_or_else(|| self.ledger());
             let mut entries = match settle(&self.cloud, &ledger).await {
                 Ok(entries) => entries,
                 Err(_) => return End::Refused,
@@ -188,6 +192,7 @@ impl Site {
             }
         }
         assert_eq!(world.violations, Vec::<String>::new());
+        self.known.replace(Some(ledger.clone()));
     }
 
     /// Runs processes without faults until there is nothing to do.
@@ -317,4 +322,65 @@ fn whatever_goes_wrong_nothing_is_lost_or_made_twice() {
             });
         }
     });
+}
+
+#[test]
+fn a_process_killed_at_any_entry_of_the_journal_leaves_nothing_behind() {
+    let stack = stack(&format!("[stack]\nname = \"sim\"\n{LAKEHOUSE}"));
+    for at in 0.. {
+        let mut died = false;
+        for death in [Death::Before(at), Death::After(at), Death::Torn(at)] {
+            let site = Site::new(at as u64);
+            site.process(Some(&stack), 8, death);
+            died |= site.cloud.world.borrow().dead;
+            site.converge(Some(&stack));
+            site.converge(None);
+            assert!(site.cloud.world.borrow().objects.is_empty());
+        }
+        if !died {
+            assert!(
+                at >= 2 * stack.resources.len(),
+                "every step writes at least two entries"
+            );
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_failure_stops_only_what_depends_on_it() {
+    let mut bench = Bench::new();
+    let plan = bench.plan(LAKEHOUSE, &Options::default());
+    // Somebody takes the name between plan and apply.
+    bench.cloud.put(
+        crate::kind::Kind::GlueClassifier,
+        Fields::from([("name".to_owned(), Value::text("t-csv"))]),
+    );
+    let outcome = bench.carry_out(&plan);
+    let failed: Vec<String> = outcome.failed.iter().map(|(address, ..)| address.to_string()).collect();
+    assert_eq!(failed, ["glue_classifier.csv"]);
+    let causes: BTreeSet<String> = outcome.skipped.iter().map(|(.., cause)| cause.to_string()).collect();
+    assert_eq!(causes, BTreeSet::from(["glue_classifier.csv".to_owned()]));
+    let done: BTreeSet<String> = outcome.done.iter().map(|(address, _)| address.to_string()).collect();
+    assert!(done.contains("redshift_cluster.main") && !done.contains("glue_crawler.bronze"));
+    assert_eq!(done.len() + failed.len() + outcome.skipped.len(), plan.steps.len());
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_stops_everything() {
+    let bench = Bench::new();
+    let plan = bench.plan(LAKEHOUSE, &Options::default());
+    let mut op = || "op".to_owned();
+    let cx = Apply {
+        cloud: &bench.cloud,
+        stack: "t",
+        generation: "g",
+        parallelism: 8,
+        new_op: &mut op,
+        journal: &mut |_| Err("the disk is full".to_owned()),
+        events: &mut |_| {},
+    };
+    let outcome = run(apply(cx, &plan, std::future::pending()), || false).expect("alive");
+    assert_eq!(outcome.journal_error.as_deref(), Some("the disk is full"));
+    assert!(bench.cloud.world.borrow().objects.is_empty() && !outcome.is_complete());
 }

@@ -144,8 +144,8 @@ fn glue(name: &str) -> Option<Fault> {
 }
 
 fn security_group(name: &str) -> Option<Fault> {
-    if name.starts_with("sg-") {
-        return bad("`sg-` is reserved for ids", Some(format!("group-{}", &name[3..])));
+    if let Some(rest) = name.strip_prefix("sg-") {
+        return bad("`sg-` is reserved for ids", Some(format!("group-{rest}")));
     }
     security_group_description(name)
 }
@@ -302,13 +302,14 @@ fn database(name: &str) -> Option<Fault> {
 }
 
 fn reserved(name: &str) -> Option<Fault> {
-    RESERVED.contains(&name).then(|| {
-        (
-            "reserved-word",
-            "is a reserved word of SQL".to_owned(),
-            Some(format!("{name}_1")),
-        )
-    })
+    if !RESERVED.contains(&name) {
+        return None;
+    }
+    Some((
+        "reserved-word",
+        "is a reserved word of SQL".to_owned(),
+        Some(format!("{name}_1")),
+    ))
 }
 
 fn user(name: &str) -> Option<Fault> {

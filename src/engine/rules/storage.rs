@@ -68,8 +68,8 @@ fn lifecycle(bucket: &Resource, problems: &mut Vec<Diagnostic>) {
                 .hint("add days, noncurrent_days or abort_uploads_days"),
             );
         }
-        let same = |other: &&std::collections::BTreeMap<String, Value>| other.get("prefix") == rule.get("prefix");
-        if rules[..index].iter().any(|other| same(&other)) {
+        let same = |other: &std::collections::BTreeMap<String, Value>| other.get("prefix") == rule.get("prefix");
+        if rules[..index].iter().any(|other| same(other)) {
             problems.push(Diagnostic::error(
                 "duplicate-lifecycle-rule",
                 "two rules for one prefix",

@@ -3,7 +3,8 @@ use serde_json::json;
 use super::*;
 use crate::{Options, Pace};
 
-const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/SERVICE/aws4_request, SignedHeaders=host, Signature=0";
+const SIGNED: &str =
+    "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/SERVICE/aws4_request, SignedHeaders=host, Signature=0";
 
 struct Door {
     local: Arc<Local>,
@@ -13,12 +14,22 @@ struct Door {
 impl Door {
     async fn open(seed: Option<u64>) -> Door {
         let dir = tempfile::tempdir().expect("a folder");
-        let options = Options { dir: dir.path().to_path_buf(), pace: Pace::Quick, seed };
-        Door { local: Local::open(options).await.expect("opens"), _dir: dir }
+        let options = Options {
+            dir: dir.path().to_path_buf(),
+            pace: Pace::Quick,
+            seed,
+        };
+        Door {
+            local: Local::open(options).await.expect("opens"),
+            _dir: dir,
+        }
     }
 
     async fn send(&self, request: http::request::Builder, body: &str) -> (u16, String) {
-        let response = self.local.handle(request.body(text_body(body.to_owned())).expect("a request")).await;
+        let response = self
+            .local
+            .handle(request.body(text_body(body.to_owned())).expect("a request"))
+            .await;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.expect("a body").to_bytes();
         (status, String::from_utf8_lossy(&body).into_owned())
@@ -38,7 +49,12 @@ impl Door {
     }
 
     async fn faults(&self, rule: Value) {
-        let (status, body) = self.send(Request::post("/_lakeform/faults"), &json!({"rules": [rule]}).to_string()).await;
+        let (status, body) = self
+            .send(
+                Request::post("/_lakeform/faults"),
+                &json!({"rules": [rule]}).to_string(),
+            )
+            .await;
         assert_eq!(status, 200, "{body}");
     }
 }
@@ -80,7 +96,8 @@ async fn an_unsigned_query_is_refused() {
 #[tokio::test]
 async fn a_throttled_request_has_no_effect() {
     let door = Door::open(None).await;
-    door.faults(json!({"operation": "ec2:CreateVpc", "effect": "throttle"})).await;
+    door.faults(json!({"operation": "ec2:CreateVpc", "effect": "throttle"}))
+        .await;
     let (status, body) = door.query("ec2", CREATE).await;
     assert_eq!(status, 503);
     assert!(body.contains("RequestLimitExceeded"), "{body}");
@@ -90,9 +107,13 @@ async fn a_throttled_request_has_no_effect() {
 #[tokio::test]
 async fn a_lost_answer_has_its_effect() {
     let door = Door::open(None).await;
-    door.faults(json!({"operation": "ec2:CreateVpc", "effect": "lost"})).await;
+    door.faults(json!({"operation": "ec2:CreateVpc", "effect": "lost"}))
+        .await;
     let request = Request::post("/").header("authorization", SIGNED.replace("SERVICE", "ec2"));
-    let response = door.local.handle(request.body(text_body(CREATE)).expect("a request")).await;
+    let response = door
+        .local
+        .handle(request.body(text_body(CREATE)).expect("a request"))
+        .await;
     assert!(response.extensions().get::<Lost>().is_some());
     assert!(response.into_body().collect().await.is_err());
     assert_eq!(door.vpcs().await, 1);
@@ -101,17 +122,22 @@ async fn a_lost_answer_has_its_effect() {
 #[tokio::test]
 async fn a_named_refusal_is_given_in_its_words() {
     let door = Door::open(None).await;
-    let words = json!({"operation": "ec2:*", "effect": "refuse", "status": 400, "code": "X.Y", "message": "so <be> it"});
+    let words =
+        json!({"operation": "ec2:*", "effect": "refuse", "status": 400, "code": "X.Y", "message": "so <be> it"});
     door.faults(words).await;
     let (status, body) = door.query("ec2", CREATE).await;
     assert_eq!(status, 400);
-    assert!(body.contains("<Code>X.Y</Code><Message>so &lt;be&gt; it</Message>"), "{body}");
+    assert!(
+        body.contains("<Code>X.Y</Code><Message>so &lt;be&gt; it</Message>"),
+        "{body}"
+    );
 }
 
 #[tokio::test]
 async fn the_clock_can_be_moved_from_outside() {
     let door = Door::open(None).await;
-    door.send(Request::post("/_lakeform/clock"), r#"{"freeze": 1000}"#).await;
+    door.send(Request::post("/_lakeform/clock"), r#"{"freeze": 1000}"#)
+        .await;
     let (_, body) = door.send(Request::post("/_lakeform/clock"), r#"{"advance": 5}"#).await;
     assert_eq!(body, r#"{"now":1005.0}"#);
 }
@@ -122,7 +148,11 @@ async fn state_outlives_the_process() {
     door.query("ec2", CREATE).await;
     let Door { local, _dir: dir } = door;
     drop(local);
-    let options = || Options { dir: dir.path().to_path_buf(), pace: Pace::Quick, seed: None };
+    let options = || Options {
+        dir: dir.path().to_path_buf(),
+        pace: Pace::Quick,
+        seed: None,
+    };
     // The file is let go of a moment after the last handle.
     let local = loop {
         match Local::open(options()).await {
@@ -136,20 +166,35 @@ async fn state_outlives_the_process() {
 #[tokio::test]
 async fn a_second_holder_is_told_who_has_the_folder() {
     let door = Door::open(None).await;
-    let options = Options { dir: door.local.cloud().dir.clone(), pace: Pace::Quick, seed: None };
-    let Err(refusal) = Local::open(options).await else { panic!("the folder was opened twice") };
+    let options = Options {
+        dir: door.local.cloud().dir.clone(),
+        pace: Pace::Quick,
+        seed: None,
+    };
+    let Err(refusal) = Local::open(options).await else {
+        panic!("the folder was opened twice")
+    };
     assert_eq!(refusal.holder.map(|holder| holder.process), Some(std::process::id()));
 }
 
 #[tokio::test]
 async fn hostile_requests_are_answered() {
     let door = Door::open(None).await;
-    for body in ["", "Action", "Action=&Version", "%%%", "Action=DescribeVpcs&Filter.1.Name", "\u{0}"] {
+    for body in [
+        "",
+        "Action",
+        "Action=&Version",
+        "%%%",
+        "Action=DescribeVpcs&Filter.1.Name",
+        "\u{0}",
+    ] {
         let (status, _) = door.query("ec2", body).await;
         assert!(status == 400 || status == 501, "{body:?}: {status}");
     }
     for credential in ["Credential=", "Credential=a/b", "Bearer x", ""] {
-        let request = Request::post("/").header("authorization", credential).header("x-amz-target", "A.B");
+        let request = Request::post("/")
+            .header("authorization", credential)
+            .header("x-amz-target", "A.B");
         let (status, _) = door.send(request, "{}").await;
         assert!((400..=501).contains(&status), "{credential}: {status}");
     }
@@ -158,7 +203,8 @@ async fn hostile_requests_are_answered() {
 #[tokio::test]
 async fn a_stale_read_misses_what_was_just_made() {
     let door = Door::open(None).await;
-    door.faults(json!({"operation": "ec2:DescribeVpcs", "effect": "stale", "times": 1})).await;
+    door.faults(json!({"operation": "ec2:DescribeVpcs", "effect": "stale", "times": 1}))
+        .await;
     door.query("ec2", "Action=DescribeSubnets&Version=2016-11-15").await;
     door.query("ec2", CREATE).await;
     assert_eq!(door.vpcs().await, 0);
@@ -168,12 +214,16 @@ async fn a_stale_read_misses_what_was_just_made() {
 #[tokio::test]
 async fn a_request_from_beyond_this_machine_must_be_signed() {
     let door = Door::open(None).await;
-    let request = Request::post("/").header("authorization", SIGNED.replace("SERVICE", "ec2")).extension(Untrusted);
+    let request = Request::post("/")
+        .header("authorization", SIGNED.replace("SERVICE", "ec2"))
+        .extension(Untrusted);
     let (status, body) = door.send(request, CREATE).await;
     assert_eq!(status, 403);
     assert!(body.contains("InvalidAccessKeyId"), "{body}");
     let (status, _) = door.send(Request::get("/bucket/key").extension(Untrusted), "").await;
     assert_eq!(status, 403);
-    let (status, _) = door.send(Request::get("/_lakeform/clock").extension(Untrusted), "").await;
+    let (status, _) = door
+        .send(Request::get("/_lakeform/clock").extension(Untrusted), "")
+        .await;
     assert_eq!(status, 403);
 }

@@ -26,9 +26,11 @@ pub fn session(cx: &Call, access_key: &str) -> Result<Option<Session>, Fault> {
     }
     let session: Option<Session> = cx.shared().get(SESSIONS, access_key)?;
     match session {
-        Some(session) if session.expires <= cx.now => {
-            Err(Fault::new(403, "ExpiredToken", "The security token included in the request is expired"))
-        }
+        Some(session) if session.expires <= cx.now => Err(Fault::new(
+            403,
+            "ExpiredToken",
+            "The security token included in the request is expired",
+        )),
         session => Ok(session),
     }
 }
@@ -54,7 +56,10 @@ fn assume_role(cx: &Call, input: &Value) -> Answer {
     let arn = input["RoleArn"].as_str().unwrap_or_default();
     let name = input["RoleSessionName"].as_str().unwrap_or_default();
     let denied = || {
-        let message = format!("User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}", cx.arn("iam", "root"));
+        let message = format!(
+            "User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}",
+            cx.arn("iam", "root")
+        );
         Fault::new(403, "AccessDenied", message)
     };
     let fields: Vec<&str> = arn.splitn(6, ':').collect();
@@ -63,11 +68,21 @@ fn assume_role(cx: &Call, input: &Value) -> Answer {
     };
     let role = resource.strip_prefix("role/").ok_or_else(denied)?;
     let role_name = role.rsplit('/').next().unwrap_or(role);
-    let there = Call { account: account.to_owned(), ..cx.clone() };
-    let get = Call { operation: "GetRole", service: Service::Iam, ..there };
+    let there = Call {
+        account: account.to_owned(),
+        ..cx.clone()
+    };
+    let get = Call {
+        operation: "GetRole",
+        service: Service::Iam,
+        ..there
+    };
     let role = iam::call(&get, &json!({"RoleName": role_name})).map_err(|_| denied())?;
     let role_id = role["Role"]["RoleId"].as_str().unwrap_or_default();
-    if !trusts(role["Role"]["AssumeRolePolicyDocument"].as_str().unwrap_or_default(), &cx.account) {
+    if !trusts(
+        role["Role"]["AssumeRolePolicyDocument"].as_str().unwrap_or_default(),
+        &cx.account,
+    ) {
         return Err(denied());
     }
     let access_key = format!("ASIA{:016X}", random_u64());
@@ -97,13 +112,18 @@ fn trusts(encoded: &str, account: &str) -> bool {
     let document: Value = serde_json::from_str(&text).unwrap_or_default();
     let many = |value: &Value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
     many(&document["Statement"]).iter().any(|statement| {
-        let principal = if statement["Principal"] == "*" { &statement["Principal"] } else { &statement["Principal"]["AWS"] };
+        let principal = if statement["Principal"] == "*" {
+            &statement["Principal"]
+        } else {
+            &statement["Principal"]["AWS"]
+        };
         let trusted = many(principal).iter().filter_map(Value::as_str).any(|principal| {
             principal == "*" || principal == account || principal == format!("arn:aws:iam::{account}:root")
         });
-        let assumed = many(&statement["Action"]).iter().filter_map(Value::as_str).any(|action| {
-            matches!(action.to_ascii_lowercase().as_str(), "sts:assumerole" | "sts:*" | "*")
-        });
+        let assumed = many(&statement["Action"])
+            .iter()
+            .filter_map(Value::as_str)
+            .any(|action| matches!(action.to_ascii_lowercase().as_str(), "sts:assumerole" | "sts:*" | "*"));
         statement["Effect"] == "Allow" && statement["Condition"].is_null() && trusted && assumed
     })
 }

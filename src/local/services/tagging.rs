@@ -33,19 +33,40 @@ pub fn call(cx: &Call, input: &Value) -> Answer {
 }
 
 fn strings<'v>(input: &'v Value, member: &str) -> Vec<&'v str> {
-    input[member].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    input[member]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 fn resources(cx: &Call, input: &Value) -> Answer {
-    cx.only(input, &["PaginationToken", "TagFilters", "ResourcesPerPage", "ResourceTypeFilters", "ResourceARNList", "TagsPerPage", "IncludeComplianceDetails", "ExcludeCompliantResources"])?;
+    cx.only(
+        input,
+        &[
+            "PaginationToken",
+            "TagFilters",
+            "ResourcesPerPage",
+            "ResourceTypeFilters",
+            "ResourceARNList",
+            "TagsPerPage",
+            "IncludeComplianceDetails",
+            "ExcludeCompliantResources",
+        ],
+    )?;
     let arns = strings(input, "ResourceARNList");
     let kinds = strings(input, "ResourceTypeFilters");
-    if !arns.is_empty() && (!kinds.is_empty() || !input["TagFilters"].is_null() || !input["ResourcesPerPage"].is_null()) {
+    if !arns.is_empty() && (!kinds.is_empty() || !input["TagFilters"].is_null() || !input["ResourcesPerPage"].is_null())
+    {
         let message = "ResourceARNList cannot be combined with TagFilters, ResourceTypeFilters or pagination";
         return Err(Fault::bad("InvalidParameterException", message));
     }
     if arns.len() > MAX_ARNS {
-        return Err(Fault::bad("InvalidParameterException", format!("at most {MAX_ARNS} ARNs may be given")));
+        return Err(Fault::bad(
+            "InvalidParameterException",
+            format!("at most {MAX_ARNS} ARNs may be given"),
+        ));
     }
     let all: Vec<(String, Tags)> = cx.list(TAGS, "")?;
     let mut shown = Vec::new();
@@ -57,7 +78,10 @@ fn resources(cx: &Call, input: &Value) -> Answer {
             arns.contains(&arn.as_str())
         };
         if wanted {
-            let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
+            let tags: Vec<Value> = tags
+                .iter()
+                .map(|(key, value)| json!({"Key": key, "Value": value}))
+                .collect();
             shown.push(json!({"ResourceARN": arn, "Tags": tags}));
         }
     }
@@ -68,12 +92,15 @@ fn resources(cx: &Call, input: &Value) -> Answer {
 /// `ec2` matches all of EC2, `ec2:vpc` its VPCs.
 fn matches_kind(kinds: &[&str], arn: &str) -> bool {
     let fields: Vec<&str> = arn.splitn(6, ':').collect();
-    let (Some(service), Some(resource)) = (fields.get(2), fields.get(5)) else { return false };
+    let (Some(service), Some(resource)) = (fields.get(2), fields.get(5)) else {
+        return false;
+    };
     kinds.is_empty()
         || kinds.iter().any(|kind| match kind.split_once(':') {
             None => kind == service,
             Some((wanted, kind)) => {
-                wanted == *service && (resource.split(['/', ':']).next() == Some(kind) || (wanted == "s3" && kind == "bucket"))
+                wanted == *service
+                    && (resource.split(['/', ':']).next() == Some(kind) || (wanted == "s3" && kind == "bucket"))
             }
         })
 }
@@ -90,7 +117,14 @@ fn matches_filters(filters: &Value, tags: &Tags) -> bool {
 fn keys(cx: &Call, input: &Value) -> Answer {
     let all: Vec<(String, Tags)> = cx.list(TAGS, "")?;
     let keys: BTreeSet<String> = all.into_iter().flat_map(|(_, tags)| tags.into_keys()).collect();
-    let (page, next) = cx.page(keys.into_iter().map(Value::from).collect(), input, "", "PaginationToken", 100, 100)?;
+    let (page, next) = cx.page(
+        keys.into_iter().map(Value::from).collect(),
+        input,
+        "",
+        "PaginationToken",
+        100,
+        100,
+    )?;
     Ok(json!({"TagKeys": page, "PaginationToken": next.unwrap_or_default()}))
 }
 
@@ -98,7 +132,14 @@ fn values(cx: &Call, input: &Value) -> Answer {
     let key = input["Key"].as_str().unwrap_or_default();
     let all: Vec<(String, Tags)> = cx.list(TAGS, "")?;
     let values: BTreeSet<String> = all.into_iter().filter_map(|(_, mut tags)| tags.remove(key)).collect();
-    let (page, next) = cx.page(values.into_iter().map(Value::from).collect(), input, "", "PaginationToken", 100, 100)?;
+    let (page, next) = cx.page(
+        values.into_iter().map(Value::from).collect(),
+        input,
+        "",
+        "PaginationToken",
+        100,
+        100,
+    )?;
     Ok(json!({"TagValues": page, "PaginationToken": next.unwrap_or_default()}))
 }
 
@@ -108,10 +149,17 @@ fn change(cx: &Call, input: &Value, member: &str, how: fn(&Call, &str, &Value) -
     for arn in strings(input, "ResourceARNList") {
         if let Err(fault) = how(cx, arn, &input[member]) {
             let known = fault.status < 500 && fault.status != 501;
-            let code = if known { "InvalidParameterException" } else { "InternalServiceException" };
+            let code = if known {
+                "InvalidParameterException"
+            } else {
+                "InternalServiceException"
+            };
             let status = if known { 400 } else { 500 };
             let message = format!("{}: {}", fault.code, fault.message);
-            failed.insert(arn.to_owned(), json!({"StatusCode": status, "ErrorCode": code, "ErrorMessage": message}));
+            failed.insert(
+                arn.to_owned(),
+                json!({"StatusCode": status, "ErrorCode": code, "ErrorMessage": message}),
+            );
         }
     }
     Ok(json!({"FailedResourcesMap": failed}))
@@ -124,7 +172,10 @@ fn tag(cx: &Call, arn: &str, tags: &Value) -> Answer {
         .flatten()
         .map(|(key, value)| json!({"Key": key, "Value": value}))
         .collect();
-    let lower: Vec<Value> = list.iter().map(|tag| json!({"key": tag["Key"], "value": tag["Value"]})).collect();
+    let lower: Vec<Value> = list
+        .iter()
+        .map(|tag| json!({"key": tag["Key"], "value": tag["Value"]}))
+        .collect();
     let (service, resource) = owner(arn)?;
     let (operation, input) = match service {
         Service::Ec2 => ("CreateTags", json!({"Resources": [resource], "Tags": list})),
@@ -135,13 +186,22 @@ fn tag(cx: &Call, arn: &str, tags: &Value) -> Answer {
         Service::Logs => ("TagResource", json!({"resourceArn": arn, "tags": tags})),
         _ => return Err(unsupported(arn)),
     };
-    let cx = Call { service, operation, ..cx.clone() };
+    let cx = Call {
+        service,
+        operation,
+        ..cx.clone()
+    };
     service.call(&cx, &input)
 }
 
 fn untag(cx: &Call, arn: &str, keys: &Value) -> Answer {
     let (service, resource) = owner(arn)?;
-    let pairs: Vec<Value> = keys.as_array().into_iter().flatten().map(|key| json!({"Key": key})).collect();
+    let pairs: Vec<Value> = keys
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|key| json!({"Key": key}))
+        .collect();
     let (operation, input) = match service {
         Service::Ec2 => ("DeleteTags", json!({"Resources": [resource], "Tags": pairs})),
         Service::Redshift => ("DeleteTags", json!({"ResourceName": arn, "TagKeys": keys})),
@@ -151,18 +211,27 @@ fn untag(cx: &Call, arn: &str, keys: &Value) -> Answer {
         Service::Logs => ("UntagResource", json!({"resourceArn": arn, "tagKeys": keys})),
         _ => return Err(unsupported(arn)),
     };
-    let cx = Call { service, operation, ..cx.clone() };
+    let cx = Call {
+        service,
+        operation,
+        ..cx.clone()
+    };
     service.call(&cx, &input)
 }
 
 /// Returns the service of an ARN and, for EC2, the id in it.
 fn owner(arn: &str) -> Result<(Service, &str), Fault> {
     let fields: Vec<&str> = arn.splitn(6, ':').collect();
-    let [_, _, service, _, _, resource] = fields[..] else { return Err(unsupported(arn)) };
+    let [_, _, service, _, _, resource] = fields[..] else {
+        return Err(unsupported(arn));
+    };
     let service = Service::from_scope(service).ok_or_else(|| unsupported(arn))?;
     Ok((service, resource.rsplit('/').next().unwrap_or(resource)))
 }
 
 fn unsupported(arn: &str) -> Fault {
-    Fault::bad("InvalidParameterException", format!("the tags of `{arn}` cannot be changed here"))
+    Fault::bad(
+        "InvalidParameterException",
+        format!("the tags of `{arn}` cannot be changed here"),
+    )
 }

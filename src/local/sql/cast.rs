@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, PrimitiveArray, StringArray, StringBuilder,
-    new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, PrimitiveArray, StringArray,
+    StringBuilder, new_null_array,
 };
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{
@@ -52,12 +52,16 @@ pub fn cast(array: &ArrayRef, to: SqlType, mode: Mode) -> Result<ArrayRef> {
         }
         (DataType::Timestamp(..), SqlType::Date) => {
             let micros = arrow_cast(array, &SqlType::Timestamp.arrow(), mode)?;
-            let days = micros.as_primitive::<TimestampMicrosecondType>().unary::<_, Date32Type>(|value| value.div_euclid(MICROS_PER_DAY) as i32);
+            let days = micros
+                .as_primitive::<TimestampMicrosecondType>()
+                .unary::<_, Date32Type>(|value| value.div_euclid(MICROS_PER_DAY) as i32);
             Ok(Arc::new(days))
         }
         (DataType::Timestamp(..), SqlType::Time) => {
             let micros = arrow_cast(array, &SqlType::Timestamp.arrow(), mode)?;
-            let time = micros.as_primitive::<TimestampMicrosecondType>().unary::<_, Time64MicrosecondType>(|value| value.rem_euclid(MICROS_PER_DAY));
+            let time = micros
+                .as_primitive::<TimestampMicrosecondType>()
+                .unary::<_, Time64MicrosecondType>(|value| value.rem_euclid(MICROS_PER_DAY));
             Ok(Arc::new(time))
         }
         (DataType::Timestamp(..), SqlType::Timestamp | SqlType::Timestamptz) => {
@@ -68,25 +72,36 @@ pub fn cast(array: &ArrayRef, to: SqlType, mode: Mode) -> Result<ArrayRef> {
                 DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Nanosecond, _) => (1, 1000),
                 _ => (1, 1),
             };
-            let micros = micros.as_primitive::<Int64Type>().unary::<_, TimestampMicrosecondType>(|value| (value * scale.0).div_euclid(scale.1));
+            let micros = micros
+                .as_primitive::<Int64Type>()
+                .unary::<_, TimestampMicrosecondType>(|value| (value * scale.0).div_euclid(scale.1));
             Ok(Arc::new(micros.with_data_type(to.arrow())))
         }
         (DataType::Date32, SqlType::Timestamp | SqlType::Timestamptz) => {
-            let micros = array.as_primitive::<Date32Type>().unary::<_, TimestampMicrosecondType>(|days| i64::from(days) * MICROS_PER_DAY);
+            let micros = array
+                .as_primitive::<Date32Type>()
+                .unary::<_, TimestampMicrosecondType>(|days| i64::from(days) * MICROS_PER_DAY);
             Ok(Arc::new(micros.with_data_type(to.arrow())))
         }
-        (DataType::Boolean, SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz | SqlType::Time) | (DataType::Date32 | DataType::Timestamp(..) | DataType::Time64(_), _)
+        (DataType::Boolean, SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz | SqlType::Time)
+        | (DataType::Date32 | DataType::Timestamp(..) | DataType::Time64(_), _)
             if !matches!(to, SqlType::Interval) =>
         {
             Err(SqlError::new(
                 "42846",
-                format!("cannot cast type {} to {}", SqlType::from_arrow(&from).base_name(), to.base_name()),
+                format!(
+                    "cannot cast type {} to {}",
+                    SqlType::from_arrow(&from).base_name(),
+                    to.base_name()
+                ),
             ))
         }
-        (_, SqlType::Numeric(precision, _)) => arrow_cast(array, &to.arrow(), mode).map_err(|error| match error.sqlstate.as_str() {
-            "22003" | "22P02" | "XX000" => overflow(precision),
-            _ => error,
-        }),
+        (_, SqlType::Numeric(precision, _)) => {
+            arrow_cast(array, &to.arrow(), mode).map_err(|error| match error.sqlstate.as_str() {
+                "22003" | "22P02" | "XX000" => overflow(precision),
+                _ => error,
+            })
+        }
         _ => arrow_cast(array, &to.arrow(), mode),
     }
 }
@@ -96,13 +111,19 @@ fn overflow(precision: u8) -> SqlError {
 }
 
 fn arrow_cast(array: &ArrayRef, to: &DataType, mode: Mode) -> Result<ArrayRef> {
-    let options = CastOptions { safe: mode == Mode::Try, ..CastOptions::default() };
+    let options = CastOptions {
+        safe: mode == Mode::Try,
+        ..CastOptions::default()
+    };
     cast_with_options(array, to, &options).map_err(|error| {
         let from = SqlType::from_arrow(array.data_type());
         let target = SqlType::from_arrow(to);
         let message = error.to_string();
         if message.contains("not supported") {
-            SqlError::new("42846", format!("cannot cast type {} to {}", from.base_name(), target.base_name()))
+            SqlError::new(
+                "42846",
+                format!("cannot cast type {} to {}", from.base_name(), target.base_name()),
+            )
         } else {
             SqlError::new("22003", format!("Value out of range for {}", target.base_name()))
         }
@@ -122,7 +143,10 @@ pub fn text_array(array: &ArrayRef) -> Result<StringArray> {
     if let Some(strings) = array.as_string_opt::<i32>() {
         return Ok(strings.clone());
     }
-    if matches!(array.data_type(), DataType::Utf8View | DataType::LargeUtf8 | DataType::Null) {
+    if matches!(
+        array.data_type(),
+        DataType::Utf8View | DataType::LargeUtf8 | DataType::Null
+    ) {
         let cast = datafusion::arrow::compute::cast(array, &DataType::Utf8)?;
         return Ok(cast.as_string::<i32>().clone());
     }
@@ -144,7 +168,9 @@ pub fn text_array(array: &ArrayRef) -> Result<StringArray> {
 
 fn to_text(array: &ArrayRef, to: SqlType, mode: Mode) -> Result<ArrayRef> {
     let strings = text_array(array)?;
-    let Some(limit) = to.character_length() else { return Ok(Arc::new(strings)) };
+    let Some(limit) = to.character_length() else {
+        return Ok(Arc::new(strings));
+    };
     let limit = limit as usize;
     let is_char = matches!(to, SqlType::Char(_));
     let fits = |text: &str| text.len() <= limit && !(is_char && text.ends_with(' '));
@@ -197,7 +223,9 @@ fn from_text(strings: &StringArray, to: SqlType, mode: Mode) -> Result<ArrayRef>
         SqlType::Int2 => integers::<datafusion::arrow::datatypes::Int16Type>(strings, to, mode)?,
         SqlType::Int4 | SqlType::Oid => integers::<datafusion::arrow::datatypes::Int32Type>(strings, to, mode)?,
         SqlType::Int8 => integers::<Int64Type>(strings, to, mode)?,
-        SqlType::Float4 => parse_each::<datafusion::arrow::datatypes::Float32Type>(strings, to, mode, |text| text.trim().parse().ok())?,
+        SqlType::Float4 => {
+            parse_each::<datafusion::arrow::datatypes::Float32Type>(strings, to, mode, |text| text.trim().parse().ok())?
+        }
         SqlType::Float8 => parse_each::<Float64Type>(strings, to, mode, |text| text.trim().parse().ok())?,
         SqlType::Numeric(precision, scale) => {
             let limit = 10i128.pow(precision.into());
@@ -216,10 +244,19 @@ fn from_text(strings: &StringArray, to: SqlType, mode: Mode) -> Result<ArrayRef>
             Arc::new(Decimal128Array::from(values).with_precision_and_scale(precision, scale as i8)?)
         }
         SqlType::Date => parse_each::<Date32Type>(strings, to, mode, value::parse_date)?,
-        SqlType::Timestamp => parse_each::<TimestampMicrosecondType>(strings, to, mode, |text| value::parse_timestamp(text).map(|(micros, _)| micros))?,
+        SqlType::Timestamp => parse_each::<TimestampMicrosecondType>(strings, to, mode, |text| {
+            value::parse_timestamp(text).map(|(micros, _)| micros)
+        })?,
         SqlType::Timestamptz => {
-            let micros = parse_each::<TimestampMicrosecondType>(strings, to, mode, |text| value::parse_timestamp(text).map(|(micros, _)| micros))?;
-            Arc::new(micros.as_primitive::<TimestampMicrosecondType>().clone().with_data_type(to.arrow()))
+            let micros = parse_each::<TimestampMicrosecondType>(strings, to, mode, |text| {
+                value::parse_timestamp(text).map(|(micros, _)| micros)
+            })?;
+            Arc::new(
+                micros
+                    .as_primitive::<TimestampMicrosecondType>()
+                    .clone()
+                    .with_data_type(to.arrow()),
+            )
         }
         SqlType::Time => parse_each::<Time64MicrosecondType>(strings, to, mode, value::parse_time)?,
         _ => arrow_cast(&(Arc::new(strings.clone()) as ArrayRef), &to.arrow(), mode)?,
@@ -237,8 +274,18 @@ where
             Some(text) => match text.trim().parse::<i64>().map(T::Native::try_from) {
                 Ok(Ok(value)) => Some(value),
                 _ if mode == Mode::Try => None,
-                Ok(Err(_)) => return Err(SqlError::new("22003", format!("value \"{text}\" is out of range for type {}", to.base_name()))),
-                Err(_) => return Err(SqlError::new("22P02", format!("invalid input syntax for integer: \"{text}\""))),
+                Ok(Err(_)) => {
+                    return Err(SqlError::new(
+                        "22003",
+                        format!("value \"{text}\" is out of range for type {}", to.base_name()),
+                    ));
+                }
+                Err(_) => {
+                    return Err(SqlError::new(
+                        "22P02",
+                        format!("invalid input syntax for integer: \"{text}\""),
+                    ));
+                }
             },
         });
     }
@@ -273,6 +320,16 @@ pub fn parse_bool(text: &str) -> Option<bool> {
 }
 
 fn bad_input(to: SqlType, text: &str) -> SqlError {
-    let state = if matches!(to, SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz | SqlType::Time) { "22007" } else { "22P02" };
-    SqlError::new(state, format!("invalid input syntax for type {}: \"{text}\"", to.base_name()))
+    let state = if matches!(
+        to,
+        SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz | SqlType::Time
+    ) {
+        "22007"
+    } else {
+        "22P02"
+    };
+    SqlError::new(
+        state,
+        format!("invalid input syntax for type {}: \"{text}\"", to.base_name()),
+    )
 }

@@ -237,11 +237,15 @@ impl Catalog {
     }
 
     pub fn schema(&self, database: Oid, name: &str) -> Option<&Arc<Schema>> {
-        self.schemas.values().find(|schema| schema.database == database && schema.name == name)
+        self.schemas
+            .values()
+            .find(|schema| schema.database == database && schema.name == name)
     }
 
     pub fn relation(&self, schema: Oid, name: &str) -> Option<&Arc<Relation>> {
-        self.names.get(&(schema, name.to_string())).and_then(|oid| self.relations.get(oid))
+        self.names
+            .get(&(schema, name.to_string()))
+            .and_then(|oid| self.relations.get(oid))
     }
 
     pub fn relations_in(&self, schema: Oid) -> impl Iterator<Item = &Arc<Relation>> {
@@ -259,7 +263,9 @@ impl Catalog {
     }
 
     pub fn user_name(&self, oid: Oid) -> String {
-        self.users.get(&oid).map_or_else(|| format!("unknown (OID={oid})"), |user| user.name.clone())
+        self.users
+            .get(&oid)
+            .map_or_else(|| format!("unknown (OID={oid})"), |user| user.name.clone())
     }
 
     /// Adds or replaces a relation.
@@ -271,7 +277,8 @@ impl Catalog {
         if let Some(old) = self.relations.get(&relation.oid) {
             self.names.remove(&(old.schema, old.name.clone()));
         }
-        self.names.insert((relation.schema, relation.name.clone()), relation.oid);
+        self.names
+            .insert((relation.schema, relation.name.clone()), relation.oid);
         self.relations.insert(relation.oid, relation);
     }
 
@@ -296,6 +303,10 @@ impl Catalog {
 impl Catalog {
     /// Rebuilds the names after relations changed hands; a rename within one transaction may have reused a name.
     pub fn reindex(&mut self) {
-        self.names = self.relations.values().map(|relation| ((relation.schema, relation.name.clone()), relation.oid)).collect();
+        self.names = self
+            .relations
+            .values()
+            .map(|relation| ((relation.schema, relation.name.clone()), relation.oid))
+            .collect();
     }
 }

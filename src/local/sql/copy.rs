@@ -43,7 +43,11 @@ struct Problem {
 
 impl Problem {
     fn new(code: i64, reason: &str) -> Self {
-        Self { column: None, code, reason: reason.to_string() }
+        Self {
+            column: None,
+            code,
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -74,7 +78,11 @@ pub(crate) async fn run(session: &mut Session, copy: Copy) -> Result<Outcome> {
     let mut stream = futures::stream::iter(files)
         .map(|(bucket, key)| {
             let loader = loader.clone();
-            async move { tokio::spawn(async move { loader.load(&bucket, &key).await }).await.map_err(SqlError::internal)? }
+            async move {
+                tokio::spawn(async move { loader.load(&bucket, &key).await })
+                    .await
+                    .map_err(SqlError::internal)?
+            }
         })
         .buffered(PARALLEL);
     let (mut batches, mut errors) = (Vec::new(), Vec::new());
@@ -86,19 +94,37 @@ pub(crate) async fn run(session: &mut Session, copy: Copy) -> Result<Outcome> {
     drop(stream);
     note(session, &relation, &loader.columns, &errors);
     if errors.len() as u64 > loader.copy.max_error {
-        return Err(SqlError::new("XX000", format!("Load into table '{}' failed.  Check 'stl_load_errors' system table for details.", relation.name)));
+        return Err(SqlError::new(
+            "XX000",
+            format!(
+                "Load into table '{}' failed.  Check 'stl_load_errors' system table for details.",
+                relation.name
+            ),
+        ));
     }
     let names: Vec<String> = loader.columns.iter().map(|column| column.name.clone()).collect();
-    let rows = if loader.copy.no_load { 0 } else { session.store_batches(&relation, &names, &batches).await? };
-    Ok(Outcome { affected: Some(rows), ..Outcome::command("COPY") })
+    let rows = if loader.copy.no_load {
+        0
+    } else {
+        session.store_batches(&relation, &names, &batches).await?
+    };
+    Ok(Outcome {
+        affected: Some(rows),
+        ..Outcome::command("COPY")
+    })
 }
 
 fn target_columns(relation: &Relation, copy: &Copy) -> Result<Vec<usize>> {
     if copy.columns.is_empty() {
         let loads = |column: &Column| column.identity.is_none() || copy.explicit_ids;
-        return Ok((0..relation.columns.len()).filter(|index| loads(&relation.columns[*index])).collect());
+        return Ok((0..relation.columns.len())
+            .filter(|index| loads(&relation.columns[*index]))
+            .collect());
     }
-    copy.columns.iter().map(|name| relation.column(name).ok_or_else(|| SqlError::no_column(name))).collect()
+    copy.columns
+        .iter()
+        .map(|name| relation.column(name).ok_or_else(|| SqlError::no_column(name)))
+        .collect()
 }
 
 /// Lists the objects to load: everything under the prefix, or what the manifest names.
@@ -107,18 +133,34 @@ async fn files(session: &Session, copy: &Copy) -> Result<Vec<(String, String)>> 
     let (bucket, prefix) = split_location(&copy.from)?;
     if copy.manifest {
         let bytes = read_all(lake.as_ref(), &copy.role, bucket, prefix).await?;
-        let manifest: serde_json::Value =
-            serde_json::from_slice(&bytes).map_err(|error| SqlError::new("XX000", format!("invalid manifest {}: {error}", copy.from)))?;
-        let entries = manifest.get("entries").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+        let manifest: serde_json::Value = serde_json::from_slice(&bytes)
+            .map_err(|error| SqlError::new("XX000", format!("invalid manifest {}: {error}", copy.from)))?;
+        let entries = manifest
+            .get("entries")
+            .and_then(serde_json::Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         let mut files = Vec::new();
         for entry in entries {
             let url = entry.get("url").and_then(serde_json::Value::as_str).unwrap_or_default();
             let (bucket, key) = split_location(url)?;
-            let mandatory = entry.get("mandatory").and_then(serde_json::Value::as_bool).unwrap_or(false);
-            let exists = lake.list(&copy.role, bucket, key).await?.iter().any(|object| object.key == key);
+            let mandatory = entry
+                .get("mandatory")
+                .and_then(serde_json::Value::as_bool)
+                .unwrap_or(false);
+            let exists = lake
+                .list(&copy.role, bucket, key)
+                .await?
+                .iter()
+                .any(|object| object.key == key);
             match (exists, mandatory) {
                 (true, _) => files.push((bucket.to_string(), key.to_string())),
-                (false, true) => return Err(SqlError::new("XX000", format!("the file {url} of the manifest does not exist"))),
+                (false, true) => {
+                    return Err(SqlError::new(
+                        "XX000",
+                        format!("the file {url} of the manifest does not exist"),
+                    ));
+                }
                 (false, false) => {}
             }
         }
@@ -131,7 +173,10 @@ async fn files(session: &Session, copy: &Copy) -> Result<Vec<(String, String)>> 
         .map(|object| (bucket.to_string(), object.key))
         .collect();
     if files.is_empty() {
-        return Err(SqlError::new("XX000", format!("The specified S3 prefix '{prefix}' does not exist")));
+        return Err(SqlError::new(
+            "XX000",
+            format!("The specified S3 prefix '{prefix}' does not exist"),
+        ));
     }
     Ok(files)
 }
@@ -141,7 +186,9 @@ async fn read_all(lake: &dyn Lake, role: &str, bucket: &str, key: &str) -> Resul
 }
 
 async fn json_paths(session: &Session, copy: &Copy) -> Result<Option<Vec<json::Path>>> {
-    let CopyFormat::Json(option) = &copy.format else { return Ok(None) };
+    let CopyFormat::Json(option) = &copy.format else {
+        return Ok(None);
+    };
     if !option.starts_with("s3://") {
         return Ok(None);
     }
@@ -164,8 +211,12 @@ fn note(session: &Session, relation: &Relation, columns: &[Column], errors: &[(S
             file: file.clone(),
             line: error.line as i64,
             column: column.map(|column| column.name.clone()).unwrap_or_default(),
-            column_type: column.map(|column| column.sql_type.short_name().to_string()).unwrap_or_default(),
-            column_length: column.and_then(|column| column.sql_type.character_length()).map_or_else(|| "0".into(), |length| length.to_string()),
+            column_type: column
+                .map(|column| column.sql_type.short_name().to_string())
+                .unwrap_or_default(),
+            column_length: column
+                .and_then(|column| column.sql_type.character_length())
+                .map_or_else(|| "0".into(), |length| length.to_string()),
             position: 0,
             raw_line: cut(&error.raw, 1024).to_string(),
             raw_value: cut(&error.value, 1024).to_string(),
@@ -199,7 +250,10 @@ impl Loader {
             CopyFormat::Json(option) => Box::new(json::records(&plain, &self.columns, option, self.paths.as_deref())),
             _ => Box::new(fields::records(&plain, &self.copy, self.columns.len())),
         };
-        let mut loaded = Loaded { batches: Vec::new(), errors: Vec::new() };
+        let mut loaded = Loaded {
+            batches: Vec::new(),
+            errors: Vec::new(),
+        };
         let mut kept: Vec<Record> = Vec::new();
         for record in records {
             match &record.values {
@@ -216,7 +270,15 @@ impl Loader {
 
     fn refuse(&self, loaded: &mut Loaded, file: &str, record: Record) -> Result<()> {
         if let Err(problem) = record.values {
-            loaded.errors.push((file.to_string(), Refused { line: record.line, raw: record.raw, value: String::new(), problem }));
+            loaded.errors.push((
+                file.to_string(),
+                Refused {
+                    line: record.line,
+                    raw: record.raw,
+                    value: String::new(),
+                    problem,
+                },
+            ));
         }
         Ok(())
     }
@@ -233,10 +295,32 @@ impl Loader {
                     // From the back, so that the indices of the others stay right.
                     for (index, column, reason) in bad.into_iter().rev() {
                         let record = records.remove(index);
-                        let value = record.values.ok().and_then(|values| values.get(column).cloned().flatten()).unwrap_or_default();
-                        let code = if reason.contains("too long") || reason.contains("exceeds") { 1204 } else if reason.contains("NULL") { 1213 } else { 1207 };
-                        let problem = Problem { column: Some(column), code, reason };
-                        loaded.errors.push((file.to_string(), Refused { line: record.line, raw: record.raw, value, problem }));
+                        let value = record
+                            .values
+                            .ok()
+                            .and_then(|values| values.get(column).cloned().flatten())
+                            .unwrap_or_default();
+                        let code = if reason.contains("too long") || reason.contains("exceeds") {
+                            1204
+                        } else if reason.contains("NULL") {
+                            1213
+                        } else {
+                            1207
+                        };
+                        let problem = Problem {
+                            column: Some(column),
+                            code,
+                            reason,
+                        };
+                        loaded.errors.push((
+                            file.to_string(),
+                            Refused {
+                                line: record.line,
+                                raw: record.raw,
+                                value,
+                                problem,
+                            },
+                        ));
                     }
                 }
             }
@@ -251,11 +335,19 @@ impl Loader {
         for (index, column) in self.columns.iter().enumerate() {
             let texts: Vec<Option<String>> = records
                 .iter()
-                .map(|record| record.values.as_ref().ok().and_then(|values| values.get(index).cloned().flatten()).and_then(|text| self.prepare(text, column)))
+                .map(|record| {
+                    record
+                        .values
+                        .as_ref()
+                        .ok()
+                        .and_then(|values| values.get(index).cloned().flatten())
+                        .and_then(|text| self.prepare(text, column))
+                })
                 .collect();
             if column.not_null {
                 for (row, _) in texts.iter().enumerate().filter(|(_, text)| text.is_none()) {
-                    bad.entry(row).or_insert((index, "Missing data for not-null field (NULL)".into()));
+                    bad.entry(row)
+                        .or_insert((index, "Missing data for not-null field (NULL)".into()));
                 }
             }
             match self.column(&texts, column) {
@@ -271,10 +363,14 @@ impl Loader {
             }
         }
         if !bad.is_empty() {
-            return Err(bad.into_iter().map(|(row, (column, reason))| (row, column, reason)).collect());
+            return Err(bad
+                .into_iter()
+                .map(|(row, (column, reason))| (row, column, reason))
+                .collect());
         }
         let options = RecordBatchOptions::new().with_row_count(Some(records.len()));
-        RecordBatch::try_new_with_options(physical_schema(&self.columns), arrays, &options).map_err(|error| vec![(0, 0, error.to_string())])
+        RecordBatch::try_new_with_options(physical_schema(&self.columns), arrays, &options)
+            .map_err(|error| vec![(0, 0, error.to_string())])
     }
 
     /// Applies the options about nulls and blanks to a value.
@@ -289,7 +385,11 @@ impl Loader {
         if is_text && self.copy.blanks_as_null && text.chars().all(|c| c == ' ') {
             return None;
         }
-        let text = if self.copy.trim_blanks && matches!(column.sql_type, SqlType::Varchar(_)) { text.trim_end_matches(' ').to_string() } else { text };
+        let text = if self.copy.trim_blanks && matches!(column.sql_type, SqlType::Varchar(_)) {
+            text.trim_end_matches(' ').to_string()
+        } else {
+            text
+        };
         match column.sql_type.character_length() {
             Some(length) if self.copy.truncate_columns => Some(cut(&text, length as usize).to_string()),
             _ => Some(text),
@@ -300,25 +400,50 @@ impl Loader {
         let converted: Vec<Option<String>> = match column.sql_type {
             SqlType::Date => self.instants(texts, self.copy.date_format.as_deref())?,
             SqlType::Timestamp | SqlType::Timestamptz => self.instants(texts, self.copy.time_format.as_deref())?,
-            _ => return cast(&(Arc::new(StringArray::from(texts.to_vec())) as ArrayRef), column.sql_type, Mode::Assign),
+            _ => {
+                return cast(
+                    &(Arc::new(StringArray::from(texts.to_vec())) as ArrayRef),
+                    column.sql_type,
+                    Mode::Assign,
+                );
+            }
         };
-        cast(&(Arc::new(StringArray::from(converted)) as ArrayRef), column.sql_type, Mode::Assign)
+        cast(
+            &(Arc::new(StringArray::from(converted)) as ArrayRef),
+            column.sql_type,
+            Mode::Assign,
+        )
     }
 
     /// Brings dates and times of any format into the one that casts read.
     fn instants(&self, texts: &[Option<String>], format: Option<&str>) -> Result<Vec<Option<String>>> {
-        let Some(format) = format.filter(|format| *format != "auto") else { return Ok(texts.to_vec()) };
+        let Some(format) = format.filter(|format| *format != "auto") else {
+            return Ok(texts.to_vec());
+        };
         texts
             .iter()
             .map(|text| {
                 let Some(text) = text else { return Ok(None) };
                 let parsed = match format {
-                    "epochsecs" => text.trim().parse::<f64>().ok().map(|seconds| (seconds * 1e6).round() as i64),
-                    "epochmillisecs" => text.trim().parse::<f64>().ok().map(|millis| (millis * 1e3).round() as i64),
-                    format => parse_with(text, &format.to_uppercase()).ok().map(crate::value::micros_of).or_else(|| {
-                        // An unknown spelling may still be one that Redshift recognises by itself.
-                        parse_timestamp(text).map(|(micros, _)| micros).filter(|_| self.copy.accept_any_date)
-                    }),
+                    "epochsecs" => text
+                        .trim()
+                        .parse::<f64>()
+                        .ok()
+                        .map(|seconds| (seconds * 1e6).round() as i64),
+                    "epochmillisecs" => text
+                        .trim()
+                        .parse::<f64>()
+                        .ok()
+                        .map(|millis| (millis * 1e3).round() as i64),
+                    format => parse_with(text, &format.to_uppercase())
+                        .ok()
+                        .map(crate::value::micros_of)
+                        .or_else(|| {
+                            // An unknown spelling may still be one that Redshift recognises by itself.
+                            parse_timestamp(text)
+                                .map(|(micros, _)| micros)
+                                .filter(|_| self.copy.accept_any_date)
+                        }),
                 };
                 match parsed {
                     Some(micros) => {
@@ -327,7 +452,10 @@ impl Loader {
                         Ok(Some(spelled))
                     }
                     None if self.copy.accept_any_date => Ok(None),
-                    None => Err(SqlError::new("22007", format!("Invalid timestamp format or value [{format}]"))),
+                    None => Err(SqlError::new(
+                        "22007",
+                        format!("Invalid timestamp format or value [{format}]"),
+                    )),
                 }
             })
             .collect()
@@ -337,15 +465,23 @@ impl Loader {
         let names: Vec<String> = self.columns.iter().map(|column| column.name.clone()).collect();
         let types: Vec<SqlType> = self.columns.iter().map(|column| column.sql_type).collect();
         let wanted: Vec<usize> = (0..names.len()).collect();
-        let read = crate::external::parquet_columns(bytes, &names, &types, &wanted).map_err(|error| error.with_detail(file.to_string()))?;
+        let read = crate::external::parquet_columns(bytes, &names, &types, &wanted)
+            .map_err(|error| error.with_detail(file.to_string()))?;
         let batches = read
             .into_iter()
             .map(|(arrays, rows)| {
                 let options = RecordBatchOptions::new().with_row_count(Some(rows));
-                Ok(RecordBatch::try_new_with_options(physical_schema(&self.columns), arrays, &options)?)
+                Ok(RecordBatch::try_new_with_options(
+                    physical_schema(&self.columns),
+                    arrays,
+                    &options,
+                )?)
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Loaded { batches, errors: Vec::new() })
+        Ok(Loaded {
+            batches,
+            errors: Vec::new(),
+        })
     }
 }
 
@@ -353,7 +489,9 @@ impl Loader {
 fn reason(error: &SqlError, column: &Column) -> String {
     match column.sql_type {
         _ if error.sqlstate == "22001" => "String length exceeds DDL length".into(),
-        SqlType::Int2 | SqlType::Int4 | SqlType::Int8 => format!("Invalid digit, Value, Pos 0, Type: {}", title(column.sql_type)),
+        SqlType::Int2 | SqlType::Int4 | SqlType::Int8 => {
+            format!("Invalid digit, Value, Pos 0, Type: {}", title(column.sql_type))
+        }
         SqlType::Numeric(..) if error.sqlstate == "22003" => "Overflow, Type: Decimal".into(),
         SqlType::Numeric(..) => "Invalid digit, Value, Pos 0, Type: Decimal".into(),
         SqlType::Float4 | SqlType::Float8 => "Invalid digit, Value, Pos 0, Type: Double".into(),

@@ -78,12 +78,18 @@ impl Engine {
             first_entries(&mut catalog, &options);
             store.commit(&empty, &catalog)?;
         }
-        let highest = [catalog.databases.keys().last(), catalog.schemas.keys().last(), catalog.relations.keys().last(), catalog.users.keys().last(), catalog.groups.keys().last()]
-            .into_iter()
-            .flatten()
-            .copied()
-            .max()
-            .unwrap_or(FIRST_OID);
+        let highest = [
+            catalog.databases.keys().last(),
+            catalog.schemas.keys().last(),
+            catalog.relations.keys().last(),
+            catalog.users.keys().last(),
+            catalog.groups.keys().last(),
+        ]
+        .into_iter()
+        .flatten()
+        .copied()
+        .max()
+        .unwrap_or(FIRST_OID);
         let next_segment = segment_ids(&catalog).last().map_or(1, |last| last + 1);
         let planner = planner_state(&options)?;
         Ok(Arc::new(Self {
@@ -111,7 +117,11 @@ impl Engine {
     }
 
     pub fn databases(&self) -> Vec<String> {
-        self.current().databases.values().map(|database| database.name.clone()).collect()
+        self.current()
+            .databases
+            .values()
+            .map(|database| database.name.clone())
+            .collect()
     }
 
     /// Returns the stored md5 password of a user, for logins.
@@ -120,7 +130,10 @@ impl Engine {
     }
 
     pub(crate) fn current(&self) -> Arc<Catalog> {
-        self.catalog.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.catalog
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn new_oid(&self) -> Oid {
@@ -152,14 +165,24 @@ impl Engine {
         let current = self.current();
         let next = merge(base, work, &current)?;
         // From here the new files must outlive this process; should the commit fail, the next start sweeps them.
-        for segment in next.relations.values().filter_map(|relation| relation.table()).flat_map(|table| &table.segments) {
+        for segment in next
+            .relations
+            .values()
+            .filter_map(|relation| relation.table())
+            .flat_map(|table| &table.segments)
+        {
             if let Some(file) = &segment.file {
                 file.set_keep(true);
             }
         }
         self.store.commit(&current, &next)?;
         let kept = segment_ids(&next);
-        for segment in current.relations.values().filter_map(|relation| relation.table()).flat_map(|table| &table.segments) {
+        for segment in current
+            .relations
+            .values()
+            .filter_map(|relation| relation.table())
+            .flat_map(|table| &table.segments)
+        {
             if let Some(file) = segment.file.as_ref().filter(|_| !kept.contains(&segment.id)) {
                 file.set_keep(false);
             }
@@ -201,8 +224,14 @@ impl Engine {
     }
 
     pub(crate) fn unlock_all(&self, session: u32) {
-        self.locks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).retain(|_, holder| *holder != session);
-        self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&session);
+        self.locks
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .retain(|_, holder| *holder != session);
+        self.waiting
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .remove(&session);
         self.released.notify_waiters();
     }
 }
@@ -224,10 +253,37 @@ fn waits_for(from: u32, to: u32, locks: &BTreeMap<Oid, u32>, waiting: &BTreeMap<
 
 fn first_entries(catalog: &mut Catalog, options: &EngineOptions) {
     let admin = 100;
-    catalog.users.insert(1, Arc::new(User { oid: 1, name: "rdsdb".into(), password: None, superuser: true, createdb: true }));
-    catalog.users.insert(admin, Arc::new(User { oid: admin, name: options.admin.clone(), password: None, superuser: true, createdb: true }));
-    catalog.databases.insert(FIRST_OID, Arc::new(Database { oid: FIRST_OID, name: options.database.clone(), owner: admin }));
-    catalog.schemas.insert(FIRST_OID + 1, Arc::new(public_schema(FIRST_OID + 1, FIRST_OID)));
+    catalog.users.insert(
+        1,
+        Arc::new(User {
+            oid: 1,
+            name: "rdsdb".into(),
+            password: None,
+            superuser: true,
+            createdb: true,
+        }),
+    );
+    catalog.users.insert(
+        admin,
+        Arc::new(User {
+            oid: admin,
+            name: options.admin.clone(),
+            password: None,
+            superuser: true,
+            createdb: true,
+        }),
+    );
+    catalog.databases.insert(
+        FIRST_OID,
+        Arc::new(Database {
+            oid: FIRST_OID,
+            name: options.database.clone(),
+            owner: admin,
+        }),
+    );
+    catalog
+        .schemas
+        .insert(FIRST_OID + 1, Arc::new(public_schema(FIRST_OID + 1, FIRST_OID)));
 }
 
 pub(crate) fn public_schema(oid: Oid, database: Oid) -> Schema {
@@ -239,8 +295,16 @@ pub(crate) fn public_schema(oid: Oid, database: Oid) -> Schema {
         external: None,
         comment: None,
         grants: vec![
-            crate::catalog::Grant { grantee: crate::catalog::Grantee::Public, privilege: "usage".into(), with_option: false },
-            crate::catalog::Grant { grantee: crate::catalog::Grantee::Public, privilege: "create".into(), with_option: false },
+            crate::catalog::Grant {
+                grantee: crate::catalog::Grantee::Public,
+                privilege: "usage".into(),
+                with_option: false,
+            },
+            crate::catalog::Grant {
+                grantee: crate::catalog::Grantee::Public,
+                privilege: "create".into(),
+                with_option: false,
+            },
         ],
         temporary: false,
     }
@@ -257,9 +321,15 @@ fn planner_state(options: &EngineOptions) -> Result<SessionState> {
     settings.sql_parser.enable_ident_normalization = false;
     settings.execution.parquet.schema_force_view_types = false;
     settings.execution.time_zone = Some("UTC".into());
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(options.memory))).build_arc()?;
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(options.memory)))
+        .build_arc()?;
     // This rule loses the precision of a decimal sum that stands beside a distinct count.
-    let rules = Optimizer::new().rules.into_iter().filter(|rule| rule.name() != "single_distinct_aggregation_to_group_by").collect();
+    let rules = Optimizer::new()
+        .rules
+        .into_iter()
+        .filter(|rule| rule.name() != "single_distinct_aggregation_to_group_by")
+        .collect();
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
@@ -276,15 +346,27 @@ fn planner_state(options: &EngineOptions) -> Result<SessionState> {
 fn merge(base: &Catalog, work: &Catalog, current: &Arc<Catalog>) -> Result<Catalog> {
     let mut next = current.as_ref().clone();
     for (oid, relation) in work.relations.iter().filter(|(_, relation)| !relation.temporary) {
-        if base.relations.get(oid).is_some_and(|before| Arc::ptr_eq(before, relation)) {
+        if base
+            .relations
+            .get(oid)
+            .is_some_and(|before| Arc::ptr_eq(before, relation))
+        {
             continue;
         }
         same(base.relations.get(oid), current.relations.get(oid), &relation.name)?;
-        if let Some(other) = next.relation(relation.schema, &relation.name).filter(|other| other.oid != *oid)
+        if let Some(other) = next
+            .relation(relation.schema, &relation.name)
+            .filter(|other| other.oid != *oid)
             && work.relations.contains_key(&other.oid) == base.relations.contains_key(&other.oid)
-            && work.relations.get(&other.oid).is_none_or(|mine| mine.name == other.name && mine.schema == other.schema)
+            && work
+                .relations
+                .get(&other.oid)
+                .is_none_or(|mine| mine.name == other.name && mine.schema == other.schema)
         {
-            return Err(SqlError::new("42P07", format!("Relation \"{}\" already exists", relation.name)));
+            return Err(SqlError::new(
+                "42P07",
+                format!("Relation \"{}\" already exists", relation.name),
+            ));
         }
     }
     for (oid, before) in &base.relations {
@@ -294,14 +376,36 @@ fn merge(base: &Catalog, work: &Catalog, current: &Arc<Catalog>) -> Result<Catal
         }
     }
     for (oid, relation) in work.relations.iter().filter(|(_, relation)| !relation.temporary) {
-        if base.relations.get(oid).is_none_or(|before| !Arc::ptr_eq(before, relation)) {
+        if base
+            .relations
+            .get(oid)
+            .is_none_or(|before| !Arc::ptr_eq(before, relation))
+        {
             next.put_shared(relation.clone());
         }
     }
-    merge_map(&base.databases, &work.databases, &mut next.databases, |entry| &entry.name, |_| true)?;
-    merge_map(&base.schemas, &work.schemas, &mut next.schemas, |entry| &entry.name, |entry| !entry.temporary)?;
+    merge_map(
+        &base.databases,
+        &work.databases,
+        &mut next.databases,
+        |entry| &entry.name,
+        |_| true,
+    )?;
+    merge_map(
+        &base.schemas,
+        &work.schemas,
+        &mut next.schemas,
+        |entry| &entry.name,
+        |entry| !entry.temporary,
+    )?;
     merge_map(&base.users, &work.users, &mut next.users, |entry| &entry.name, |_| true)?;
-    merge_map(&base.groups, &work.groups, &mut next.groups, |entry| &entry.name, |_| true)?;
+    merge_map(
+        &base.groups,
+        &work.groups,
+        &mut next.groups,
+        |entry| &entry.name,
+        |_| true,
+    )?;
     next.reindex();
     Ok(next)
 }

@@ -22,7 +22,13 @@ pub struct SqlError {
 
 impl SqlError {
     pub fn new(sqlstate: &str, message: impl Into<String>) -> Self {
-        Self { sqlstate: sqlstate.into(), message: message.into(), detail: None, hint: None, position: None }
+        Self {
+            sqlstate: sqlstate.into(),
+            message: message.into(),
+            detail: None,
+            hint: None,
+            position: None,
+        }
     }
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -67,8 +73,9 @@ impl SqlError {
 
     /// Two transactions changed the same table.
     pub fn serialization(table: impl fmt::Display) -> Self {
-        Self::new("40001", "1023")
-            .with_detail(format!("Serializable isolation violation on table - {table}, transactions forming the cycle"))
+        Self::new("40001", "1023").with_detail(format!(
+            "Serializable isolation violation on table - {table}, transactions forming the cycle"
+        ))
     }
 }
 
@@ -207,12 +214,17 @@ fn plan(message: &str) -> SqlError {
     let lower = line.to_lowercase();
     let quoted = || line.split('\'').nth(1).unwrap_or_default().to_string();
     if lower.starts_with("invalid function") {
-        return SqlError::new("42883", format!("function {}() does not exist", quoted()))
-            .with_hint("No function matches the given name and argument types. You may need to add explicit type casts.");
+        return SqlError::new("42883", format!("function {}() does not exist", quoted())).with_hint(
+            "No function matches the given name and argument types. You may need to add explicit type casts.",
+        );
     }
-    if lower.contains("no function matches") || lower.contains("failed to coerce") || lower.contains("error during planning: function") {
-        return SqlError::new("42883", line)
-            .with_hint("No function matches the given name and argument types. You may need to add explicit type casts.");
+    if lower.contains("no function matches")
+        || lower.contains("failed to coerce")
+        || lower.contains("error during planning: function")
+    {
+        return SqlError::new("42883", line).with_hint(
+            "No function matches the given name and argument types. You may need to add explicit type casts.",
+        );
     }
     if lower.contains("must appear in the group by") || lower.contains("must be part of group by") {
         return SqlError::new("42803", line);
@@ -228,6 +240,8 @@ fn plan(message: &str) -> SqlError {
 
 fn first_line(message: &str) -> String {
     let message = message.split("\n\nbacktrace").next().unwrap_or(message);
-    let message = message.trim_start_matches("Error during planning: ").trim_start_matches("Execution error: ");
+    let message = message
+        .trim_start_matches("Error during planning: ")
+        .trim_start_matches("Execution error: ");
     message.lines().next().unwrap_or(message).trim_end().to_string()
 }

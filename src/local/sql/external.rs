@@ -59,7 +59,11 @@ struct ExternalProvider {
 }
 
 /// Returns a catalog table as DataFusion reads it.
-pub async fn provider(lake: Arc<dyn Lake>, source: &ExternalSource, mut table: ExternalTable) -> Result<Arc<dyn TableProvider>> {
+pub async fn provider(
+    lake: Arc<dyn Lake>,
+    source: &ExternalSource,
+    mut table: ExternalTable,
+) -> Result<Arc<dyn TableProvider>> {
     for (name, _) in table.columns.iter_mut().chain(&mut table.partition_keys) {
         *name = name.to_lowercase();
     }
@@ -67,18 +71,36 @@ pub async fn provider(lake: Arc<dyn Lake>, source: &ExternalSource, mut table: E
     let all = || table.columns.iter().chain(&table.partition_keys);
     let types = all()
         .map(|(name, glue_type)| {
-            SqlType::from_glue(glue_type).map_err(|error| error.with_detail(format!("external column {name} of {}", table.name)))
+            SqlType::from_glue(glue_type)
+                .map_err(|error| error.with_detail(format!("external column {name} of {}", table.name)))
         })
         .collect::<Result<Vec<_>>>()?;
-    let mut fields: Vec<_> = all().zip(&types).map(|((name, _), sql_type)| sql_type.field(name, true)).collect();
+    let mut fields: Vec<_> = all()
+        .zip(&types)
+        .map(|((name, _), sql_type)| sql_type.field(name, true))
+        .collect();
     fields.push(SqlType::Varchar(VARCHAR_MAX).field(PATH, true));
     fields.push(SqlType::Int8.field(SIZE, true));
     let schema = Arc::new(Schema::new(fields));
-    Ok(Arc::new(ExternalProvider { lake, role: source.role.clone(), database: source.database.clone(), table, format, types, schema }))
+    Ok(Arc::new(ExternalProvider {
+        lake,
+        role: source.role.clone(),
+        database: source.database.clone(),
+        table,
+        format,
+        types,
+        schema,
+    }))
 }
 
 fn format_of(table: &ExternalTable) -> Result<Format> {
-    let parameter = |key: &str| table.serde_parameters.get(key).or_else(|| table.parameters.get(key)).map(String::as_str);
+    let parameter = |key: &str| {
+        table
+            .serde_parameters
+            .get(key)
+            .or_else(|| table.parameters.get(key))
+            .map(String::as_str)
+    };
     let byte = |key: &str, default: Option<u8>| match parameter(key) {
         None | Some("") => Ok(default),
         Some("\\t") => Ok(Some(b'\t')),
@@ -86,11 +108,19 @@ fn format_of(table: &ExternalTable) -> Result<Format> {
         Some(text) if text.len() == 1 => Ok(text.bytes().next()),
         Some(text) => Err(SqlError::unsupported(format!("{key} of more than one byte ({text})"))),
     };
-    let skip = parameter("skip.header.line.count").and_then(|count| count.trim().parse().ok()).unwrap_or(0);
+    let skip = parameter("skip.header.line.count")
+        .and_then(|count| count.trim().parse().ok())
+        .unwrap_or(0);
     let serde = table.serde.rsplit('.').next().unwrap_or_default();
     Ok(match serde {
         "LazySimpleSerDe" => Format::Delimited(Delimited {
-            delimiter: byte("field.delim", byte("serialization.format", Some(1))?.filter(|byte| *byte != b'1').or(Some(1)))?.unwrap_or(1),
+            delimiter: byte(
+                "field.delim",
+                byte("serialization.format", Some(1))?
+                    .filter(|byte| *byte != b'1')
+                    .or(Some(1)),
+            )?
+            .unwrap_or(1),
             quote: None,
             escape: byte("escape.delim", None)?,
             null: Some(parameter("serialization.null.format").unwrap_or("\\N").to_string()),
@@ -106,7 +136,12 @@ fn format_of(table: &ExternalTable) -> Result<Format> {
         "JsonSerDe" => Format::Json,
         "ParquetHiveSerDe" => Format::Parquet,
         "" if table.input_format.contains("Parquet") => Format::Parquet,
-        "" => return Err(SqlError::unsupported(format!("external table {} without a SerDe", table.name))),
+        "" => {
+            return Err(SqlError::unsupported(format!(
+                "external table {} without a SerDe",
+                table.name
+            )));
+        }
         other => return Err(SqlError::unsupported(format!("SerDe {other}"))),
     })
 }
@@ -124,7 +159,13 @@ impl TableProvider for ExternalProvider {
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
         Ok(filters
             .iter()
-            .map(|filter| if self.on_partitions(filter) { TableProviderFilterPushDown::Inexact } else { TableProviderFilterPushDown::Unsupported })
+            .map(|filter| {
+                if self.on_partitions(filter) {
+                    TableProviderFilterPushDown::Inexact
+                } else {
+                    TableProviderFilterPushDown::Unsupported
+                }
+            })
             .collect())
     }
 
@@ -135,7 +176,9 @@ impl TableProvider for ExternalProvider {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let projected: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let projected: Vec<usize> = projection
+            .cloned()
+            .unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let schema = Arc::new(self.schema.project(&projected)?);
         let mut slices = Vec::new();
         for partition in self.partitions(state, filters).await? {
@@ -161,33 +204,63 @@ impl TableProvider for ExternalProvider {
         });
         let partitions = groups
             .into_iter()
-            .map(|slices| Arc::new(Part { reader: reader.clone(), slices }) as Arc<dyn PartitionStream>)
+            .map(|slices| {
+                Arc::new(Part {
+                    reader: reader.clone(),
+                    slices,
+                }) as Arc<dyn PartitionStream>
+            })
             .collect();
-        Ok(Arc::new(StreamingTableExec::try_new(schema, partitions, None, None::<datafusion::physical_expr::LexOrdering>, false, limit)?))
+        Ok(Arc::new(StreamingTableExec::try_new(
+            schema,
+            partitions,
+            None,
+            None::<datafusion::physical_expr::LexOrdering>,
+            false,
+            limit,
+        )?))
     }
 }
 
 impl ExternalProvider {
     fn on_partitions(&self, filter: &Expr) -> bool {
         let columns = filter.column_refs();
-        !columns.is_empty() && columns.iter().all(|column| self.table.partition_keys.iter().any(|(name, _)| *name == column.name))
+        !columns.is_empty()
+            && columns
+                .iter()
+                .all(|column| self.table.partition_keys.iter().any(|(name, _)| *name == column.name))
     }
 
     /// Returns the partitions that the filters leave, or the table itself when it has none.
     async fn partitions(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<ExternalPartition>> {
         if self.table.partition_keys.is_empty() {
-            return Ok(vec![ExternalPartition { values: Vec::new(), location: self.table.location.clone() }]);
+            return Ok(vec![ExternalPartition {
+                values: Vec::new(),
+                location: self.table.location.clone(),
+            }]);
         }
-        let partitions = self.lake.partitions(&self.role, &self.database, &self.table.name).await?;
-        let filters: Vec<Expr> = filters.iter().filter(|filter| self.on_partitions(filter)).cloned().collect();
-        let Some(filter) = conjunction(filters) else { return Ok(partitions) };
+        let partitions = self
+            .lake
+            .partitions(&self.role, &self.database, &self.table.name)
+            .await?;
+        let filters: Vec<Expr> = filters
+            .iter()
+            .filter(|filter| self.on_partitions(filter))
+            .cloned()
+            .collect();
+        let Some(filter) = conjunction(filters) else {
+            return Ok(partitions);
+        };
         let first = self.table.columns.len();
         let keys = first..first + self.table.partition_keys.len();
         let schema = Arc::new(self.schema.project(&keys.clone().collect::<Vec<_>>())?);
         let columns = keys
             .clone()
             .map(|key| {
-                let values: StringArray = partitions.iter().map(|partition| partition_value(partition, key - first)).collect();
+                let values: StringArray = partitions
+                    .iter()
+                    .map(|partition| partition_value(partition, key - first))
+                    .collect();
                 cast(&(Arc::new(values) as ArrayRef), self.types[key], Mode::Try)
             })
             .collect::<Result<Vec<_>>>()?;
@@ -196,13 +269,22 @@ impl ExternalProvider {
         let filter = state.create_physical_expr(filter, &DFSchema::try_from(schema)?)?;
         let kept = filter.evaluate(&batch)?.into_array(partitions.len())?;
         let kept = kept.as_boolean();
-        Ok(partitions.into_iter().enumerate().filter(|(index, _)| kept.is_valid(*index) && kept.value(*index)).map(|(_, partition)| partition).collect())
+        Ok(partitions
+            .into_iter()
+            .enumerate()
+            .filter(|(index, _)| kept.is_valid(*index) && kept.value(*index))
+            .map(|(_, partition)| partition)
+            .collect())
     }
 
     /// Lists a partition's files and cuts the long ones.
     async fn slices(&self, partition: &ExternalPartition) -> Result<Vec<Slice>> {
         let (bucket, prefix) = split_location(&partition.location)?;
-        let folder = if prefix.is_empty() || prefix.ends_with('/') { prefix.to_string() } else { format!("{prefix}/") };
+        let folder = if prefix.is_empty() || prefix.ends_with('/') {
+            prefix.to_string()
+        } else {
+            format!("{prefix}/")
+        };
         let mut objects = self.lake.list(&self.role, bucket, &folder).await?;
         if objects.is_empty() && folder != prefix {
             objects = self.lake.list(&self.role, bucket, prefix).await?;
@@ -220,14 +302,20 @@ impl ExternalProvider {
                 size: object.size,
                 start: 0,
                 end: object.size,
-                values: (0..self.table.partition_keys.len()).map(|key| partition_value(partition, key)).collect(),
+                values: (0..self.table.partition_keys.len())
+                    .map(|key| partition_value(partition, key))
+                    .collect(),
             };
             let splits = !matches!(self.format, Format::Parquet) && compression_of(&object.key)? == Compression::None;
             if splits && object.size > SLICE {
                 let mut start = 0;
                 while start < object.size {
                     let end = (start + SLICE).min(object.size);
-                    slices.push(Slice { start, end, ..whole.clone() });
+                    slices.push(Slice {
+                        start,
+                        end,
+                        ..whole.clone()
+                    });
                     start = end;
                 }
             } else {
@@ -240,7 +328,11 @@ impl ExternalProvider {
 
 /// Hive writes a null partition value as a word of its own.
 fn partition_value(partition: &ExternalPartition, key: usize) -> Option<String> {
-    partition.values.get(key).filter(|value| *value != "__HIVE_DEFAULT_PARTITION__").cloned()
+    partition
+        .values
+        .get(key)
+        .filter(|value| *value != "__HIVE_DEFAULT_PARTITION__")
+        .cloned()
 }
 
 /// Returns bucket and key of an `s3://` address.
@@ -264,7 +356,9 @@ pub fn compression_of(key: &str) -> Result<Compression> {
     match lower.rsplit('.').next() {
         Some("gz") => Ok(Compression::Gzip),
         Some("zst" | "zstd") => Ok(Compression::Zstd),
-        Some(other @ ("bz2" | "snappy" | "lz4" | "lzo")) => Err(SqlError::unsupported(format!("files compressed with {other}"))),
+        Some(other @ ("bz2" | "snappy" | "lz4" | "lzo")) => {
+            Err(SqlError::unsupported(format!("files compressed with {other}")))
+        }
         _ => Ok(Compression::None),
     }
 }
@@ -273,7 +367,10 @@ pub fn decompress(bytes: &[u8], compression: Compression) -> Result<Vec<u8>> {
     let mut plain = Vec::new();
     match compression {
         Compression::None => plain.extend_from_slice(bytes),
-        Compression::Gzip => drop(std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(bytes), &mut plain)?),
+        Compression::Gzip => drop(std::io::Read::read_to_end(
+            &mut flate2::read::MultiGzDecoder::new(bytes),
+            &mut plain,
+        )?),
         Compression::Zstd => drop(std::io::Read::read_to_end(&mut zstd::Decoder::new(bytes)?, &mut plain)?),
     }
     Ok(plain)
@@ -322,7 +419,10 @@ impl PartitionStream for Part {
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let reader = self.reader.clone();
         let batches = futures::stream::iter(self.slices.clone()).flat_map(move |slice| reader.clone().read(slice));
-        Box::pin(RecordBatchStreamAdapter::new(self.reader.schema.clone(), batches.map(|batch| batch.map_err(Into::into))))
+        Box::pin(RecordBatchStreamAdapter::new(
+            self.reader.schema.clone(),
+            batches.map(|batch| batch.map_err(Into::into)),
+        ))
     }
 }
 
@@ -330,15 +430,26 @@ type Batches = std::pin::Pin<Box<dyn futures::Stream<Item = Result<RecordBatch>>
 
 impl Reader {
     fn read(self: Arc<Self>, slice: Slice) -> Batches {
-        let file_columns: Vec<usize> = self.projected.iter().copied().filter(|index| *index < self.columns.len()).collect();
+        let file_columns: Vec<usize> = self
+            .projected
+            .iter()
+            .copied()
+            .filter(|index| *index < self.columns.len())
+            .collect();
         match &self.format {
             Format::Parquet => {
                 let reader = self.clone();
                 let load = async move {
-                    let bytes = reader.lake.read(&reader.role, &slice.bucket, &slice.key, 0..slice.size).await?;
+                    let bytes = reader
+                        .lake
+                        .read(&reader.role, &slice.bucket, &slice.key, 0..slice.size)
+                        .await?;
                     let batches = parquet::read(bytes, &reader.columns, &reader.types, &file_columns)
                         .map_err(|error| error.with_detail(format!("s3://{}/{}", slice.bucket, slice.key)))?;
-                    batches.into_iter().map(|(columns, rows)| reader.finish(&slice, &file_columns, columns, rows)).collect::<Result<Vec<_>>>()
+                    batches
+                        .into_iter()
+                        .map(|(columns, rows)| reader.finish(&slice, &file_columns, columns, rows))
+                        .collect::<Result<Vec<_>>>()
                 };
                 Box::pin(futures::stream::once(load).flat_map(|loaded| {
                     futures::stream::iter(match loaded {
@@ -348,18 +459,25 @@ impl Reader {
                 }))
             }
             Format::Delimited(_) | Format::Json => {
-                let skip = if let (Format::Delimited(delimited), 0) = (&self.format, slice.start) { delimited.skip_lines } else { 0 };
+                let skip = if let (Format::Delimited(delimited), 0) = (&self.format, slice.start) {
+                    delimited.skip_lines
+                } else {
+                    0
+                };
                 let blocks = Blocks::new(self.lake.clone(), self.role.clone(), slice.clone(), skip);
                 let reader = self.clone();
-                Box::pin(futures::stream::try_unfold(blocks, |mut blocks| async move { Ok(blocks.next().await?.map(|block| (block, blocks))) }).flat_map(
-                    move |block: Result<Bytes>| {
+                Box::pin(
+                    futures::stream::try_unfold(blocks, |mut blocks| async move {
+                        Ok(blocks.next().await?.map(|block| (block, blocks)))
+                    })
+                    .flat_map(move |block: Result<Bytes>| {
                         let parsed = block.and_then(|block| reader.parse(&slice, &file_columns, &block));
                         futures::stream::iter(match parsed {
                             Ok(batches) => batches.into_iter().map(Ok).collect::<Vec<_>>(),
                             Err(error) => vec![Err(error)],
                         })
-                    },
-                ))
+                    }),
+                )
             }
         }
     }
@@ -367,10 +485,11 @@ impl Reader {
     /// Turns a block of whole lines into batches.
     fn parse(&self, slice: &Slice, file_columns: &[usize], block: &[u8]) -> Result<Vec<RecordBatch>> {
         let parsed = match &self.format {
-            Format::Delimited(delimited) => delimited::parse(delimited, block, self.columns.len(), file_columns, self.batch_size),
-            Format::Json => json::parse(block, &self.columns, file_columns, self.batch_size).map_err(|error| {
-                error.with_detail(format!("s3://{}/{}", slice.bucket, slice.key))
-            })?,
+            Format::Delimited(delimited) => {
+                delimited::parse(delimited, block, self.columns.len(), file_columns, self.batch_size)
+            }
+            Format::Json => json::parse(block, &self.columns, file_columns, self.batch_size)
+                .map_err(|error| error.with_detail(format!("s3://{}/{}", slice.bucket, slice.key)))?,
             Format::Parquet => Vec::new(),
         };
         parsed
@@ -387,7 +506,13 @@ impl Reader {
     }
 
     /// Puts file columns, partition values and pseudo-columns into the order that was asked for.
-    fn finish(&self, slice: &Slice, file_columns: &[usize], columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+    fn finish(
+        &self,
+        slice: &Slice,
+        file_columns: &[usize],
+        columns: Vec<ArrayRef>,
+        rows: usize,
+    ) -> Result<RecordBatch> {
         let repeated = |text: Option<&str>| Arc::new(StringArray::from(vec![text; rows])) as ArrayRef;
         let ordered = self
             .projected
@@ -399,13 +524,19 @@ impl Reader {
                 let key = index - self.columns.len();
                 match slice.values.get(key) {
                     Some(value) => cast(&repeated(value.as_deref()), self.types[*index], Mode::Try),
-                    None if *index == self.types.len() => Ok(repeated(Some(&format!("s3://{}/{}", slice.bucket, slice.key)))),
+                    None if *index == self.types.len() => {
+                        Ok(repeated(Some(&format!("s3://{}/{}", slice.bucket, slice.key))))
+                    }
                     None => cast(&repeated(Some(&slice.size.to_string())), SqlType::Int8, Mode::Try),
                 }
             })
             .collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(self.schema.clone(), ordered, &options)?)
+        Ok(RecordBatch::try_new_with_options(
+            self.schema.clone(),
+            ordered,
+            &options,
+        )?)
     }
 }
 
@@ -429,7 +560,16 @@ impl Blocks {
         let skip_first = slice.start > 0;
         // One byte earlier, so that a line which starts exactly at the slice is kept.
         let position = slice.start.saturating_sub(1);
-        Self { lake, role, slice, position, carry: Vec::new(), skip_first, skip_lines, done: false }
+        Self {
+            lake,
+            role,
+            slice,
+            position,
+            carry: Vec::new(),
+            skip_first,
+            skip_lines,
+            done: false,
+        }
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>> {
@@ -439,15 +579,25 @@ impl Blocks {
         let compression = compression_of(&self.slice.key)?;
         if compression != Compression::None {
             self.done = true;
-            let bytes = self.lake.read(&self.role, &self.slice.bucket, &self.slice.key, 0..self.slice.size).await?;
+            let bytes = self
+                .lake
+                .read(&self.role, &self.slice.bucket, &self.slice.key, 0..self.slice.size)
+                .await?;
             let plain = decompress(&bytes, compression)?;
             return Ok(Some(Bytes::from(self.without_header(plain))));
         }
         loop {
             let end = (self.position + CHUNK).min(self.slice.size);
-            let chunk = self.lake.read(&self.role, &self.slice.bucket, &self.slice.key, self.position..end).await?;
+            let chunk = self
+                .lake
+                .read(&self.role, &self.slice.bucket, &self.slice.key, self.position..end)
+                .await?;
             let from = self.position;
-            self.position = if chunk.is_empty() { self.slice.size } else { from + chunk.len() as u64 };
+            self.position = if chunk.is_empty() {
+                self.slice.size
+            } else {
+                from + chunk.len() as u64
+            };
             let mut bytes = &chunk[..];
             if self.skip_first {
                 match bytes.iter().position(|byte| *byte == b'\n') {
@@ -472,7 +622,10 @@ impl Blocks {
             let last = self.slice.end.saturating_sub(1).max(start_of_bytes);
             let finish = if self.position > last {
                 let from = (last - start_of_bytes) as usize;
-                bytes[from..].iter().position(|byte| *byte == b'\n').map(|newline| from + newline + 1)
+                bytes[from..]
+                    .iter()
+                    .position(|byte| *byte == b'\n')
+                    .map(|newline| from + newline + 1)
             } else {
                 None
             };

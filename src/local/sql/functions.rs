@@ -12,7 +12,9 @@ pub mod to_char;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type, TimestampMicrosecondType};
 use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::logical_expr::{
@@ -67,20 +69,28 @@ impl Call<'_> {
     }
 
     pub fn int(&self, index: usize) -> Result<Int64Array> {
-        Ok(cast(&self.args[index], SqlType::Int8, Mode::Explicit)?.as_primitive::<Int64Type>().clone())
+        Ok(cast(&self.args[index], SqlType::Int8, Mode::Explicit)?
+            .as_primitive::<Int64Type>()
+            .clone())
     }
 
     pub fn float(&self, index: usize) -> Result<Float64Array> {
-        Ok(cast(&self.args[index], SqlType::Float8, Mode::Explicit)?.as_primitive::<Float64Type>().clone())
+        Ok(cast(&self.args[index], SqlType::Float8, Mode::Explicit)?
+            .as_primitive::<Float64Type>()
+            .clone())
     }
 
     pub fn bool(&self, index: usize) -> Result<BooleanArray> {
-        Ok(cast(&self.args[index], SqlType::Bool, Mode::Explicit)?.as_boolean().clone())
+        Ok(cast(&self.args[index], SqlType::Bool, Mode::Explicit)?
+            .as_boolean()
+            .clone())
     }
 
     /// Microseconds since the epoch, from a date, a timestamp of either kind or text.
     pub fn micros(&self, index: usize) -> Result<TimestampMicrosecondArray> {
-        Ok(cast(&self.args[index], SqlType::Timestamp, Mode::Explicit)?.as_primitive::<TimestampMicrosecondType>().clone())
+        Ok(cast(&self.args[index], SqlType::Timestamp, Mode::Explicit)?
+            .as_primitive::<TimestampMicrosecondType>()
+            .clone())
     }
 
     /// Returns the value of an argument that is the same in every row.
@@ -149,11 +159,23 @@ pub fn number_at<T: datafusion::arrow::datatypes::ArrowPrimitiveType>(
 
 /// Returns every function of the library.
 pub fn all() -> Vec<Arc<ScalarUDF>> {
-    [cast::FUNCTIONS, datetime::FUNCTIONS, json::FUNCTIONS, math::FUNCTIONS, text::FUNCTIONS, to_char::FUNCTIONS]
-        .into_iter()
-        .flatten()
-        .map(|function| Arc::new(ScalarUDF::new_from_impl(Udf { function, signature: Signature::user_defined(volatility(function.name)) })))
-        .collect()
+    [
+        cast::FUNCTIONS,
+        datetime::FUNCTIONS,
+        json::FUNCTIONS,
+        math::FUNCTIONS,
+        text::FUNCTIONS,
+        to_char::FUNCTIONS,
+    ]
+    .into_iter()
+    .flatten()
+    .map(|function| {
+        Arc::new(ScalarUDF::new_from_impl(Udf {
+            function,
+            signature: Signature::user_defined(volatility(function.name)),
+        }))
+    })
+    .collect()
 }
 
 fn volatility(name: &str) -> Volatility {
@@ -204,17 +226,28 @@ impl ScalarUDFImpl for Udf {
     fn coerce_types(&self, types: &[DataType]) -> DfResult<Vec<DataType>> {
         let (least, most) = self.function.arity;
         if types.len() < least || types.len() > most {
-            let list: Vec<&str> = types.iter().map(|data_type| SqlType::from_arrow(data_type).base_name()).collect();
-            return Err(SqlError::new("42883", format!("function {}({}) does not exist", self.function.name, list.join(", ")))
-                .with_hint("No function matches the given name and argument types. You may need to add explicit type casts.")
-                .into());
+            let list: Vec<&str> = types
+                .iter()
+                .map(|data_type| SqlType::from_arrow(data_type).base_name())
+                .collect();
+            return Err(SqlError::new(
+                "42883",
+                format!("function {}({}) does not exist", self.function.name, list.join(", ")),
+            )
+            .with_hint(
+                "No function matches the given name and argument types. You may need to add explicit type casts.",
+            )
+            .into());
         }
         Ok(types.to_vec())
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> DfResult<FieldRef> {
         let types: Vec<SqlType> = args.arg_fields.iter().map(|field| SqlType::of_field(field)).collect();
-        let returned = (self.function.returns)(&Shape { types: &types, literals: args.scalar_arguments })?;
+        let returned = (self.function.returns)(&Shape {
+            types: &types,
+            literals: args.scalar_arguments,
+        })?;
         Ok(Arc::new(returned.field(self.function.name, true)))
     }
 
@@ -223,8 +256,16 @@ impl ScalarUDFImpl for Udf {
         // A volatile function has one value per row even when its arguments have not.
         let scalar = scalar && self.signature.volatility != Volatility::Volatile;
         let rows = if scalar { 1 } else { args.number_rows };
-        let arrays = args.args.iter().map(|value| value.to_array(rows)).collect::<DfResult<Vec<_>>>()?;
-        let call = Call { args: &arrays, rows, returns: SqlType::of_field(&args.return_field) };
+        let arrays = args
+            .args
+            .iter()
+            .map(|value| value.to_array(rows))
+            .collect::<DfResult<Vec<_>>>()?;
+        let call = Call {
+            args: &arrays,
+            rows,
+            returns: SqlType::of_field(&args.return_field),
+        };
         let result = (self.function.body)(&call)?;
         if scalar {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
@@ -264,7 +305,12 @@ pub mod returns {
     }
     /// The text type of the first argument.
     pub fn same_text(shape: &Shape) -> Result<SqlType> {
-        Ok(shape.types.first().copied().filter(|sql_type| matches!(sql_type, SqlType::Varchar(_))).unwrap_or(SqlType::Varchar(VARCHAR_MAX)))
+        Ok(shape
+            .types
+            .first()
+            .copied()
+            .filter(|sql_type| matches!(sql_type, SqlType::Varchar(_)))
+            .unwrap_or(SqlType::Varchar(VARCHAR_MAX)))
     }
 }
 

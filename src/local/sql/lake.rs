@@ -48,7 +48,8 @@ pub trait Lake: Send + Sync + fmt::Debug {
     ) -> Result<(), LakeError>;
 
     /// Drops one partition by its values.
-    async fn drop_partition(&self, role: &str, database: &str, table: &str, values: &[String]) -> Result<(), LakeError>;
+    async fn drop_partition(&self, role: &str, database: &str, table: &str, values: &[String])
+    -> Result<(), LakeError>;
 
     /// Returns every object whose key starts with `prefix`, ordered by key.
     async fn list(&self, role: &str, bucket: &str, prefix: &str) -> Result<Vec<ObjectInfo>, LakeError>;
@@ -116,7 +117,10 @@ pub enum LakeErrorKind {
 
 impl LakeError {
     pub fn new(kind: LakeErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 }
 

@@ -26,7 +26,11 @@ impl Lexeme {
     /// Returns the lower-case word when this is an unquoted one.
     pub fn word(&self) -> Option<&str> {
         match &self.token.token {
-            Token::Word(Word { value, quote_style: None, .. }) => Some(value),
+            Token::Word(Word {
+                value,
+                quote_style: None,
+                ..
+            }) => Some(value),
             _ => None,
         }
     }
@@ -54,21 +58,31 @@ pub fn split(text: &str) -> Result<Vec<Source>> {
             finish(text, &mut current, &mut statements);
             continue;
         }
-        current.push(Lexeme { token: fold(token), start, end });
+        current.push(Lexeme {
+            token: fold(token),
+            start,
+            end,
+        });
     }
     finish(text, &mut current, &mut statements);
     Ok(statements)
 }
 
 fn finish(text: &str, current: &mut Vec<Lexeme>, statements: &mut Vec<Source>) {
-    let (Some(first), Some(last)) = (current.first(), current.last()) else { return };
+    let (Some(first), Some(last)) = (current.first(), current.last()) else {
+        return;
+    };
     let (start, end) = (first.start, last.end);
     let mut tokens = std::mem::take(current);
     for lexeme in &mut tokens {
         lexeme.start -= start;
         lexeme.end -= start;
     }
-    statements.push(Source { text: text[start..end].to_string(), tokens, offset: text[..start].chars().count() });
+    statements.push(Source {
+        text: text[start..end].to_string(),
+        tokens,
+        offset: text[..start].chars().count(),
+    });
 }
 
 /// Redshift folds every identifier to lower case, quoted or not.
@@ -89,7 +103,12 @@ struct Places<'a> {
 
 impl<'a> Places<'a> {
     fn new(text: &'a str) -> Self {
-        Self { text, line: 1, column: 1, byte: 0 }
+        Self {
+            text,
+            line: 1,
+            column: 1,
+            byte: 0,
+        }
     }
 
     fn byte(&mut self, wanted: Location) -> usize {
@@ -97,7 +116,9 @@ impl<'a> Places<'a> {
             *self = Self::new(self.text);
         }
         while (self.line, self.column) < (wanted.line, wanted.column) {
-            let Some(c) = self.text[self.byte..].chars().next() else { break };
+            let Some(c) = self.text[self.byte..].chars().next() else {
+                break;
+            };
             self.byte += c.len_utf8();
             if c == '\n' {
                 self.line += 1;
@@ -122,7 +143,10 @@ pub fn character(text: &str, byte: usize) -> usize {
 impl Source {
     /// Returns the source between two token indices.
     pub fn slice(&self, from: usize, to: usize) -> &str {
-        match (self.tokens.get(from), to.checked_sub(1).and_then(|last| self.tokens.get(last))) {
+        match (
+            self.tokens.get(from),
+            to.checked_sub(1).and_then(|last| self.tokens.get(last)),
+        ) {
             (Some(first), Some(last)) if first.start <= last.end => &self.text[first.start..last.end],
             _ => "",
         }
@@ -140,10 +164,15 @@ impl Source {
                     let name = next.word().unwrap_or_default();
                     let value = parameters.iter().find(|(known, _)| known.to_lowercase() == name);
                     let (_, value) = value.ok_or_else(|| {
-                        SqlError::new("42P02", format!("there is no parameter :{name}")).at(character(&self.text, lexeme.start))
+                        SqlError::new("42P02", format!("there is no parameter :{name}"))
+                            .at(character(&self.text, lexeme.start))
                     })?;
                     let token = TokenWithSpan::new(Token::SingleQuotedString(value.clone()), next.token.span);
-                    bound.push(Lexeme { token, start: lexeme.start, end: next.end });
+                    bound.push(Lexeme {
+                        token,
+                        start: lexeme.start,
+                        end: next.end,
+                    });
                     index += 2;
                 }
                 _ => {

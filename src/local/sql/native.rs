@@ -48,7 +48,10 @@ pub struct SegmentFile {
 
 impl SegmentFile {
     pub fn kept(dir: &Path, id: u64) -> Arc<Self> {
-        Arc::new(Self { path: path_of(dir, id), keep: AtomicBool::new(true) })
+        Arc::new(Self {
+            path: path_of(dir, id),
+            keep: AtomicBool::new(true),
+        })
     }
 
     pub fn set_keep(&self, keep: bool) {
@@ -81,20 +84,34 @@ pub struct NativeTable {
 impl NativeTable {
     /// `with_rows` adds the hidden columns after the table's own.
     pub fn new(relation: Arc<Relation>, dir: &Path, with_rows: bool) -> Self {
-        let mut fields: Vec<Field> = relation.columns.iter().map(|column| column.sql_type.field(&column.name, true)).collect();
+        let mut fields: Vec<Field> = relation
+            .columns
+            .iter()
+            .map(|column| column.sql_type.field(&column.name, true))
+            .collect();
         let mut builder = TableSchema::builder(physical_schema(&relation.columns));
         if with_rows {
             let segment = Field::new(SEGMENT, DataType::Int32, false);
             let row = Field::new(ROW, DataType::Int64, true).with_extension_type(RowNumber);
             fields.push(segment.clone());
             fields.push(row.clone());
-            builder = builder.with_table_partition_cols(vec![Arc::new(segment)]).with_virtual_columns(vec![Arc::new(row)]);
+            builder = builder
+                .with_table_partition_cols(vec![Arc::new(segment)])
+                .with_virtual_columns(vec![Arc::new(row)]);
         }
-        Self { relation, dir: dir.to_path_buf(), schema: Arc::new(Schema::new(fields)), files: builder.build() }
+        Self {
+            relation,
+            dir: dir.to_path_buf(),
+            schema: Arc::new(Schema::new(fields)),
+            files: builder.build(),
+        }
     }
 
     fn file(&self, index: usize, segment: &Segment, with_rows: bool) -> PartitionedFile {
-        let mut file = PartitionedFile::new(path_of(&self.dir, segment.id).to_string_lossy().into_owned(), segment.bytes);
+        let mut file = PartitionedFile::new(
+            path_of(&self.dir, segment.id).to_string_lossy().into_owned(),
+            segment.bytes,
+        );
         if with_rows {
             file = file.with_partition_values(vec![ScalarValue::Int32(Some(index as i32))]);
         }
@@ -121,7 +138,9 @@ impl NativeTable {
     fn physical_filter(&self, filter: &Expr) -> DfResult<Expr> {
         let renamed = filter.clone().transform(|expr| match &expr {
             Expr::Column(column) => match self.relation.column(&column.name) {
-                Some(index) => Ok(Transformed::yes(Expr::Column(Column::from_name(physical_name(&self.relation.columns[index]))))),
+                Some(index) => Ok(Transformed::yes(Expr::Column(Column::from_name(physical_name(
+                    &self.relation.columns[index],
+                ))))),
                 None => Ok(Transformed::no(expr)),
             },
             _ => Ok(Transformed::no(expr)),
@@ -136,7 +155,12 @@ fn physical_name(column: &TableColumn) -> String {
 }
 
 pub fn physical_schema(columns: &[TableColumn]) -> SchemaRef {
-    Arc::new(Schema::new(columns.iter().map(|column| column.sql_type.field(&physical_name(column), true)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        columns
+            .iter()
+            .map(|column| column.sql_type.field(&physical_name(column), true))
+            .collect::<Vec<_>>(),
+    ))
 }
 
 #[async_trait]
@@ -160,25 +184,46 @@ impl TableProvider for NativeTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let projected: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let projected: Vec<usize> = projection
+            .cloned()
+            .unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let schema = Arc::new(self.schema.project(&projected)?);
-        let Some(table) = self.relation.table().filter(|table| table.segments.iter().any(|segment| segment.live() > 0)) else {
+        let Some(table) = self
+            .relation
+            .table()
+            .filter(|table| table.segments.iter().any(|segment| segment.live() > 0))
+        else {
             return Ok(Arc::new(EmptyExec::new(schema)));
         };
         let with_rows = self.schema.fields().len() > self.relation.columns.len();
         let mut source = ParquetSource::new(self.files.clone());
-        let own = |filter: &&Expr| filter.column_refs().iter().all(|column| self.relation.column(&column.name).is_some());
-        let filters = filters.iter().filter(own).map(|filter| self.physical_filter(filter)).collect::<DfResult<Vec<_>>>()?;
+        let own = |filter: &&Expr| {
+            filter
+                .column_refs()
+                .iter()
+                .all(|column| self.relation.column(&column.name).is_some())
+        };
+        let filters = filters
+            .iter()
+            .filter(own)
+            .map(|filter| self.physical_filter(filter))
+            .collect::<DfResult<Vec<_>>>()?;
         if let Some(filter) = conjunction(filters) {
             let columns = DFSchema::try_from(physical_schema(&self.relation.columns))?;
             source = source.with_predicate(state.create_physical_expr(filter, &columns)?);
         }
         let partitions = state.config().target_partitions().max(1);
         let mut groups: Vec<Vec<PartitionedFile>> = vec![Vec::new(); partitions];
-        for (index, segment) in table.segments.iter().enumerate().filter(|(_, segment)| segment.live() > 0) {
+        for (index, segment) in table
+            .segments
+            .iter()
+            .enumerate()
+            .filter(|(_, segment)| segment.live() > 0)
+        {
             groups[index % partitions].push(self.file(index, segment, with_rows));
         }
-        let mut builder = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source)).with_limit(limit);
+        let mut builder =
+            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source)).with_limit(limit);
         for group in groups.into_iter().filter(|group| !group.is_empty()) {
             builder = builder.with_file_group(FileGroup::new(group));
         }
@@ -210,7 +255,13 @@ pub struct SegmentWriter {
 
 impl SegmentWriter {
     pub fn new(dir: &Path, columns: &[TableColumn], next_id: impl Fn() -> u64 + Send + 'static) -> Self {
-        Self { dir: dir.to_path_buf(), schema: physical_schema(columns), next_id: Box::new(next_id), open: None, done: Vec::new() }
+        Self {
+            dir: dir.to_path_buf(),
+            schema: physical_schema(columns),
+            next_id: Box::new(next_id),
+            open: None,
+            done: Vec::new(),
+        }
     }
 
     /// Adds rows, whose columns are in the table's order and already have its types.
@@ -226,7 +277,11 @@ impl SegmentWriter {
                 .set_compression(Compression::SNAPPY)
                 .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
                 .build();
-            self.open = Some((id, ArrowWriter::try_new(file, self.schema.clone(), Some(properties))?, 0));
+            self.open = Some((
+                id,
+                ArrowWriter::try_new(file, self.schema.clone(), Some(properties))?,
+                0,
+            ));
         }
         if let Some((_, writer, rows)) = &mut self.open {
             writer.write(&batch)?;
@@ -239,13 +294,21 @@ impl SegmentWriter {
     }
 
     fn close(&mut self) -> Result<()> {
-        let Some((id, writer, rows)) = self.open.take() else { return Ok(()) };
+        let Some((id, writer, rows)) = self.open.take() else {
+            return Ok(());
+        };
         let file = writer.into_inner()?;
         file.sync_all()?;
         let bytes = file.metadata()?.len();
         let handle = SegmentFile::kept(&self.dir, id);
         handle.set_keep(false);
-        self.done.push(Segment { id, rows, bytes, deleted: Arc::default(), file: Some(handle) });
+        self.done.push(Segment {
+            id,
+            rows,
+            bytes,
+            deleted: Arc::default(),
+            file: Some(handle),
+        });
         Ok(())
     }
 
@@ -266,8 +329,15 @@ pub fn delete_rows(segments: &[Segment], mut rows: Vec<(i32, i64)>) -> Result<(V
     let mut segments = segments.to_vec();
     let deleted = rows.len() as u64;
     for group in rows.chunk_by(|a, b| a.0 == b.0) {
-        let segment = segments.get_mut(group[0].0 as usize).ok_or_else(|| SqlError::internal("a row belongs to no segment"))?;
-        let mut merged: Vec<u32> = segment.deleted.iter().copied().chain(group.iter().map(|(_, row)| *row as u32)).collect();
+        let segment = segments
+            .get_mut(group[0].0 as usize)
+            .ok_or_else(|| SqlError::internal("a row belongs to no segment"))?;
+        let mut merged: Vec<u32> = segment
+            .deleted
+            .iter()
+            .copied()
+            .chain(group.iter().map(|(_, row)| *row as u32))
+            .collect();
         merged.sort_unstable();
         segment.deleted = Arc::new(merged);
     }
@@ -279,7 +349,10 @@ pub fn delete_rows(segments: &[Segment], mut rows: Vec<(i32, i64)>) -> Result<(V
 pub fn check_not_null(columns: &[TableColumn], batch: &RecordBatch) -> Result<()> {
     for (column, values) in columns.iter().zip(batch.columns()) {
         if column.not_null && values.null_count() > 0 {
-            return Err(SqlError::new("23502", format!("Cannot insert a NULL value into column {}", column.name)));
+            return Err(SqlError::new(
+                "23502",
+                format!("Cannot insert a NULL value into column {}", column.name),
+            ));
         }
     }
     Ok(())

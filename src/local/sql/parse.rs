@@ -65,11 +65,17 @@ fn explain(source: &Source, error: ParserError) -> SqlError {
         Some((line.parse::<u64>().ok()?, column.trim().parse::<u64>().ok()?))
     });
     let lexeme = place.and_then(|(line, column)| {
-        source.tokens.iter().find(|lexeme| lexeme.token.span.start.line == line && lexeme.token.span.start.column == column)
+        source
+            .tokens
+            .iter()
+            .find(|lexeme| lexeme.token.span.start.line == line && lexeme.token.span.start.column == column)
     });
     match lexeme {
-        Some(lexeme) => SqlError::syntax(format!("syntax error at or near \"{}\"", &source.text[lexeme.start..lexeme.end]))
-            .at(source.offset + character(&source.text, lexeme.start)),
+        Some(lexeme) => SqlError::syntax(format!(
+            "syntax error at or near \"{}\"",
+            &source.text[lexeme.start..lexeme.end]
+        ))
+        .at(source.offset + character(&source.text, lexeme.start)),
         None if message.contains("EOF") => {
             SqlError::syntax("syntax error at end of input").at(source.offset + source.text.chars().count() + 1)
         }

@@ -55,8 +55,23 @@ impl Session {
     /// Plans a query without running it.
     pub(crate) async fn plan(&self, mut query: Box<Query>, parameters: &[Expr]) -> Result<Planned> {
         let resolved = self.resolve(&query).await?;
-        rewrite::query(&View { session: self, resolved: &resolved, parameters }, &mut query)?;
+        rewrite::query(
+            &View {
+                session: self,
+                resolved: &resolved,
+                parameters,
+            },
+            &mut query,
+        )?;
         self.plan_rewritten(query, &resolved)
+    }
+
+    /// Plans a query while another is being planned. The box ends the recursion of types.
+    pub(crate) fn plan_inside(
+        &self,
+        query: Box<Query>,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Planned>> + Send + '_>> {
+        Box::pin(self.plan(query, &[]))
     }
 
     pub(crate) fn plan_rewritten(&self, query: Box<Query>, resolved: &Resolved) -> Result<Planned> {
@@ -117,7 +132,13 @@ impl Session {
     async fn look_up(&self, name: &Name, resolved: &mut Resolved) -> Result<Found> {
         if let Some(schema @ (BY_OID | WITH_ROWS)) = name.schema.as_deref() {
             let oid = name.name.parse().map_err(SqlError::internal)?;
-            let relation = self.tx()?.work.relations.get(&oid).cloned().ok_or_else(|| SqlError::no_relation(name))?;
+            let relation = self
+                .tx()?
+                .work
+                .relations
+                .get(&oid)
+                .cloned()
+                .ok_or_else(|| SqlError::no_relation(name))?;
             return self.open_relation(relation, schema == WITH_ROWS, resolved);
         }
         if let Some(found) = self.find_relation(name)? {
@@ -134,8 +155,14 @@ impl Session {
             return Ok(resolved.add(&format!("{schema}.{}", name.name), provider));
         }
         if let Some((schema, source)) = self.external_schema(name)? {
-            let table = self.engine.lake.table(&source.role, &source.database, &name.name).await?;
-            let Some(table) = table else { return Err(SqlError::no_relation(name)) };
+            let table = self
+                .engine
+                .lake
+                .table(&source.role, &source.database, &name.name)
+                .await?;
+            let Some(table) = table else {
+                return Err(SqlError::no_relation(name));
+            };
             resolved.external.push(name.to_string());
             let provider = crate::external::provider(self.engine.lake.clone(), &source, table).await?;
             return Ok(resolved.add(&format!("{schema}.{}", name.name), provider));
@@ -161,7 +188,11 @@ impl Session {
                 let text = view.bound.as_ref().unwrap_or(&view.definition);
                 let query = crate::parse::query(text)?;
                 // A bound view keeps the columns it was created with.
-                let columns = if view.bound.is_some() { relation.columns.iter().map(|column| column.name.clone()).collect() } else { Vec::new() };
+                let columns = if view.bound.is_some() {
+                    relation.columns.iter().map(|column| column.name.clone()).collect()
+                } else {
+                    Vec::new()
+                };
                 Ok(Found::View { query, columns })
             }
         }
@@ -170,10 +201,19 @@ impl Session {
 
 impl Resolved {
     fn add(&mut self, key: &str, provider: Arc<dyn TableProvider>) -> Found {
-        let names = provider.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+        let names = provider
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect::<Vec<_>>();
         let (hidden, columns) = names.into_iter().partition(|name| is_hidden(name));
         self.tables.insert(key.to_string(), provider_as_source(provider));
-        Found::Table { key: key.to_string(), columns, hidden }
+        Found::Table {
+            key: key.to_string(),
+            columns,
+            hidden,
+        }
     }
 }
 
@@ -218,12 +258,16 @@ impl Names for View<'_> {
 
     fn parameter(&self, number: usize) -> Result<Expr> {
         let value = number.checked_sub(1).and_then(|index| self.parameters.get(index));
-        value.cloned().ok_or_else(|| SqlError::new("42P02", format!("there is no parameter ${number}")))
+        value
+            .cloned()
+            .ok_or_else(|| SqlError::new("42P02", format!("there is no parameter ${number}")))
     }
 }
 
 fn expr_planners(state: &SessionState) -> Vec<Arc<dyn ExprPlanner>> {
-    std::iter::once(OperatorRules::shared(state.scalar_functions().values().cloned())).chain(state.expr_planners().iter().cloned()).collect()
+    std::iter::once(OperatorRules::shared(state.scalar_functions().values().cloned()))
+        .chain(state.expr_planners().iter().cloned())
+        .collect()
 }
 
 /// What the planner asks while it turns syntax into a plan.
@@ -236,7 +280,10 @@ struct Context<'a> {
 
 impl ContextProvider for Context<'_> {
     fn get_table_source(&self, name: TableReference) -> DfResult<Arc<dyn TableSource>> {
-        self.tables.get(name.table()).cloned().ok_or_else(|| SqlError::no_relation(name.table()).into())
+        self.tables
+            .get(name.table())
+            .cloned()
+            .ok_or_else(|| SqlError::no_relation(name.table()).into())
     }
 
     fn create_cte_work_table(&self, name: &str, schema: SchemaRef) -> DfResult<Arc<dyn TableSource>> {
@@ -249,7 +296,10 @@ impl ContextProvider for Context<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.functions.get(name).or_else(|| self.state.scalar_functions().get(name)).cloned()
+        self.functions
+            .get(name)
+            .or_else(|| self.state.scalar_functions().get(name))
+            .cloned()
     }
 
     fn get_higher_order_meta(&self, _name: &str) -> Option<Arc<HigherOrderUDF>> {
@@ -295,7 +345,12 @@ fn result_type(field: &Field) -> SqlType {
 }
 
 pub fn promised_schema(fields: &[(String, SqlType)]) -> SchemaRef {
-    Arc::new(Schema::new(fields.iter().map(|(name, sql_type)| sql_type.field(name, true)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        fields
+            .iter()
+            .map(|(name, sql_type)| sql_type.field(name, true))
+            .collect::<Vec<_>>(),
+    ))
 }
 
 /// Brings a batch of the plan into the promised types.

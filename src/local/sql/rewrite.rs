@@ -11,7 +11,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, Expr, Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias, TableFactor, TableWithJoins, TopQuantity, VisitMut,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias, TableFactor, TableWithJoins, TopQuantity,
+    VisitMut,
 };
 
 use crate::error::{Result, SqlError};
@@ -29,7 +30,11 @@ pub const UNIQUE: char = '\u{1}';
 #[derive(Clone, Debug)]
 pub enum Found {
     /// Planned as the table `key`. Hidden columns can be named, but a wildcard leaves them out.
-    Table { key: String, columns: Vec<String>, hidden: Vec<String> },
+    Table {
+        key: String,
+        columns: Vec<String>,
+        hidden: Vec<String>,
+    },
     /// Planned as a subquery. `columns` renames and pins its output.
     View { query: Box<Query>, columns: Vec<String> },
 }
@@ -56,8 +61,14 @@ pub fn output_name(name: &str) -> &str {
 
 /// Turns the parts of a name in the syntax tree into ours.
 pub fn name_from(object: &ObjectName) -> Result<Name> {
-    let parts: Option<Vec<String>> = object.0.iter().map(|part| part.as_ident().map(|ident| ident.value.clone())).collect();
-    parts.and_then(name_of).ok_or_else(|| SqlError::syntax(format!("improper qualified name \"{object}\"")))
+    let parts: Option<Vec<String>> = object
+        .0
+        .iter()
+        .map(|part| part.as_ident().map(|ident| ident.value.clone()))
+        .collect();
+    parts
+        .and_then(name_of)
+        .ok_or_else(|| SqlError::syntax(format!("improper qualified name \"{object}\"")))
 }
 
 type Ctes = BTreeMap<String, Vec<String>>;
@@ -85,7 +96,9 @@ struct Scope<'a> {
 
 impl Scope<'_> {
     fn has_column(&self, name: &str) -> bool {
-        self.sources.iter().any(|source| source.columns.iter().chain(&source.hidden).any(|column| column == name))
+        self.sources
+            .iter()
+            .any(|source| source.columns.iter().chain(&source.hidden).any(|column| column == name))
     }
 
     fn visible(&self, name: &str) -> bool {
@@ -101,7 +114,10 @@ impl Scope<'_> {
             }
             None => name.schema.is_none() && source.alias == name.name,
         };
-        let exact = self.sources.iter().find(|source| source.alias == name.name && fits(source));
+        let exact = self
+            .sources
+            .iter()
+            .find(|source| source.alias == name.name && fits(source));
         exact
             .or_else(|| self.sources.iter().find(fits))
             .map(|source| source.alias.clone())
@@ -118,9 +134,18 @@ impl Rewriter<'_> {
         if let Some(with) = &mut query.with {
             for cte in &mut with.cte_tables {
                 let name = cte.alias.name.value.clone();
-                let declared: Vec<String> = cte.alias.columns.iter().map(|column| column.name.value.clone()).collect();
+                let declared: Vec<String> = cte
+                    .alias
+                    .columns
+                    .iter()
+                    .map(|column| column.name.value.clone())
+                    .collect();
                 if with.recursive {
-                    let seed = if declared.is_empty() { leftmost_names(&cte.query.body) } else { declared.clone() };
+                    let seed = if declared.is_empty() {
+                        leftmost_names(&cte.query.body)
+                    } else {
+                        declared.clone()
+                    };
                     ctes.insert(name.clone(), seed);
                 }
                 let columns = self.query(&mut cte.query, &ctes, outer)?;
@@ -142,7 +167,9 @@ impl Rewriter<'_> {
 
     /// `select top 5` is `limit 5`.
     fn take_top(&self, query: &mut Query) -> Result<()> {
-        let SetExpr::Select(select) = query.body.as_mut() else { return Ok(()) };
+        let SetExpr::Select(select) = query.body.as_mut() else {
+            return Ok(());
+        };
         let Some(top) = select.top.take() else { return Ok(()) };
         if top.percent || top.with_ties {
             return Err(SqlError::unsupported("TOP with PERCENT or TIES"));
@@ -152,13 +179,19 @@ impl Rewriter<'_> {
             Some(TopQuantity::Expr(expr)) => expr,
             None => return Err(SqlError::syntax("TOP needs a number")),
         };
-        query.limit_clause = Some(LimitClause::LimitOffset { limit: Some(quantity), offset: None, limit_by: Vec::new() });
+        query.limit_clause = Some(LimitClause::LimitOffset {
+            limit: Some(quantity),
+            offset: None,
+            limit_by: Vec::new(),
+        });
         Ok(())
     }
 
     /// Parameters arrive as text; LIMIT wants numbers. `limit all` is no limit.
     fn limit(&self, query: &mut Query) -> Result<()> {
-        let Some(LimitClause::LimitOffset { limit, offset, .. }) = &mut query.limit_clause else { return Ok(()) };
+        let Some(LimitClause::LimitOffset { limit, offset, .. }) = &mut query.limit_clause else {
+            return Ok(());
+        };
         let fix = |expr: &mut Expr| -> Result<()> {
             if let Expr::Value(value) = expr
                 && let ast::Value::Placeholder(name) = &value.value
@@ -179,7 +212,13 @@ impl Rewriter<'_> {
         Ok(())
     }
 
-    fn set_expr(&self, body: &mut SetExpr, ctes: &Ctes, outer: Option<&Scope>, order_by: &mut [ast::OrderByExpr]) -> Result<Vec<String>> {
+    fn set_expr(
+        &self,
+        body: &mut SetExpr,
+        ctes: &Ctes,
+        outer: Option<&Scope>,
+        order_by: &mut [ast::OrderByExpr],
+    ) -> Result<Vec<String>> {
         match body {
             SetExpr::Select(select) => self.select(select, ctes, outer, order_by),
             SetExpr::Query(query) => self.query(query, ctes, outer),
@@ -192,7 +231,11 @@ impl Rewriter<'_> {
                 Ok(columns)
             }
             SetExpr::Values(values) => {
-                let scope = Scope { sources: Vec::new(), outer, ctes };
+                let scope = Scope {
+                    sources: Vec::new(),
+                    outer,
+                    ctes,
+                };
                 let mut width = 0;
                 for row in &mut values.rows {
                     width = row.content.len();
@@ -209,14 +252,24 @@ impl Rewriter<'_> {
         }
     }
 
-    fn select(&self, select: &mut Select, ctes: &Ctes, outer: Option<&Scope>, order_by: &mut [ast::OrderByExpr]) -> Result<Vec<String>> {
+    fn select(
+        &self,
+        select: &mut Select,
+        ctes: &Ctes,
+        outer: Option<&Scope>,
+        order_by: &mut [ast::OrderByExpr],
+    ) -> Result<Vec<String>> {
         if !select.connect_by.is_empty() {
             return Err(SqlError::unsupported("CONNECT BY"));
         }
         if select.into.is_some() {
             return Err(SqlError::unsupported("SELECT INTO inside a query"));
         }
-        let mut scope = Scope { sources: Vec::new(), outer, ctes };
+        let mut scope = Scope {
+            sources: Vec::new(),
+            outer,
+            ctes,
+        };
         let mut merged = Vec::new();
         for item in &mut select.from {
             self.source_item(item, &mut scope, &mut merged)?;
@@ -239,29 +292,53 @@ impl Rewriter<'_> {
                     };
                     let name = name_from(object)?;
                     let alias = scope.qualifier(&name).ok_or_else(|| missing_from(&name))?;
-                    columns.extend(scope.sources.iter().filter(|source| source.alias == alias).flat_map(|source| source.columns.clone()));
+                    columns.extend(
+                        scope
+                            .sources
+                            .iter()
+                            .filter(|source| source.alias == alias)
+                            .flat_map(|source| source.columns.clone()),
+                    );
                     let object = ObjectName::from(vec![quoted(&alias)]);
-                    select.projection.push(SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(object), options));
+                    select.projection.push(SelectItem::QualifiedWildcard(
+                        SelectItemQualifiedWildcardKind::ObjectName(object),
+                        options,
+                    ));
                     continue;
                 }
-                SelectItem::ExprWithAliases { .. } => return Err(SqlError::unsupported("an expression with several aliases")),
+                SelectItem::ExprWithAliases { .. } => {
+                    return Err(SqlError::unsupported("an expression with several aliases"));
+                }
             };
-            let plain = matches!(&expr, Expr::Identifier(ident) if scope.visible(&ident.value)) || matches!(&expr, Expr::CompoundIdentifier(_));
+            let plain = matches!(&expr, Expr::Identifier(ident) if scope.visible(&ident.value))
+                || matches!(&expr, Expr::CompoundIdentifier(_));
             let name = alias.clone().unwrap_or_else(|| expr::natural_name(&expr));
             self.expr(&mut expr, &scope, &aliases)?;
             if let Some(alias) = &alias {
-                aliases.entry(alias.clone()).or_insert_with(|| Expr::Nested(Box::new(expr.clone())));
+                aliases
+                    .entry(alias.clone())
+                    .or_insert_with(|| Expr::Nested(Box::new(expr.clone())));
             }
             let repeated = columns.iter().filter(|column| output_name(column) == name).count();
-            let unique = if repeated == 0 { name } else { format!("{name}{UNIQUE}{repeated}") };
+            let unique = if repeated == 0 {
+                name
+            } else {
+                format!("{name}{UNIQUE}{repeated}")
+            };
             columns.push(unique.clone());
             select.projection.push(if plain && alias.is_none() && repeated == 0 {
                 SelectItem::UnnamedExpr(expr)
             } else {
-                SelectItem::ExprWithAlias { expr, alias: quoted(&unique) }
+                SelectItem::ExprWithAlias {
+                    expr,
+                    alias: quoted(&unique),
+                }
             });
         }
-        for expr in [&mut select.selection, &mut select.having, &mut select.qualify].into_iter().flatten() {
+        for expr in [&mut select.selection, &mut select.having, &mut select.qualify]
+            .into_iter()
+            .flatten()
+        {
             self.expr(expr, &scope, &aliases)?;
         }
         if let ast::GroupByExpr::Expressions(exprs, _) = &mut select.group_by {
@@ -274,7 +351,11 @@ impl Rewriter<'_> {
         }
         for window in &mut select.named_window {
             if let ast::NamedWindowExpr::WindowSpec(spec) = &mut window.1 {
-                for expr in spec.partition_by.iter_mut().chain(spec.order_by.iter_mut().map(|order| &mut order.expr)) {
+                for expr in spec
+                    .partition_by
+                    .iter_mut()
+                    .chain(spec.order_by.iter_mut().map(|order| &mut order.expr))
+                {
                     self.expr(expr, &scope, &BTreeMap::new())?;
                 }
             }
@@ -298,7 +379,11 @@ impl Rewriter<'_> {
     /// Spells out `*` where two sources have a column of the same name, which a plan cannot hold twice.
     fn expand_wildcards(&self, select: &mut Select, scope: &Scope, merged: &[String]) -> Result<()> {
         let mut seen = std::collections::BTreeSet::new();
-        let clash = scope.sources.iter().flat_map(|source| &source.columns).any(|column| !merged.contains(column) && !seen.insert(column));
+        let clash = scope
+            .sources
+            .iter()
+            .flat_map(|source| &source.columns)
+            .any(|column| !merged.contains(column) && !seen.insert(column));
         let hides = scope.sources.iter().any(|source| !source.hidden.is_empty());
         if !clash && !hides {
             return Ok(());
@@ -307,7 +392,9 @@ impl Rewriter<'_> {
         for item in std::mem::take(&mut select.projection) {
             let sources: Vec<&From> = match &item {
                 SelectItem::Wildcard(options) if is_plain(options) => scope.sources.iter().collect(),
-                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(object), options) if is_plain(options) => {
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(object), options)
+                    if is_plain(options) =>
+                {
                     let name = name_from(object)?;
                     let alias = scope.qualifier(&name).ok_or_else(|| missing_from(&name))?;
                     scope.sources.iter().filter(|source| source.alias == alias).collect()
@@ -319,10 +406,18 @@ impl Rewriter<'_> {
             };
             let whole = matches!(item, SelectItem::Wildcard(_));
             if whole {
-                expanded.extend(merged.iter().map(|column| SelectItem::UnnamedExpr(Expr::Identifier(quoted(column)))));
+                expanded.extend(
+                    merged
+                        .iter()
+                        .map(|column| SelectItem::UnnamedExpr(Expr::Identifier(quoted(column)))),
+                );
             }
             for source in sources {
-                for column in source.columns.iter().filter(|column| !(whole && merged.contains(column))) {
+                for column in source
+                    .columns
+                    .iter()
+                    .filter(|column| !(whole && merged.contains(column)))
+                {
                     let expr = if source.alias.is_empty() {
                         Expr::Identifier(quoted(column))
                     } else {
@@ -378,8 +473,15 @@ impl Rewriter<'_> {
             TableFactor::Table { name, alias, args, .. } => {
                 let original = name_from(name)?;
                 if original.name == "generate_series" && args.is_some() {
-                    let alias_name = alias.as_ref().map_or_else(|| original.name.clone(), |alias| alias.name.value.clone());
-                    scope.sources.push(From { alias: alias_name, original: None, columns: vec!["value".into()], hidden: Vec::new() });
+                    let alias_name = alias
+                        .as_ref()
+                        .map_or_else(|| original.name.clone(), |alias| alias.name.value.clone());
+                    scope.sources.push(From {
+                        alias: alias_name,
+                        original: None,
+                        columns: vec!["value".into()],
+                        hidden: Vec::new(),
+                    });
                     return Ok(());
                 }
                 *args = None;
@@ -387,8 +489,15 @@ impl Rewriter<'_> {
                     && let Some(columns) = scope.ctes.get(&original.name)
                 {
                     let columns = aliased(alias, columns.clone());
-                    let alias_name = alias.as_ref().map_or_else(|| original.name.clone(), |alias| alias.name.value.clone());
-                    scope.sources.push(From { alias: alias_name, original: None, columns, hidden: Vec::new() });
+                    let alias_name = alias
+                        .as_ref()
+                        .map_or_else(|| original.name.clone(), |alias| alias.name.value.clone());
+                    scope.sources.push(From {
+                        alias: alias_name,
+                        original: None,
+                        columns,
+                        hidden: Vec::new(),
+                    });
                     return Ok(());
                 }
                 let found = self.names.relation(&original)?;
@@ -416,20 +525,50 @@ impl Rewriter<'_> {
                             chosen.columns = columns.iter().map(|column| alias_column(column)).collect();
                         }
                         let visible = aliased(&Some(chosen.clone()), columns);
-                        *factor = TableFactor::Derived { lateral: false, subquery: query, alias: Some(chosen), sample: None };
+                        *factor = TableFactor::Derived {
+                            lateral: false,
+                            subquery: query,
+                            alias: Some(chosen),
+                            sample: None,
+                        };
                         (visible, Vec::new())
                     }
                 };
-                scope.sources.push(From { alias: alias_name, original: (!aliased_by_user).then_some(original), columns, hidden });
+                scope.sources.push(From {
+                    alias: alias_name,
+                    original: (!aliased_by_user).then_some(original),
+                    columns,
+                    hidden,
+                });
                 Ok(())
             }
-            TableFactor::Derived { subquery, alias, lateral, .. } => {
-                let visible = Scope { sources: scope.sources.clone(), outer: scope.outer, ctes: scope.ctes };
-                let columns = self.query(subquery, scope.ctes, if *lateral { Some(&visible) } else { scope.outer })?;
+            TableFactor::Derived {
+                subquery,
+                alias,
+                lateral,
+                ..
+            } => {
+                let visible = Scope {
+                    sources: scope.sources.clone(),
+                    outer: scope.outer,
+                    ctes: scope.ctes,
+                };
+                let columns = self.query(
+                    subquery,
+                    scope.ctes,
+                    if *lateral { Some(&visible) } else { scope.outer },
+                )?;
                 let columns = aliased(alias, columns);
                 // A subquery may go without an alias; its columns are then reached by name alone.
-                let name = alias.as_ref().map_or_else(String::new, |alias| alias.name.value.clone());
-                scope.sources.push(From { alias: name, original: None, columns, hidden: Vec::new() });
+                let name = alias
+                    .as_ref()
+                    .map_or_else(String::new, |alias| alias.name.value.clone());
+                scope.sources.push(From {
+                    alias: name,
+                    original: None,
+                    columns,
+                    hidden: Vec::new(),
+                });
                 Ok(())
             }
             TableFactor::NestedJoin { table_with_joins, .. } => {
@@ -438,7 +577,9 @@ impl Rewriter<'_> {
             }
             TableFactor::Pivot { .. } => Err(SqlError::unsupported("PIVOT")),
             TableFactor::Unpivot { .. } => Err(SqlError::unsupported("UNPIVOT")),
-            TableFactor::Function { .. } | TableFactor::TableFunction { .. } => Err(SqlError::unsupported("table functions")),
+            TableFactor::Function { .. } | TableFactor::TableFunction { .. } => {
+                Err(SqlError::unsupported("table functions"))
+            }
             other => Err(SqlError::unsupported(format!("{other} in FROM"))),
         }
     }
@@ -454,15 +595,25 @@ impl Rewriter<'_> {
 }
 
 fn missing_from(name: &Name) -> SqlError {
-    SqlError::new("42P01", format!("missing FROM-clause entry for table \"{}\"", name.name))
+    SqlError::new(
+        "42P01",
+        format!("missing FROM-clause entry for table \"{}\"", name.name),
+    )
 }
 
 fn is_plain(options: &ast::WildcardAdditionalOptions) -> bool {
-    options.opt_exclude.is_none() && options.opt_except.is_none() && options.opt_replace.is_none() && options.opt_rename.is_none()
+    options.opt_exclude.is_none()
+        && options.opt_except.is_none()
+        && options.opt_replace.is_none()
+        && options.opt_rename.is_none()
 }
 
 fn visible_columns(sources: &[From], merged: &[String]) -> Vec<String> {
-    let own = sources.iter().flat_map(|source| &source.columns).filter(|column| !merged.contains(column)).cloned();
+    let own = sources
+        .iter()
+        .flat_map(|source| &source.columns)
+        .filter(|column| !merged.contains(column))
+        .cloned();
     merged.iter().cloned().chain(own).collect()
 }
 
@@ -511,9 +662,17 @@ pub fn quoted(name: &str) -> Ident {
 }
 
 fn table_alias(name: &str) -> TableAlias {
-    TableAlias { explicit: true, name: quoted(name), columns: Vec::new(), at: None }
+    TableAlias {
+        explicit: true,
+        name: quoted(name),
+        columns: Vec::new(),
+        at: None,
+    }
 }
 
 fn alias_column(name: &str) -> ast::TableAliasColumnDef {
-    ast::TableAliasColumnDef { name: quoted(name), data_type: None }
+    ast::TableAliasColumnDef {
+        name: quoted(name),
+        data_type: None,
+    }
 }

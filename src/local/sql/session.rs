@@ -92,17 +92,37 @@ pub struct Column {
 
 impl Outcome {
     pub(crate) fn command(tag: &str) -> Self {
-        Self { tag: tag.into(), columns: Vec::new(), affected: None, batches: Vec::new(), in_transaction: false }
+        Self {
+            tag: tag.into(),
+            columns: Vec::new(),
+            affected: None,
+            batches: Vec::new(),
+            in_transaction: false,
+        }
     }
 
     pub(crate) fn changed(tag: &str, rows: u64) -> Self {
-        let tag = if tag == "INSERT" { format!("INSERT 0 {rows}") } else { format!("{tag} {rows}") };
-        Self { affected: Some(rows), ..Self::command(&tag) }
+        let tag = if tag == "INSERT" {
+            format!("INSERT 0 {rows}")
+        } else {
+            format!("{tag} {rows}")
+        };
+        Self {
+            affected: Some(rows),
+            ..Self::command(&tag)
+        }
     }
 
     pub(crate) fn rows_of(tag: &str, fields: &[(String, SqlType)], batches: Vec<RecordBatch>) -> Self {
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        Self { columns: fields.iter().map(|(name, sql_type)| Column::new(name, *sql_type)).collect(), batches, ..Self::command(&format!("{tag} {rows}")) }
+        Self {
+            columns: fields
+                .iter()
+                .map(|(name, sql_type)| Column::new(name, *sql_type))
+                .collect(),
+            batches,
+            ..Self::command(&format!("{tag} {rows}"))
+        }
     }
 
     pub fn row_count(&self) -> usize {
@@ -113,7 +133,14 @@ impl Outcome {
     pub fn rows(&self) -> Vec<Vec<Option<Cell>>> {
         let rows = |batch: &RecordBatch| -> Vec<Vec<Option<Cell>>> {
             (0..batch.num_rows())
-                .map(|row| batch.columns().iter().zip(&self.columns).map(|(column, of)| value::cell(column, row).map(|cell| of.pad(cell))).collect())
+                .map(|row| {
+                    batch
+                        .columns()
+                        .iter()
+                        .zip(&self.columns)
+                        .map(|(column, of)| value::cell(column, row).map(|cell| of.pad(cell)))
+                        .collect()
+                })
                 .collect()
         };
         self.batches.iter().flat_map(rows).collect()
@@ -175,7 +202,13 @@ impl Session {
         let user = match catalog.user(&name) {
             Some(user) => user.oid,
             None => {
-                let user = User { oid: engine.new_oid(), name, password: None, superuser: options.superuser, createdb: false };
+                let user = User {
+                    oid: engine.new_oid(),
+                    name,
+                    password: None,
+                    superuser: options.superuser,
+                    createdb: false,
+                };
                 let oid = user.oid;
                 let mut work = catalog.as_ref().clone();
                 work.users.insert(oid, Arc::new(user));
@@ -185,7 +218,11 @@ impl Session {
         };
         let id = engine.new_session_id();
         let cancel = Arc::new(Notify::new());
-        engine.cancels.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(id, cancel.clone());
+        engine
+            .cancels
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(id, cancel.clone());
         let temp_schema = engine.new_oid();
         Ok(Self {
             engine,
@@ -265,7 +302,10 @@ impl Session {
         if implicit {
             self.transaction = None;
         }
-        Ok(result?.into_iter().map(|(name, sql_type)| Column::new(&name, sql_type)).collect())
+        Ok(result?
+            .into_iter()
+            .map(|(name, sql_type)| Column::new(&name, sql_type))
+            .collect())
     }
 
     async fn describe_in_transaction(&self, source: &Source, parameters: &[Expr]) -> Result<Vec<(String, SqlType)>> {
@@ -274,7 +314,11 @@ impl Session {
                 Statement::Query(query) if !dml::selects_into(&query) => Ok(self.plan(query, parameters).await?.fields),
                 _ => Ok(Vec::new()),
             },
-            Command::Fetch { name, .. } => Ok(self.cursors.get(&name).map(|cursor| cursor.planned.clone()).unwrap_or_default()),
+            Command::Fetch { name, .. } => Ok(self
+                .cursors
+                .get(&name)
+                .map(|cursor| cursor.planned.clone())
+                .unwrap_or_default()),
             command => Ok(show::columns_of(&command)),
         }
     }
@@ -283,10 +327,16 @@ impl Session {
         self.now = instant();
         let command = utility::parse(source).map_err(|error| shift(error, source.offset))?;
         if self.is_failed() && !matches!(command, Command::Commit | Command::Rollback) {
-            return Err(SqlError::new("25P02", "current transaction is aborted, commands ignored until end of transaction block"));
+            return Err(SqlError::new(
+                "25P02",
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ));
         }
         let cancel = self.cancel.clone();
-        let entry = self.engine.history.start(self.id, self.user, self.database, &source.text);
+        let entry = self
+            .engine
+            .history
+            .start(self.id, self.user, self.database, &source.text);
         let outcome = {
             let cancelled = cancel.notified();
             tokio::pin!(cancelled);
@@ -317,11 +367,21 @@ impl Session {
             Command::Copy(copy) => crate::copy::run(self, *copy).await,
             Command::Declare { name, query } => {
                 if !self.in_block() {
-                    return Err(SqlError::new("25P01", "DECLARE CURSOR may only be used in transaction blocks"));
+                    return Err(SqlError::new(
+                        "25P01",
+                        "DECLARE CURSOR may only be used in transaction blocks",
+                    ));
                 }
                 let planned = self.plan(crate::parse::query_of(&query)?, parameters).await?;
                 let batches = self.collect(&planned).await?;
-                self.cursors.insert(name, Cursor { planned: planned.fields, batches, position: 0 });
+                self.cursors.insert(
+                    name,
+                    Cursor {
+                        planned: planned.fields,
+                        batches,
+                        position: 0,
+                    },
+                );
                 Ok(Outcome::command("DECLARE CURSOR"))
             }
             Command::Fetch { name, count } => self.fetch(&name, count),
@@ -375,7 +435,12 @@ impl Session {
     async fn explain(&self, source: &Source, parameters: &[Expr]) -> Result<Outcome> {
         let planned = self.plan(crate::parse::query_of(source)?, parameters).await?;
         let optimized = self.engine.planner.optimize(&planned.plan)?;
-        let lines: Vec<String> = optimized.display_indent().to_string().lines().map(str::to_string).collect();
+        let lines: Vec<String> = optimized
+            .display_indent()
+            .to_string()
+            .lines()
+            .map(str::to_string)
+            .collect();
         Ok(show::text_rows("EXPLAIN", "QUERY PLAN", lines))
     }
 
@@ -394,7 +459,9 @@ impl Session {
             "current_user" | "user" | "current_role" => literal(&catalog.user_name(self.user), "varchar(128)"),
             "session_user" => literal(&catalog.user_name(self.login), "varchar(128)"),
             "current_user_id" => literal(&self.user.to_string(), "int4"),
-            "current_database" | "current_catalog" => literal(&catalog.databases.get(&self.database)?.name, "varchar(128)"),
+            "current_database" | "current_catalog" => {
+                literal(&catalog.databases.get(&self.database)?.name, "varchar(128)")
+            }
             "current_schema" => literal(&self.current_schema_name(), "varchar(128)"),
             "current_namespace" => literal(&self.engine.options.identifier, "varchar(128)"),
             "pg_backend_pid" => literal(&self.id.to_string(), "int4"),
@@ -410,7 +477,10 @@ impl Session {
             "sysdate" => literal(&stamp(started), "timestamp"),
             "current_timestamp" | "now" => literal(&format!("{}+00", stamp(started)), "timestamptz"),
             "localtimestamp" => literal(&stamp(started), "timestamp"),
-            "timeofday" => literal(&self.now.format("%a %b %d %H:%M:%S%.6f %Y UTC").to_string(), "varchar(64)"),
+            "timeofday" => literal(
+                &self.now.format("%a %b %d %H:%M:%S%.6f %Y UTC").to_string(),
+                "varchar(64)",
+            ),
             "current_date" => literal(&started.format("%Y-%m-%d").to_string(), "date"),
             "current_time" | "localtime" => literal(&started.format("%H:%M:%S%.6f").to_string(), "time"),
             _ => None,
@@ -421,7 +491,11 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.engine.unlock_all(self.id);
-        self.engine.cancels.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&self.id);
+        self.engine
+            .cancels
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .remove(&self.id);
     }
 }
 

@@ -51,11 +51,16 @@ impl Store {
             let mut meta = write.open_table(META).map_err(redb::Error::from)?;
             write.open_table(ENTRIES).map_err(redb::Error::from)?;
             write.open_table(DELETIONS).map_err(redb::Error::from)?;
-            let found = meta.get("format").map_err(redb::Error::from)?.map(|value| value.value());
+            let found = meta
+                .get("format")
+                .map_err(redb::Error::from)?
+                .map(|value| value.value());
             match found {
                 Some(FORMAT) => {}
                 Some(other) => {
-                    return Err(SqlError::internal(format!("the warehouse has format {other}, this program reads {FORMAT}")));
+                    return Err(SqlError::internal(format!(
+                        "the warehouse has format {other}, this program reads {FORMAT}"
+                    )));
                 }
                 None => {
                     meta.insert("format", FORMAT).map_err(redb::Error::from)?;
@@ -72,8 +77,11 @@ impl Store {
         let mut deleted = BTreeMap::new();
         for entry in deletions.iter().map_err(redb::Error::from)? {
             let (segment, bytes) = entry.map_err(redb::Error::from)?;
-            let rows: Vec<u32> =
-                bytes.value().chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            let rows: Vec<u32> = bytes
+                .value()
+                .chunks_exact(4)
+                .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect();
             deleted.insert(segment.value(), Arc::new(rows));
         }
         let entries = read.open_table(ENTRIES).map_err(redb::Error::from)?;
@@ -83,7 +91,9 @@ impl Store {
             let (kind, _) = key.value().split_once('/').unwrap_or_default();
             let bytes = bytes.value();
             match kind {
-                "database" => insert(&mut catalog.databases, bytes, |entry: &crate::catalog::Database| entry.oid)?,
+                "database" => insert(&mut catalog.databases, bytes, |entry: &crate::catalog::Database| {
+                    entry.oid
+                })?,
                 "schema" => insert(&mut catalog.schemas, bytes, |entry: &crate::catalog::Schema| entry.oid)?,
                 "user" => insert(&mut catalog.users, bytes, |entry: &crate::catalog::User| entry.oid)?,
                 "group" => insert(&mut catalog.groups, bytes, |entry: &crate::catalog::Group| entry.oid)?,
@@ -99,7 +109,11 @@ impl Store {
                     }
                     catalog.put_relation(relation);
                 }
-                other => return Err(SqlError::internal(format!("the warehouse has an entry of unknown kind {other}"))),
+                other => {
+                    return Err(SqlError::internal(format!(
+                        "the warehouse has an entry of unknown kind {other}"
+                    )));
+                }
             }
         }
         Ok(catalog)
@@ -109,7 +123,10 @@ impl Store {
         let kept = segment_ids(catalog);
         for file in std::fs::read_dir(&self.segments)? {
             let path = file?.path();
-            let id = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<u64>().ok());
+            let id = path
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .and_then(|stem| stem.parse::<u64>().ok());
             if id.is_none_or(|id| !kept.contains(&id)) {
                 std::fs::remove_file(&path)?;
             }
@@ -131,10 +148,22 @@ impl Store {
                 .map_err(|error| redb::Error::from(error).into())
             };
             differences("database", &old.databases, &new.databases, |_| true, &mut change)?;
-            differences("schema", &old.schemas, &new.schemas, |schema| !schema.temporary, &mut change)?;
+            differences(
+                "schema",
+                &old.schemas,
+                &new.schemas,
+                |schema| !schema.temporary,
+                &mut change,
+            )?;
             differences("user", &old.users, &new.users, |_| true, &mut change)?;
             differences("group", &old.groups, &new.groups, |_| true, &mut change)?;
-            differences("relation", &old.relations, &new.relations, |relation| !relation.temporary, &mut change)?;
+            differences(
+                "relation",
+                &old.relations,
+                &new.relations,
+                |relation| !relation.temporary,
+                &mut change,
+            )?;
         }
         {
             let mut deletions = write.open_table(DELETIONS).map_err(redb::Error::from)?;
@@ -143,7 +172,9 @@ impl Store {
             for (segment, rows) in &after {
                 if before.get(segment).is_none_or(|earlier| !Arc::ptr_eq(earlier, rows)) {
                     let bytes: Vec<u8> = rows.iter().flat_map(|row| row.to_le_bytes()).collect();
-                    deletions.insert(*segment, bytes.as_slice()).map_err(redb::Error::from)?;
+                    deletions
+                        .insert(*segment, bytes.as_slice())
+                        .map_err(redb::Error::from)?;
                 }
             }
             for segment in before.keys().filter(|segment| !after.contains_key(segment)) {
@@ -157,7 +188,13 @@ impl Store {
 
 /// Returns the ids of all segments that a catalog refers to.
 pub fn segment_ids(catalog: &Catalog) -> BTreeSet<u64> {
-    catalog.relations.values().filter_map(|relation| relation.table()).flat_map(|table| &table.segments).map(|s| s.id).collect()
+    catalog
+        .relations
+        .values()
+        .filter_map(|relation| relation.table())
+        .flat_map(|table| &table.segments)
+        .map(|s| s.id)
+        .collect()
 }
 
 fn deletion_vectors(catalog: &Catalog) -> BTreeMap<u64, Arc<Vec<u32>>> {
@@ -200,5 +237,6 @@ fn insert<T: DeserializeOwned>(map: &mut BTreeMap<Oid, Arc<T>>, bytes: &[u8], oi
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|error| SqlError::internal(format!("a catalog entry cannot be read: {error}")))
+    serde_json::from_slice(bytes)
+        .map_err(|error| SqlError::internal(format!("a catalog entry cannot be read: {error}")))
 }

@@ -10,8 +10,8 @@ mod svv;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, ListBuilder, RecordBatch, RecordBatchOptions,
-    StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBuilder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, ListBuilder, RecordBatch,
+    RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder,
 };
 use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
@@ -72,7 +72,10 @@ pub const fn vc(length: u32) -> SqlType {
 
 impl Rows {
     pub fn new(columns: &[(&'static str, SqlType)]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
+        Self {
+            columns: columns.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     pub fn push(&mut self, row: Vec<V>) {
@@ -81,8 +84,18 @@ impl Rows {
     }
 
     pub fn batch(&self) -> Result<RecordBatch> {
-        let schema = Arc::new(Schema::new(self.columns.iter().map(|(name, sql_type)| sql_type.field(name, true)).collect::<Vec<_>>()));
-        let columns = self.columns.iter().enumerate().map(|(index, (_, sql_type))| column(&self.rows, index, *sql_type)).collect();
+        let schema = Arc::new(Schema::new(
+            self.columns
+                .iter()
+                .map(|(name, sql_type)| sql_type.field(name, true))
+                .collect::<Vec<_>>(),
+        ));
+        let columns = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, (_, sql_type))| column(&self.rows, index, *sql_type))
+            .collect();
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows.len()));
         Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
     }
@@ -116,14 +129,22 @@ fn column(rows: &[Vec<V>], index: usize, sql_type: SqlType) -> ArrayRef {
         SqlType::Float8 => {
             let mut builder = Float64Builder::new();
             for row in rows {
-                builder.append_option(if let V::F(value) = row[index] { Some(value) } else { None });
+                builder.append_option(if let V::F(value) = row[index] {
+                    Some(value)
+                } else {
+                    None
+                });
             }
             Arc::new(builder.finish())
         }
         SqlType::Bool => {
             let mut builder = BooleanBuilder::new();
             for row in rows {
-                builder.append_option(if let V::B(value) = row[index] { Some(value) } else { None });
+                builder.append_option(if let V::B(value) = row[index] {
+                    Some(value)
+                } else {
+                    None
+                });
             }
             Arc::new(builder.finish())
         }
@@ -174,20 +195,36 @@ pub struct Visible<'a> {
 impl<'a> Visible<'a> {
     fn new(session: &'a Session) -> Result<Self> {
         let catalog = &session.tx()?.work;
-        let database = catalog.databases.get(&session.database).map(|database| database.name.clone()).unwrap_or_default();
-        Ok(Self { session, catalog, database })
+        let database = catalog
+            .databases
+            .get(&session.database)
+            .map(|database| database.name.clone())
+            .unwrap_or_default();
+        Ok(Self {
+            session,
+            catalog,
+            database,
+        })
     }
 
     pub fn schemas(&self) -> impl Iterator<Item = &'a CatalogSchema> + use<'a> {
         let (database, temp) = (self.session.database, self.session.temp_schema);
         let catalog = self.catalog;
-        catalog.schemas.values().map(AsRef::as_ref).filter(move |schema| schema.database == database && (!schema.temporary || schema.oid == temp))
+        catalog
+            .schemas
+            .values()
+            .map(AsRef::as_ref)
+            .filter(move |schema| schema.database == database && (!schema.temporary || schema.oid == temp))
     }
 
     /// Native tables and views with their schemas.
     pub fn relations(&self) -> impl Iterator<Item = (&'a CatalogSchema, &'a Relation)> + use<'a> {
         let catalog = self.catalog;
-        self.schemas().flat_map(move |schema| catalog.relations_in(schema.oid).map(move |relation| (schema, relation.as_ref())))
+        self.schemas().flat_map(move |schema| {
+            catalog
+                .relations_in(schema.oid)
+                .map(move |relation| (schema, relation.as_ref()))
+        })
     }
 
     pub fn owner(&self, oid: Oid) -> String {

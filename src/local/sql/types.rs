@@ -50,13 +50,22 @@ impl SqlType {
             None => (lower.clone(), ""),
         };
         let (arguments, after) = rest.split_once(')').unwrap_or((rest, ""));
-        let base = format!("{base}{}", if after.trim().is_empty() { String::new() } else { format!(" {}", after.trim()) });
+        let base = format!(
+            "{base}{}",
+            if after.trim().is_empty() {
+                String::new()
+            } else {
+                format!(" {}", after.trim())
+            }
+        );
         let numbers: Vec<u32> = arguments
             .split(',')
             .filter(|part| !part.trim().is_empty())
             .map(|part| match part.trim() {
                 "max" => Ok(VARCHAR_MAX),
-                part => part.parse().map_err(|_| SqlError::syntax(format!("syntax error in type \"{text}\""))),
+                part => part
+                    .parse()
+                    .map_err(|_| SqlError::syntax(format!("syntax error in type \"{text}\""))),
             })
             .collect::<Result<_>>()?;
         let first = numbers.first().copied();
@@ -75,14 +84,22 @@ impl SqlType {
                 let precision = first.unwrap_or(18);
                 let scale = numbers.get(1).copied().unwrap_or(0);
                 if !(1..=38).contains(&precision) {
-                    return Err(SqlError::new("22023", format!("DECIMAL precision {precision} must be between 1 and 38")));
+                    return Err(SqlError::new(
+                        "22023",
+                        format!("DECIMAL precision {precision} must be between 1 and 38"),
+                    ));
                 }
                 if scale > precision {
-                    return Err(SqlError::new("22023", format!("DECIMAL scale {scale} must be between 0 and precision {precision}")));
+                    return Err(SqlError::new(
+                        "22023",
+                        format!("DECIMAL scale {scale} must be between 0 and precision {precision}"),
+                    ));
                 }
                 Self::Numeric(precision as u8, scale as u8)
             }
-            "varchar" | "character varying" | "nvarchar" => Self::Varchar(length(first.unwrap_or(256), VARCHAR_MAX, "varchar")?),
+            "varchar" | "character varying" | "nvarchar" => {
+                Self::Varchar(length(first.unwrap_or(256), VARCHAR_MAX, "varchar")?)
+            }
             "text" | "string" => Self::Varchar(first.unwrap_or(256)),
             "char" | "character" | "nchar" => Self::Char(length(first.unwrap_or(1), 4096, "char")?),
             "bpchar" => Self::Char(length(first.unwrap_or(256), 4096, "char")?),
@@ -91,9 +108,18 @@ impl SqlType {
             "timestamp" | "timestamp without time zone" | "datetime" => Self::Timestamp,
             "timestamptz" | "timestamp with time zone" => Self::Timestamptz,
             "interval" => Self::Interval,
-            "name" | "regtype" | "regclass" | "regproc" | "\"char\"" | "unknown" | "refcursor" | "aclitem" => Self::Name,
+            "name" | "regtype" | "regclass" | "regproc" | "\"char\"" | "unknown" | "refcursor" | "aclitem" => {
+                Self::Name
+            }
             "oid" => Self::Oid,
-            "super" | "varbyte" | "varbinary" | "binary varying" | "geometry" | "geography" | "hllsketch" | "timetz"
+            "super"
+            | "varbyte"
+            | "varbinary"
+            | "binary varying"
+            | "geometry"
+            | "geography"
+            | "hllsketch"
+            | "timetz"
             | "time with time zone" => return Err(SqlError::unsupported(format!("data type {base}"))),
             _ if base.starts_with("interval ") => Self::Interval,
             _ => return Err(SqlError::new("42704", format!("type \"{text}\" does not exist"))),
@@ -178,7 +204,10 @@ impl SqlType {
             Some("text") => Self::Text,
             Some("name") => Self::Name,
             Some("oid") => Self::Oid,
-            Some(text) => Self::parse(text).ok().filter(|declared| declared.arrow() == natural.arrow()).unwrap_or(natural),
+            Some(text) => Self::parse(text)
+                .ok()
+                .filter(|declared| declared.arrow() == natural.arrow())
+                .unwrap_or(natural),
             None => natural,
         }
     }
@@ -290,10 +319,16 @@ impl SqlType {
 
 fn length(wanted: u32, limit: u32, name: &str) -> Result<u32> {
     if wanted == 0 {
-        return Err(SqlError::new("22023", format!("length for type {name} must be at least 1")));
+        return Err(SqlError::new(
+            "22023",
+            format!("length for type {name} must be at least 1"),
+        ));
     }
     if wanted > limit {
-        return Err(SqlError::new("22023", format!("length for type {name} cannot exceed {limit}")));
+        return Err(SqlError::new(
+            "22023",
+            format!("length for type {name} cannot exceed {limit}"),
+        ));
     }
     Ok(wanted)
 }

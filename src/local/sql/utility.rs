@@ -36,45 +36,152 @@ pub enum Command {
     Begin,
     Commit,
     Rollback,
-    Set { name: String, value: String },
-    Reset { name: Option<String> },
-    ShowSetting { name: String },
-    ShowSchemas { database: String, like: Option<String> },
-    ShowTables { schema: Name, like: Option<String> },
-    ShowColumns { table: Name, like: Option<String> },
+    Set {
+        name: String,
+        value: String,
+    },
+    Reset {
+        name: Option<String>,
+    },
+    ShowSetting {
+        name: String,
+    },
+    ShowSchemas {
+        database: String,
+        like: Option<String>,
+    },
+    ShowTables {
+        schema: Name,
+        like: Option<String>,
+    },
+    ShowColumns {
+        table: Name,
+        like: Option<String>,
+    },
     ShowDatabases,
-    ShowTable { table: Name },
-    ShowView { view: Name },
-    Use { database: String },
-    CreateDatabase { name: String, owner: Option<String> },
-    DropDatabase { name: String },
-    CreateSchema { name: String, if_not_exists: bool, owner: Option<String> },
-    CreateExternalSchema { name: String, if_not_exists: bool, source: ExternalSource, create_database: bool },
-    AlterSchema { name: String, rename: Option<String>, owner: Option<String> },
-    DropSchema { names: Vec<String>, if_exists: bool, cascade: bool, drop_external_database: bool },
+    ShowTable {
+        table: Name,
+    },
+    ShowView {
+        view: Name,
+    },
+    Use {
+        database: String,
+    },
+    CreateDatabase {
+        name: String,
+        owner: Option<String>,
+    },
+    DropDatabase {
+        name: String,
+    },
+    CreateSchema {
+        name: String,
+        if_not_exists: bool,
+        owner: Option<String>,
+    },
+    CreateExternalSchema {
+        name: String,
+        if_not_exists: bool,
+        source: ExternalSource,
+        create_database: bool,
+    },
+    AlterSchema {
+        name: String,
+        rename: Option<String>,
+        owner: Option<String>,
+    },
+    DropSchema {
+        names: Vec<String>,
+        if_exists: bool,
+        cascade: bool,
+        drop_external_database: bool,
+    },
     CreateTable(CreateTable),
     CreateView(CreateView),
-    CreateExternalTable { name: Name, table: Box<ExternalTable>, if_not_exists: bool },
-    AlterTable { name: Name, if_exists: bool, action: AlterAction },
-    Drop { kind: RelationKind, names: Vec<Name>, if_exists: bool, cascade: bool },
-    Truncate { name: Name },
-    Comment { target: CommentTarget, text: Option<String> },
-    Grant { revoke: bool, privileges: Vec<String>, target: GrantTarget, grantees: Vec<GranteeName>, with_option: bool },
-    CreateUser { name: String, password: Option<String>, superuser: Option<bool>, createdb: Option<bool>, groups: Vec<String>, alter: bool },
-    DropUser { names: Vec<String>, if_exists: bool },
-    CreateGroup { name: String, members: Vec<String>, role: bool },
-    AlterGroup { name: String, add: bool, members: Vec<String> },
-    DropGroup { names: Vec<String>, if_exists: bool, role: bool },
-    SetUser { name: Option<String> },
+    CreateExternalTable {
+        name: Name,
+        table: Box<ExternalTable>,
+        if_not_exists: bool,
+    },
+    AlterTable {
+        name: Name,
+        if_exists: bool,
+        action: AlterAction,
+    },
+    Drop {
+        kind: RelationKind,
+        names: Vec<Name>,
+        if_exists: bool,
+        cascade: bool,
+    },
+    Truncate {
+        name: Name,
+    },
+    Comment {
+        target: CommentTarget,
+        text: Option<String>,
+    },
+    Grant {
+        revoke: bool,
+        privileges: Vec<String>,
+        target: GrantTarget,
+        grantees: Vec<GranteeName>,
+        with_option: bool,
+    },
+    CreateUser {
+        name: String,
+        password: Option<String>,
+        superuser: Option<bool>,
+        createdb: Option<bool>,
+        groups: Vec<String>,
+        alter: bool,
+    },
+    DropUser {
+        names: Vec<String>,
+        if_exists: bool,
+    },
+    CreateGroup {
+        name: String,
+        members: Vec<String>,
+        role: bool,
+    },
+    AlterGroup {
+        name: String,
+        add: bool,
+        members: Vec<String>,
+    },
+    DropGroup {
+        names: Vec<String>,
+        if_exists: bool,
+        role: bool,
+    },
+    SetUser {
+        name: Option<String>,
+    },
     Copy(Box<Copy>),
-    Lock { names: Vec<Name> },
-    Vacuum { name: Option<Name> },
+    Lock {
+        names: Vec<Name>,
+    },
+    Vacuum {
+        name: Option<Name>,
+    },
     Analyze,
-    Declare { name: String, query: Source },
-    Fetch { name: String, count: Option<u64> },
-    CloseCursor { name: Option<String> },
+    Declare {
+        name: String,
+        query: Source,
+    },
+    Fetch {
+        name: String,
+        count: Option<u64>,
+    },
+    CloseCursor {
+        name: Option<String>,
+    },
     Deallocate,
-    Explain { query: Source },
+    Explain {
+        query: Source,
+    },
     Query(Source),
 }
 
@@ -188,8 +295,15 @@ fn statement(c: &mut Cursor) -> Result<Command> {
         }
         "vacuum" => {
             c.next();
-            while ["full", "sort", "delete", "reindex", "recluster", "only"].iter().any(|word| c.eat(word)) {}
-            let name = if c.at_end() || c.peek_is("to") { None } else { Some(c.name()?) };
+            while ["full", "sort", "delete", "reindex", "recluster", "only"]
+                .iter()
+                .any(|word| c.eat(word))
+            {}
+            let name = if c.at_end() || c.peek_is("to") {
+                None
+            } else {
+                Some(c.name()?)
+            };
             c.skip_rest();
             Ok(Command::Vacuum { name })
         }
@@ -224,14 +338,21 @@ fn statement(c: &mut Cursor) -> Result<Command> {
                 }
                 Some("forward") => {
                     c.next();
-                    if c.eat("all") { None } else { Some(c.number().unwrap_or(1)) }
+                    if c.eat("all") {
+                        None
+                    } else {
+                        Some(c.number().unwrap_or(1))
+                    }
                 }
                 _ => Some(c.number().unwrap_or(1)),
             };
             if !c.eat("from") {
                 c.eat("in");
             }
-            Ok(Command::Fetch { name: c.ident()?, count })
+            Ok(Command::Fetch {
+                name: c.ident()?,
+                count,
+            })
         }
         "close" => {
             c.next();
@@ -266,16 +387,24 @@ fn set(c: &mut Cursor) -> Result<Command> {
     c.next();
     if c.eat("session") && c.eat("authorization") {
         let name = c.ident_or_string()?;
-        return Ok(Command::SetUser { name: if name == "default" { None } else { Some(name) } });
+        return Ok(Command::SetUser {
+            name: if name == "default" { None } else { Some(name) },
+        });
     }
     c.eat("local");
     if c.eat("role") {
         c.skip_rest();
-        return Ok(Command::Set { name: "role".into(), value: String::new() });
+        return Ok(Command::Set {
+            name: "role".into(),
+            value: String::new(),
+        });
     }
     if c.eat("transaction") || c.eat("characteristics") {
         c.skip_rest();
-        return Ok(Command::Set { name: "transaction".into(), value: String::new() });
+        return Ok(Command::Set {
+            name: "transaction".into(),
+            value: String::new(),
+        });
     }
     let name = c.setting_name()?;
     if name != "time zone" && !c.eat("to") && !c.eat_token(&Token::Eq) {
@@ -304,14 +433,20 @@ fn show(c: &mut Cursor) -> Result<Command> {
             c.expect("from")?;
             c.expect("database")?;
             let database = c.ident()?;
-            Ok(Command::ShowSchemas { database, like: c.like()? })
+            Ok(Command::ShowSchemas {
+                database,
+                like: c.like()?,
+            })
         }
         Some("tables") => {
             c.next();
             c.expect("from")?;
             c.expect("schema")?;
             let schema = c.name()?;
-            Ok(Command::ShowTables { schema, like: c.like()? })
+            Ok(Command::ShowTables {
+                schema,
+                like: c.like()?,
+            })
         }
         Some("columns") => {
             c.next();
@@ -333,11 +468,16 @@ fn show(c: &mut Cursor) -> Result<Command> {
             c.next();
             Ok(Command::ShowView { view: c.name()? })
         }
-        Some("grants" | "procedures" | "functions" | "parameters" | "constraints" | "external" | "procedure" | "model" | "datashares") => {
+        Some(
+            "grants" | "procedures" | "functions" | "parameters" | "constraints" | "external" | "procedure" | "model"
+            | "datashares",
+        ) => {
             let what = c.peek_word().unwrap_or_default().to_uppercase();
             Err(SqlError::unsupported(format!("SHOW {what}")))
         }
-        _ => Ok(Command::ShowSetting { name: c.setting_name()? }),
+        _ => Ok(Command::ShowSetting {
+            name: c.setting_name()?,
+        }),
     }
 }
 
@@ -353,7 +493,11 @@ fn create(c: &mut Cursor) -> Result<Command> {
             c.next();
             let if_not_exists = c.if_not_exists()?;
             let mut owner = None;
-            let name = if c.peek_is("authorization") { None } else { Some(c.ident()?) };
+            let name = if c.peek_is("authorization") {
+                None
+            } else {
+                Some(c.ident()?)
+            };
             if c.eat("authorization") {
                 owner = Some(c.ident()?);
             }
@@ -361,7 +505,11 @@ fn create(c: &mut Cursor) -> Result<Command> {
                 c.skip_rest();
             }
             let name = name.or_else(|| owner.clone()).unwrap_or_default();
-            Ok(Command::CreateSchema { name, if_not_exists, owner })
+            Ok(Command::CreateSchema {
+                name,
+                if_not_exists,
+                owner,
+            })
         }
         Some("database") => {
             c.next();
@@ -373,7 +521,9 @@ fn create(c: &mut Cursor) -> Result<Command> {
                     c.eat_token(&Token::Eq);
                     owner = Some(c.ident()?);
                 } else if c.peek_is("from") {
-                    return Err(SqlError::unsupported("CREATE DATABASE FROM a datashare, integration or data catalog"));
+                    return Err(SqlError::unsupported(
+                        "CREATE DATABASE FROM a datashare, integration or data catalog",
+                    ));
                 } else {
                     c.next();
                 }
@@ -393,20 +543,34 @@ fn create(c: &mut Cursor) -> Result<Command> {
         Some("view") => {
             c.next();
             let name = c.name()?;
-            let columns = if c.peek_token(&Token::LParen) { c.parenthesized(Cursor::ident)? } else { Vec::new() };
+            let columns = if c.peek_token(&Token::LParen) {
+                c.parenthesized(Cursor::ident)?
+            } else {
+                Vec::new()
+            };
             c.expect("as")?;
             let from = c.position;
             let mut to = c.source.tokens.len();
             let tail = ["with", "no", "schema", "binding"];
             let late_binding = to >= from + 4
-                && c.source.tokens[to - 4..].iter().zip(tail).all(|(lexeme, word)| lexeme.word() == Some(word));
+                && c.source.tokens[to - 4..]
+                    .iter()
+                    .zip(tail)
+                    .all(|(lexeme, word)| lexeme.word() == Some(word));
             if late_binding {
                 to -= 4;
             }
             let statement = c.source.slice(start, c.source.tokens.len()).to_string();
             let query = c.part(from, to);
             c.skip_rest();
-            Ok(Command::CreateView(CreateView { name, columns, or_replace, query, late_binding, statement }))
+            Ok(Command::CreateView(CreateView {
+                name,
+                columns,
+                or_replace,
+                query,
+                late_binding,
+                statement,
+            }))
         }
         Some("user") => {
             c.next();
@@ -416,17 +580,36 @@ fn create(c: &mut Cursor) -> Result<Command> {
             c.next();
             let name = c.ident()?;
             c.eat("with");
-            let members = if c.eat("user") { c.list(Cursor::ident)? } else { Vec::new() };
-            Ok(Command::CreateGroup { name, members, role: false })
+            let members = if c.eat("user") {
+                c.list(Cursor::ident)?
+            } else {
+                Vec::new()
+            };
+            Ok(Command::CreateGroup {
+                name,
+                members,
+                role: false,
+            })
         }
         Some("role") => {
             c.next();
             let name = c.ident()?;
             c.skip_rest();
-            Ok(Command::CreateGroup { name, members: Vec::new(), role: true })
+            Ok(Command::CreateGroup {
+                name,
+                members: Vec::new(),
+                role: true,
+            })
         }
-        Some(what @ ("materialized" | "function" | "procedure" | "library" | "model" | "datashare" | "masking" | "rls" | "integration")) => {
-            let what = if what == "materialized" { "materialized view" } else { what };
+        Some(
+            what @ ("materialized" | "function" | "procedure" | "library" | "model" | "datashare" | "masking" | "rls"
+            | "integration"),
+        ) => {
+            let what = if what == "materialized" {
+                "materialized view"
+            } else {
+                what
+            };
             Err(SqlError::unsupported(format!("CREATE {}", what.to_uppercase())))
         }
         _ => Err(c.unexpected()),
@@ -444,7 +627,10 @@ fn create_external_schema(c: &mut Cursor) -> Result<Command> {
             c.expect("catalog")?;
         }
         Some(other) => {
-            return Err(SqlError::unsupported(format!("CREATE EXTERNAL SCHEMA FROM {}", other.to_uppercase())));
+            return Err(SqlError::unsupported(format!(
+                "CREATE EXTERNAL SCHEMA FROM {}",
+                other.to_uppercase()
+            )));
         }
         None => return Err(c.unexpected()),
     }
@@ -457,7 +643,11 @@ fn create_external_schema(c: &mut Cursor) -> Result<Command> {
             }
             Some("iam_role") => {
                 c.next();
-                role = Some(if c.eat("default") { "default".to_string() } else { c.string()? });
+                role = Some(if c.eat("default") {
+                    "default".to_string()
+                } else {
+                    c.string()?
+                });
             }
             Some("region") => {
                 c.next();
@@ -482,7 +672,11 @@ fn create_external_schema(c: &mut Cursor) -> Result<Command> {
     Ok(Command::CreateExternalSchema {
         name,
         if_not_exists,
-        source: ExternalSource { database: database.to_lowercase(), role, region },
+        source: ExternalSource {
+            database: database.to_lowercase(),
+            role,
+            region,
+        },
         create_database,
     })
 }
@@ -525,7 +719,14 @@ fn user(c: &mut Cursor, alter: bool) -> Result<Command> {
             _ => return Err(c.unexpected()),
         }
     }
-    Ok(Command::CreateUser { name, password, superuser, createdb, groups, alter })
+    Ok(Command::CreateUser {
+        name,
+        password,
+        superuser,
+        createdb,
+        groups,
+        alter,
+    })
 }
 
 fn alter(c: &mut Cursor) -> Result<Command> {
@@ -564,7 +765,11 @@ fn alter(c: &mut Cursor) -> Result<Command> {
                 c.expect("drop")?;
             }
             c.expect("user")?;
-            Ok(Command::AlterGroup { name, add, members: c.list(Cursor::ident)? })
+            Ok(Command::AlterGroup {
+                name,
+                add,
+                members: c.list(Cursor::ident)?,
+            })
         }
         Some("default") => {
             c.skip_rest();
@@ -601,7 +806,12 @@ fn drop_statement(c: &mut Cursor) -> Result<Command> {
                 c.expect("database")?;
             }
             let cascade = c.cascade();
-            return Ok(Command::DropSchema { names, if_exists, cascade, drop_external_database });
+            return Ok(Command::DropSchema {
+                names,
+                if_exists,
+                cascade,
+                drop_external_database,
+            });
         }
         "database" => {
             let name = c.ident()?;
@@ -610,14 +820,21 @@ fn drop_statement(c: &mut Cursor) -> Result<Command> {
         }
         "user" => {
             let if_exists = c.if_exists()?;
-            return Ok(Command::DropUser { names: c.list(Cursor::ident_or_string)?, if_exists });
+            return Ok(Command::DropUser {
+                names: c.list(Cursor::ident_or_string)?,
+                if_exists,
+            });
         }
         "group" | "role" => {
             let if_exists = c.if_exists()?;
             let names = c.list(Cursor::ident)?;
             c.eat("force");
             c.cascade();
-            return Ok(Command::DropGroup { names, if_exists, role: what == "role" });
+            return Ok(Command::DropGroup {
+                names,
+                if_exists,
+                role: what == "role",
+            });
         }
         "" => return Err(c.unexpected()),
         other => return Err(SqlError::unsupported(format!("DROP {}", other.to_uppercase()))),
@@ -625,7 +842,12 @@ fn drop_statement(c: &mut Cursor) -> Result<Command> {
     let if_exists = c.if_exists()?;
     let names = c.list(Cursor::name)?;
     let cascade = c.cascade();
-    Ok(Command::Drop { kind, names, if_exists, cascade })
+    Ok(Command::Drop {
+        kind,
+        names,
+        if_exists,
+        cascade,
+    })
 }
 
 fn comment(c: &mut Cursor) -> Result<Command> {
@@ -727,7 +949,13 @@ fn grant(c: &mut Cursor) -> Result<Command> {
         c.expect("option")?;
     }
     c.cascade();
-    Ok(Command::Grant { revoke, privileges, target, grantees, with_option })
+    Ok(Command::Grant {
+        revoke,
+        privileges,
+        target,
+        grantees,
+        with_option,
+    })
 }
 
 pub fn name_of(mut parts: Vec<String>) -> Option<Name> {
@@ -799,7 +1027,11 @@ impl<'a> Cursor<'a> {
     }
 
     pub fn expect_token(&mut self, token: &Token) -> Result<()> {
-        if self.eat_token(token) { Ok(()) } else { Err(self.unexpected()) }
+        if self.eat_token(token) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     pub fn end(&self) -> Result<()> {
@@ -808,8 +1040,11 @@ impl<'a> Cursor<'a> {
 
     pub fn unexpected(&self) -> SqlError {
         match self.peek() {
-            Some(lexeme) => SqlError::syntax(format!("syntax error at or near \"{}\"", &self.source.text[lexeme.start..lexeme.end]))
-                .at(character(&self.source.text, lexeme.start)),
+            Some(lexeme) => SqlError::syntax(format!(
+                "syntax error at or near \"{}\"",
+                &self.source.text[lexeme.start..lexeme.end]
+            ))
+            .at(character(&self.source.text, lexeme.start)),
             None => SqlError::syntax("syntax error at end of input").at(self.source.text.chars().count() + 1),
         }
     }
@@ -937,9 +1172,17 @@ impl<'a> Cursor<'a> {
         let start = tokens.first().map_or(0, |first| first.start);
         let tokens = tokens
             .into_iter()
-            .map(|lexeme| Lexeme { token: lexeme.token, start: lexeme.start - start, end: lexeme.end - start })
+            .map(|lexeme| Lexeme {
+                token: lexeme.token,
+                start: lexeme.start - start,
+                end: lexeme.end - start,
+            })
             .collect();
-        Source { text, tokens, offset: self.source.offset + self.source.text[..start].chars().count() }
+        Source {
+            text,
+            tokens,
+            offset: self.source.offset + self.source.text[..start].chars().count(),
+        }
     }
 
     /// Skips to the token after the parenthesis that closes the one at the cursor.

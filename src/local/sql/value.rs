@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
 };
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
 pub const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -79,14 +80,19 @@ pub fn write_text(array: &ArrayRef, row: usize, out: &mut String) {
                 TimeUnit::Second => array.as_primitive::<TimestampSecondType>().value(row) * MICROS_PER_SECOND,
                 TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().value(row) * 1000,
                 TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
-                TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1000),
+                TimeUnit::Nanosecond => array
+                    .as_primitive::<TimestampNanosecondType>()
+                    .value(row)
+                    .div_euclid(1000),
             };
             write_timestamp(micros, out);
             if zone.is_some() {
                 out.push_str("+00");
             }
         }
-        DataType::Time64(TimeUnit::Microsecond) => write_time(array.as_primitive::<Time64MicrosecondType>().value(row), out),
+        DataType::Time64(TimeUnit::Microsecond) => {
+            write_time(array.as_primitive::<Time64MicrosecondType>().value(row), out)
+        }
         DataType::Interval(IntervalUnit::MonthDayNano) => {
             let value = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
             write_interval(value.months, value.days, value.nanoseconds / 1000, out);
@@ -177,7 +183,13 @@ pub fn write_timestamp(micros: i64, out: &mut String) {
 
 fn write_time(micros: i64, out: &mut String) {
     let seconds = micros / MICROS_PER_SECOND;
-    let _ = write!(out, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let _ = write!(
+        out,
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    );
     write_fraction(micros % MICROS_PER_SECOND, out);
 }
 
@@ -226,10 +238,15 @@ pub fn parse_timestamp(text: &str) -> Option<(i64, bool)> {
     match text.to_ascii_lowercase().as_str() {
         "epoch" => return Some((0, false)),
         "now" => return Some((crate::system::history::now(), false)),
-        "today" => return Some(({
-            let now = crate::system::history::now();
-            now - now.rem_euclid(MICROS_PER_DAY)
-        }, false)),
+        "today" => {
+            return Some((
+                {
+                    let now = crate::system::history::now();
+                    now - now.rem_euclid(MICROS_PER_DAY)
+                },
+                false,
+            ));
+        }
         _ => {}
     }
     let (date, used) = parse_date_part(text)?;
@@ -255,7 +272,12 @@ pub fn parse_time(text: &str) -> Option<i64> {
 }
 
 fn parse_date_part(text: &str) -> Option<(NaiveDate, usize)> {
-    let digits = |from: usize| text.as_bytes()[from..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let digits = |from: usize| {
+        text.as_bytes()[from..]
+            .iter()
+            .take_while(|b| b.is_ascii_digit())
+            .count()
+    };
     let first = digits(0);
     if first == 0 {
         return parse_named_month(text);
@@ -282,7 +304,11 @@ fn parse_date_part(text: &str) -> Option<(NaiveDate, usize)> {
     if third == 0 {
         return None;
     }
-    let (a, b, c) = (number(0, first)?, number(second_at, second_at + second)?, number(third_at, third_at + third)?);
+    let (a, b, c) = (
+        number(0, first)?,
+        number(second_at, second_at + second)?,
+        number(third_at, third_at + third)?,
+    );
     let year = |year: u32, width: usize| match (width, year) {
         (2, 0..=69) => year as i32 + 2000,
         (2, _) => year as i32 + 1900,
@@ -297,12 +323,17 @@ fn parse_date_part(text: &str) -> Option<(NaiveDate, usize)> {
     Some((date, third_at + third))
 }
 
-const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
 
 fn parse_named_month(text: &str) -> Option<(NaiveDate, usize)> {
     let letters = text.bytes().take_while(u8::is_ascii_alphabetic).count();
     let name = text.get(..letters)?.to_ascii_lowercase();
-    let month = MONTHS.iter().position(|month| name.len() >= 3 && name.starts_with(month))? as u32 + 1;
+    let month = MONTHS
+        .iter()
+        .position(|month| name.len() >= 3 && name.starts_with(month))? as u32
+        + 1;
     let rest = &text[letters..];
     let mut numbers = Vec::new();
     let mut used = letters;
@@ -314,7 +345,11 @@ fn parse_named_month(text: &str) -> Option<(NaiveDate, usize)> {
         used += if digits.is_empty() { part.len() } else { digits.len() };
         if !digits.is_empty() {
             numbers.push(digits.parse::<u32>().ok()?);
-            used += if numbers.len() < 2 { part.len() - digits.len() } else { 0 };
+            used += if numbers.len() < 2 {
+                part.len() - digits.len()
+            } else {
+                0
+            };
         }
     }
     let [day, year] = numbers[..] else { return None };
@@ -324,7 +359,12 @@ fn parse_named_month(text: &str) -> Option<(NaiveDate, usize)> {
 fn parse_time_part(text: &str) -> Option<(i64, usize)> {
     let bytes = text.as_bytes();
     let number = |from: usize| -> Option<(i64, usize)> {
-        let count = bytes.get(from..)?.iter().take(2).take_while(|b| b.is_ascii_digit()).count();
+        let count = bytes
+            .get(from..)?
+            .iter()
+            .take(2)
+            .take_while(|b| b.is_ascii_digit())
+            .count();
         Some((text.get(from..from + count)?.parse().ok()?, from + count))
     };
     let (hours, end) = number(0)?;
@@ -353,7 +393,10 @@ fn parse_time_part(text: &str) -> Option<(i64, usize)> {
     if hours > 24 || minutes > 59 || seconds > 60 {
         return None;
     }
-    Some((((hours * 60 + minutes) * 60 + seconds) * MICROS_PER_SECOND + micros, end))
+    Some((
+        ((hours * 60 + minutes) * 60 + seconds) * MICROS_PER_SECOND + micros,
+        end,
+    ))
 }
 
 /// Returns the seconds east of UTC that a zone has on a date.
@@ -371,11 +414,17 @@ fn parse_zone(zone: &str, date: NaiveDate) -> Option<i64> {
             return None;
         }
         let hours: i64 = digits[..digits.len().min(2)].parse().ok()?;
-        let minutes: i64 = digits.get(2..).filter(|rest| !rest.is_empty()).map_or(Some(0), |rest| rest.parse().ok())?;
+        let minutes: i64 = digits
+            .get(2..)
+            .filter(|rest| !rest.is_empty())
+            .map_or(Some(0), |rest| rest.parse().ok())?;
         return Some(sign * (hours * 3600 + minutes * 60));
     }
     let zone = crate::functions::datetime::zone(zone)?;
-    Some(i64::from(crate::functions::datetime::offset_at(zone, date.and_time(NaiveTime::MIN))))
+    Some(i64::from(crate::functions::datetime::offset_at(
+        zone,
+        date.and_time(NaiveTime::MIN),
+    )))
 }
 
 /// Reads a number as a scaled integer, rounding half away from zero. `None` when it is no number.

@@ -9,8 +9,13 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::tokenizer::Token;
 use futures::Sink;
-use pgwire::api::auth::{ServerParameterProvider, StartupHandler, finish_authentication, protocol_negotiation, save_startup_parameters_to_metadata};
+use pgwire::api::auth::{
+    ServerParameterProvider, StartupHandler, finish_authentication, protocol_negotiation,
+    save_startup_parameters_to_metadata,
+};
 use pgwire::api::cancel::CancelHandler;
 use pgwire::api::portal::{Format, Portal};
 use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
@@ -22,8 +27,6 @@ use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::startup::{Authentication, SecretKey};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
-use datafusion::sql::sqlparser::ast::Expr;
-use datafusion::sql::sqlparser::tokenizer::Token;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
@@ -58,7 +61,9 @@ pub enum Password {
 impl Engine {
     /// Serves clients until the future is dropped.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, login: Arc<dyn Login>) -> std::io::Result<()> {
-        let handlers = Arc::new(Handlers { door: Arc::new(Door { engine: self, login }) });
+        let handlers = Arc::new(Handlers {
+            door: Arc::new(Door { engine: self, login }),
+        });
         let mut connections = tokio::task::JoinSet::new();
         loop {
             tokio::select! {
@@ -125,38 +130,61 @@ impl StartupHandler for Door {
                 protocol_negotiation(client, startup).await?;
                 save_startup_parameters_to_metadata(client, startup);
                 let name = client.metadata().get("user").cloned().unwrap_or_default();
-                let database = client.metadata().get("database").cloned().unwrap_or_else(|| self.engine.options.database.clone());
+                let database = client
+                    .metadata()
+                    .get("database")
+                    .cloned()
+                    .unwrap_or_else(|| self.engine.options.database.clone());
                 let credential = match self.login.credential(&name).await {
                     Some(credential) => Some(credential),
-                    None => self.engine.password_of(&name.to_lowercase()).map(|password| Credential {
-                        password: Password::Md5(password),
-                        user: name.to_lowercase(),
-                        superuser: false,
-                    }),
+                    None => self
+                        .engine
+                        .password_of(&name.to_lowercase())
+                        .map(|password| Credential {
+                            password: Password::Md5(password),
+                            user: name.to_lowercase(),
+                            superuser: false,
+                        }),
                 };
-                let Some(credential) = credential else { return Err(refused(&name)) };
+                let Some(credential) = credential else {
+                    return Err(refused(&name));
+                };
                 let salt = RandomState::new().build_hasher().finish().to_le_bytes()[..4].to_vec();
                 let expected = match &credential.password {
                     Password::Plain(password) => pgwire::api::auth::md5pass::hash_md5_password(&name, password, &salt),
                     Password::Md5(stored) => salted(stored, &salt),
                 };
-                let options = SessionOptions { database, user: credential.user, superuser: credential.superuser };
+                let options = SessionOptions {
+                    database,
+                    user: credential.user,
+                    superuser: credential.superuser,
+                };
                 client.session_extensions().insert(Pending { expected, options });
                 client.set_state(PgWireConnectionState::AuthenticationInProgress);
                 use futures::SinkExt;
-                client.send(PgWireBackendMessage::Authentication(Authentication::MD5Password(salt))).await?;
+                client
+                    .send(PgWireBackendMessage::Authentication(Authentication::MD5Password(salt)))
+                    .await?;
                 Ok(())
             }
             PgWireFrontendMessage::PasswordMessageFamily(message) => {
                 let password = message.into_password()?;
                 let name = client.metadata().get("user").cloned().unwrap_or_default();
-                let pending = client.session_extensions().get::<Pending>().ok_or_else(|| refused(&name))?;
+                let pending = client
+                    .session_extensions()
+                    .get::<Pending>()
+                    .ok_or_else(|| refused(&name))?;
                 if password.password != pending.expected {
                     return Err(refused(&name));
                 }
-                let session = self.engine.session(pending.options.clone()).map_err(|error| fatal(&error))?;
+                let session = self
+                    .engine
+                    .session(pending.options.clone())
+                    .map_err(|error| fatal(&error))?;
                 client.set_pid_and_secret_key(session.id() as i32, SecretKey::I32(secret(session.id())));
-                client.session_extensions().insert(Connection { session: Mutex::new(session) });
+                client.session_extensions().insert(Connection {
+                    session: Mutex::new(session),
+                });
                 finish_authentication(client, &Parameters).await
             }
             _ => Ok(()),
@@ -176,7 +204,10 @@ fn salted(stored: &str, salt: &[u8]) -> String {
 }
 
 fn refused(name: &str) -> PgWireError {
-    fatal(&SqlError::new("28000", format!("password authentication failed for user \"{name}\"")))
+    fatal(&SqlError::new(
+        "28000",
+        format!("password authentication failed for user \"{name}\""),
+    ))
 }
 
 /// What a server says about itself. Drivers parse the version; anything but plain numbers breaks them.
@@ -194,7 +225,10 @@ impl ServerParameterProvider for Parameters {
             ("TimeZone", "UTC"),
             ("is_superuser", "on"),
         ];
-        let mut parameters: HashMap<String, String> = fixed.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let mut parameters: HashMap<String, String> = fixed
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect();
         if let Some(user) = client.metadata().get("user") {
             parameters.insert("session_authorization".into(), user.clone());
         }
@@ -216,7 +250,10 @@ impl CancelHandler for Door {
 }
 
 fn connection<C: ClientInfo>(client: &C) -> PgWireResult<Arc<Connection>> {
-    client.session_extensions().get::<Connection>().ok_or_else(|| wire_error(&SqlError::internal("no session on this connection")))
+    client
+        .session_extensions()
+        .get::<Connection>()
+        .ok_or_else(|| wire_error(&SqlError::internal("no session on this connection")))
 }
 
 #[async_trait]
@@ -234,7 +271,10 @@ impl SimpleQueryHandler for Door {
         if outcomes.is_empty() {
             return Ok(vec![Response::EmptyQuery]);
         }
-        Ok(outcomes.into_iter().map(|outcome| respond(outcome, &Format::UnifiedText)).collect())
+        Ok(outcomes
+            .into_iter()
+            .map(|outcome| respond(outcome, &Format::UnifiedText))
+            .collect())
     }
 }
 
@@ -259,15 +299,23 @@ impl QueryParser for Door {
             (None, _) => return Ok(None),
             (Some(source), true) => source,
             (Some(_), false) => {
-                return Err(wire_error(&SqlError::syntax("cannot insert multiple commands into a prepared statement")));
+                return Err(wire_error(&SqlError::syntax(
+                    "cannot insert multiple commands into a prepared statement",
+                )));
             }
         };
         let parameters = placeholders(&source);
-        let dummies: Vec<Expr> = (0..parameters).map(|index| encode::dummy(types.get(index).and_then(Option::as_ref))).collect();
+        let dummies: Vec<Expr> = (0..parameters)
+            .map(|index| encode::dummy(types.get(index).and_then(Option::as_ref)))
+            .collect();
         let connection = connection(client)?;
         let columns = connection.session.lock().await.describe(&source, &dummies).await;
         match columns {
-            Ok(columns) => Ok(Some(Prepared { source: Arc::new(source), columns: Arc::new(columns), parameters })),
+            Ok(columns) => Ok(Some(Prepared {
+                source: Arc::new(source),
+                columns: Arc::new(columns),
+                parameters,
+            })),
             Err(error) => {
                 connection.session.lock().await.fail();
                 Err(wire_error(&error))
@@ -281,7 +329,12 @@ impl QueryParser for Door {
 
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
         let format = format.unwrap_or(&Format::UnifiedText);
-        Ok(statement.columns.iter().enumerate().map(|(index, column)| field(column, format.format_for(index))).collect())
+        Ok(statement
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| field(column, format.format_for(index)))
+            .collect())
     }
 }
 
@@ -291,7 +344,12 @@ fn placeholders(source: &Source) -> usize {
         Token::Placeholder(name) => name.trim_start_matches('$').parse().ok(),
         _ => None,
     };
-    source.tokens.iter().filter_map(|lexeme| number(&lexeme.token.token)).max().unwrap_or(0)
+    source
+        .tokens
+        .iter()
+        .filter_map(|lexeme| number(&lexeme.token.token))
+        .max()
+        .unwrap_or(0)
 }
 
 #[async_trait]
@@ -300,7 +358,10 @@ impl ExtendedQueryHandler for Door {
     type QueryParser = Door;
 
     fn query_parser(&self) -> Arc<Door> {
-        Arc::new(Door { engine: self.engine.clone(), login: self.login.clone() })
+        Arc::new(Door {
+            engine: self.engine.clone(),
+            login: self.login.clone(),
+        })
     }
 
     async fn do_query<C>(&self, client: &mut C, portal: &Portal<Prepared>, _max_rows: usize) -> PgWireResult<Response>
@@ -318,7 +379,10 @@ impl ExtendedQueryHandler for Door {
         }
         let connection = connection(client)?;
         let mut session = connection.session.lock().await;
-        let outcome = session.run_prepared(&portal.statement.statement.source, &parameters).await.map_err(|error| wire_error(&error))?;
+        let outcome = session
+            .run_prepared(&portal.statement.statement.source, &parameters)
+            .await
+            .map_err(|error| wire_error(&error))?;
         Ok(respond(outcome, &portal.result_column_format))
     }
 }
@@ -332,8 +396,17 @@ fn respond(outcome: Outcome, format: &Format) -> Response {
             _ => Response::Execution(tag),
         };
     }
-    let fields: Vec<FieldInfo> = outcome.columns.iter().enumerate().map(|(index, column)| field(column, format.format_for(index))).collect();
-    let command = outcome.tag.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end().to_string();
+    let fields: Vec<FieldInfo> = outcome
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| field(column, format.format_for(index)))
+        .collect();
+    let command = outcome
+        .tag
+        .trim_end_matches(|c: char| c.is_ascii_digit())
+        .trim_end()
+        .to_string();
     let rows = data_rows(outcome.columns, outcome.batches, format.clone());
     let mut response = QueryResponse::new(Arc::new(fields), futures::stream::iter(rows));
     response.set_command_tag(&command);

@@ -2,11 +2,17 @@ use super::*;
 
 fn write(store: &Store, id: &str, text: &str) {
     let (id, text) = (id.to_owned(), text.to_owned());
-    store.write_blocking(move |tx| (tx.put("t", "s", &id, &text).is_ok(), ())).expect("writes");
+    store
+        .write_blocking(move |tx| (tx.put("t", "s", &id, &text).is_ok(), ()))
+        .expect("writes");
 }
 
 fn ids(store: &Store) -> Vec<String> {
-    let list = store.read(|tx| tx.list::<String>("t", "s", "")).expect("opens").expect("only reads").expect("reads");
+    let list = store
+        .read(|tx| tx.list::<String>("t", "s", ""))
+        .expect("opens")
+        .expect("only reads")
+        .expect("reads");
     list.into_iter().map(|(id, _)| id).collect()
 }
 
@@ -71,7 +77,10 @@ fn a_scan_goes_on_after_an_id() {
     for id in ["p/1", "p/2", "p/3", "q"] {
         write(&store, id, "x");
     }
-    let page = store.read(|tx| tx.scan::<String>("t", "s", "p/", Some("p/1"), 1)).expect("opens").expect("only reads");
+    let page = store
+        .read(|tx| tx.scan::<String>("t", "s", "p/", Some("p/1"), 1))
+        .expect("opens")
+        .expect("only reads");
     assert_eq!(page.expect("reads")[0].0, "p/2");
 }
 

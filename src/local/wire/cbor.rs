@@ -59,7 +59,11 @@ impl<'a> Reader<'a> {
         match major {
             0 => Some(number?.into()),
             1 => Some((-1 - i64::try_from(number?).ok()?).into()),
-            2 => Some(base64::engine::general_purpose::STANDARD.encode(self.string(2, number)?).into()),
+            2 => Some(
+                base64::engine::general_purpose::STANDARD
+                    .encode(self.string(2, number)?)
+                    .into(),
+            ),
             3 => Some(String::from_utf8(self.string(3, number)?).ok()?.into()),
             4 => {
                 let mut values = Vec::new();
@@ -72,7 +76,9 @@ impl<'a> Reader<'a> {
                 let mut entries = Map::new();
                 let mut read = 0;
                 while number.map_or_else(|| !self.at_break(), |count| read < count) {
-                    let Value::String(name) = self.value(depth + 1)? else { return None };
+                    let Value::String(name) = self.value(depth + 1)? else {
+                        return None;
+                    };
                     entries.insert(name, self.value(depth + 1)?);
                     read += 1;
                 }
@@ -128,7 +134,9 @@ pub fn write(model: &Model, shape: Option<usize>, value: &Value, out: &mut Vec<u
             out.extend(seconds.as_f64().unwrap_or(0.0).to_be_bytes());
         }
         (Some(Kind::Blob), Value::String(text)) => {
-            let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(text)
+                .unwrap_or_default();
             head(2, bytes.len() as u64, out);
             out.extend(bytes);
         }
@@ -138,9 +146,10 @@ pub fn write(model: &Model, shape: Option<usize>, value: &Value, out: &mut Vec<u
             for (name, value) in present() {
                 text(name, out);
                 let shape = match kind {
-                    Some(Kind::Structure { members, .. }) => {
-                        members.iter().find(|(member, _)| member == name).map(|(_, target)| target.shape)
-                    }
+                    Some(Kind::Structure { members, .. }) => members
+                        .iter()
+                        .find(|(member, _)| member == name)
+                        .map(|(_, target)| target.shape),
                     Some(Kind::Map { value, .. }) => Some(value.shape),
                     _ => None,
                 };

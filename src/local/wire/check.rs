@@ -12,10 +12,22 @@ const SHOWN: usize = 200;
 const MAX_DEPTH: usize = 64;
 
 enum Violation {
-    Missing { path: Path },
-    Unknown { path: Path },
-    Type { path: Path, wanted: &'static str },
-    Constraint { path: Path, value: String, rule: String, kind: Constraint },
+    Missing {
+        path: Path,
+    },
+    Unknown {
+        path: Path,
+    },
+    Type {
+        path: Path,
+        wanted: &'static str,
+    },
+    Constraint {
+        path: Path,
+        value: String,
+        rule: String,
+        kind: Constraint,
+    },
 }
 
 enum Constraint {
@@ -35,21 +47,48 @@ struct Path {
 impl Path {
     fn member(&self, name: &str) -> Path {
         let first = text::uncapitalised(name);
-        let long = if self.long.is_empty() { first } else { format!("{}.{first}", self.long) };
-        Path { long, name: name.to_owned() }
+        let long = if self.long.is_empty() {
+            first
+        } else {
+            format!("{}.{first}", self.long)
+        };
+        Path {
+            long,
+            name: name.to_owned(),
+        }
     }
 
     fn element(&self, position: usize) -> Path {
-        Path { long: format!("{}.{position}.member", self.long), name: self.name.clone() }
+        Path {
+            long: format!("{}.{position}.member", self.long),
+            name: self.name.clone(),
+        }
     }
 }
 
 /// Returns the input with its instants as seconds and without nulls, or the refusal.
 pub fn checked(service: Service, model: &Model, shape: Option<usize>, input: Value) -> Result<Value, Fault> {
-    let Some(shape) = shape else { return Ok(Value::Object(Map::new())) };
-    let mut checker = Checker { model, violations: Vec::new() };
-    let input = checker.value(shape, input, &Path { long: String::new(), name: String::new() }, 0);
-    if checker.violations.is_empty() { Ok(input) } else { Err(fault(service, &checker.violations)) }
+    let Some(shape) = shape else {
+        return Ok(Value::Object(Map::new()));
+    };
+    let mut checker = Checker {
+        model,
+        violations: Vec::new(),
+    };
+    let input = checker.value(
+        shape,
+        input,
+        &Path {
+            long: String::new(),
+            name: String::new(),
+        },
+        0,
+    );
+    if checker.violations.is_empty() {
+        Ok(input)
+    } else {
+        Err(fault(service, &checker.violations))
+    }
 }
 
 struct Checker<'a> {
@@ -68,16 +107,27 @@ impl Checker<'_> {
                 let mut kept = Map::new();
                 for (name, target) in members {
                     if let Some(value) = given.shift_remove(name).filter(|value| !value.is_null()) {
-                        kept.insert(name.clone(), self.value(target.shape, value, &path.member(name), depth + 1));
+                        kept.insert(
+                            name.clone(),
+                            self.value(target.shape, value, &path.member(name), depth + 1),
+                        );
                     }
                 }
                 for name in required.iter().filter(|name| !kept.contains_key(*name)) {
-                    self.violations.push(Violation::Missing { path: path.member(name) });
+                    self.violations.push(Violation::Missing {
+                        path: path.member(name),
+                    });
                 }
                 // `__type` is what some clients add to name the structure.
-                for name in given.keys().filter(|name| *name != "__type" && !kept.contains_key(*name)) {
+                for name in given
+                    .keys()
+                    .filter(|name| *name != "__type" && !kept.contains_key(*name))
+                {
                     if !members.iter().any(|(member, _)| member == name) {
-                        let path = Path { name: name.clone(), ..path.member(name) };
+                        let path = Path {
+                            name: name.clone(),
+                            ..path.member(name)
+                        };
                         self.violations.push(Violation::Unknown { path });
                     }
                 }
@@ -89,7 +139,9 @@ impl Checker<'_> {
                 let element = element.shape;
                 let values = values.into_iter().enumerate();
                 Value::Array(
-                    values.map(|(at, value)| self.value(element, value, &path.element(at + 1), depth + 1)).collect(),
+                    values
+                        .map(|(at, value)| self.value(element, value, &path.element(at + 1), depth + 1))
+                        .collect(),
                 )
             }
             (Kind::List { .. }, _) => self.wrong(path, "a list"),
@@ -117,7 +169,10 @@ impl Checker<'_> {
             (Kind::Boolean, _) => self.wrong(path, "a boolean"),
             (Kind::Integer, Value::Number(number)) => {
                 let whole = number.as_i64().or_else(|| {
-                    number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 9e15).map(|number| number as i64)
+                    number
+                        .as_f64()
+                        .filter(|number| number.fract() == 0.0 && number.abs() < 9e15)
+                        .map(|number| number as i64)
                 });
                 match whole {
                     Some(whole) => {
@@ -145,7 +200,10 @@ impl Checker<'_> {
     }
 
     fn wrong(&mut self, path: &Path, wanted: &'static str) -> Value {
-        self.violations.push(Violation::Type { path: path.clone(), wanted });
+        self.violations.push(Violation::Type {
+            path: path.clone(),
+            wanted,
+        });
         Value::Null
     }
 
@@ -193,7 +251,12 @@ impl Checker<'_> {
         } else {
             value.chars().take(SHOWN).collect()
         };
-        self.violations.push(Violation::Constraint { path: path.clone(), value, rule, kind });
+        self.violations.push(Violation::Constraint {
+            path: path.clone(),
+            value,
+            rule,
+            kind,
+        });
     }
 }
 
@@ -226,10 +289,16 @@ fn fault(service: Service, violations: &[Violation]) -> Fault {
 fn sentence(violation: &Violation) -> String {
     match violation {
         Violation::Constraint { path, value, rule, .. } => {
-            format!("Value '{value}' at '{}' failed to satisfy constraint: {rule}", path.long)
+            format!(
+                "Value '{value}' at '{}' failed to satisfy constraint: {rule}",
+                path.long
+            )
         }
         Violation::Missing { path } | Violation::Unknown { path } | Violation::Type { path, .. } => {
-            format!("Value null at '{}' failed to satisfy constraint: Member must not be null", path.long)
+            format!(
+                "Value null at '{}' failed to satisfy constraint: Member must not be null",
+                path.long
+            )
         }
     }
 }
@@ -238,14 +307,25 @@ fn sentence(violation: &Violation) -> String {
 fn query_fault(service: Service, violation: &Violation) -> Fault {
     let closing = if service == Service::Redshift { "." } else { "" };
     match violation {
-        Violation::Constraint { path, value, rule, kind } => {
+        Violation::Constraint {
+            path,
+            value,
+            rule,
+            kind,
+        } => {
             let message = match kind {
                 Constraint::Enum | Constraint::Pattern if service == Service::Ec2 => {
-                    format!("Value ({value}) for parameter {} is invalid. {rule}", text::uncapitalised(&path.name))
+                    format!(
+                        "Value ({value}) for parameter {} is invalid. {rule}",
+                        text::uncapitalised(&path.name)
+                    )
                 }
                 Constraint::Range if service == Service::Ec2 => {
                     let expecting = rule.replace("Member must have value", "Expecting a value");
-                    format!("Value ( {value} ) for parameter {} is invalid. {expecting}.", text::uncapitalised(&path.name))
+                    format!(
+                        "Value ( {value} ) for parameter {} is invalid. {expecting}.",
+                        text::uncapitalised(&path.name)
+                    )
                 }
                 _ => format!("Value '{value}' for parameter {} is invalid. {rule}", path.name),
             };
@@ -262,7 +342,10 @@ fn query_fault(service: Service, violation: &Violation) -> Fault {
 pub fn unknown_parameter(service: Service, name: &str) -> Fault {
     match service {
         Service::Ec2 => Fault::bad("UnknownParameter", format!("The parameter {name} is not recognized")),
-        _ => Fault::bad(validation_code(service), format!("the operation has no parameter `{name}`")),
+        _ => Fault::bad(
+            validation_code(service),
+            format!("the operation has no parameter `{name}`"),
+        ),
     }
 }
 

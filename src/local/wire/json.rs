@@ -17,17 +17,30 @@ pub fn answer(model: &Model, shape: usize, value: Value) -> Value {
                 }
             }
             given.retain(|_, value| !value.is_null());
-            assert!(!cfg!(test) || given.is_empty(), "an answer has members that the model does not: {given:?}");
+            assert!(
+                !cfg!(test) || given.is_empty(),
+                "an answer has members that the model does not: {given:?}"
+            );
             Value::Object(kept)
         }
         (Kind::Structure { .. }, _) => Value::Object(Map::new()),
         (Kind::List { element, .. }, Value::Array(values)) => {
             // A null in a list is a value of its own, such as a sparse list's gap.
-            values.into_iter().map(|value| if value.is_null() { value } else { answer(model, element.shape, value) }).collect()
+            values
+                .into_iter()
+                .map(|value| {
+                    if value.is_null() {
+                        value
+                    } else {
+                        answer(model, element.shape, value)
+                    }
+                })
+                .collect()
         }
-        (Kind::Map { value: content, .. }, Value::Object(given)) => {
-            given.into_iter().map(|(name, value)| (name, answer(model, content.shape, value))).collect()
-        }
+        (Kind::Map { value: content, .. }, Value::Object(given)) => given
+            .into_iter()
+            .map(|(name, value)| (name, answer(model, content.shape, value)))
+            .collect(),
         (Kind::Timestamp { iso: true }, Value::Number(seconds)) => {
             Value::String(text::instant(seconds.as_f64().unwrap_or(0.0), false))
         }

@@ -49,14 +49,26 @@ pub struct Target {
 }
 
 pub enum Kind {
-    Structure { members: Vec<(String, Target)>, required: Vec<String> },
-    List { element: Target, flattened: bool },
-    Map { key: Target, value: Target, flattened: bool },
+    Structure {
+        members: Vec<(String, Target)>,
+        required: Vec<String>,
+    },
+    List {
+        element: Target,
+        flattened: bool,
+    },
+    Map {
+        key: Target,
+        value: Target,
+        flattened: bool,
+    },
     String,
     Integer,
     Double,
     Boolean,
-    Timestamp { iso: bool },
+    Timestamp {
+        iso: bool,
+    },
     Blob,
 }
 
@@ -84,16 +96,23 @@ impl Model {
 
     /// Returns the code and status of a fault named by its shape or its code.
     pub fn fault(&self, name: &str) -> Option<(&str, u16)> {
-        let known = self.faults.get(name).or_else(|| self.faults.values().find(|(code, _)| code == name));
+        let known = self
+            .faults
+            .get(name)
+            .or_else(|| self.faults.values().find(|(code, _)| code == name));
         known.map(|(code, status)| (code.as_str(), *status))
     }
 
     /// Says whether the whole of `text` matches the shape's pattern.
     pub fn matches(&self, shape: usize, text: &str) -> bool {
-        let Some(pattern) = &self.shapes[shape].pattern else { return true };
+        let Some(pattern) = &self.shapes[shape].pattern else {
+            return true;
+        };
         let mut patterns = self.patterns.lock().unwrap_or_else(PoisonError::into_inner);
         // The few that this dialect cannot say are not checked; a test names them.
-        let compiled = patterns.entry(shape).or_insert_with(|| Regex::new(&format!("^(?:{pattern})$")).ok());
+        let compiled = patterns
+            .entry(shape)
+            .or_insert_with(|| Regex::new(&format!("^(?:{pattern})$")).ok());
         compiled.as_ref().is_none_or(|regex| regex.is_match(text))
     }
 }
@@ -103,11 +122,19 @@ pub fn of(service: Service) -> &'static Model {
     static MODELS: OnceLock<HashMap<String, Model>> = OnceLock::new();
     let models = MODELS.get_or_init(|| {
         let mut text = Vec::new();
-        flate2::read::GzDecoder::new(PACKED).read_to_end(&mut text).expect("the embedded table unpacks");
+        flate2::read::GzDecoder::new(PACKED)
+            .read_to_end(&mut text)
+            .expect("the embedded table unpacks");
         let table: RawTable = serde_json::from_slice(&text).expect("the embedded table parses");
-        table.services.into_iter().map(|(scope, raw)| (scope, raw.resolve())).collect()
+        table
+            .services
+            .into_iter()
+            .map(|(scope, raw)| (scope, raw.resolve()))
+            .collect()
     });
-    models.get(service.scope()).expect("the embedded table has every service")
+    models
+        .get(service.scope())
+        .expect("the embedded table has every service")
 }
 
 #[derive(Deserialize)]
@@ -173,11 +200,25 @@ struct RawShape {
 
 impl RawModel {
     fn resolve(self) -> Model {
-        let names: HashMap<String, usize> =
-            self.shapes.keys().enumerate().map(|(index, name)| (name.clone(), index)).collect();
+        let names: HashMap<String, usize> = self
+            .shapes
+            .keys()
+            .enumerate()
+            .map(|(index, name)| (name.clone(), index))
+            .collect();
         let target = |raw: RawTarget| match raw {
-            RawTarget::Plain(shape) => Target { shape: names[&shape], location: None, query: None, flattened: false },
-            RawTarget::Named { s, n, q, f } => Target { shape: names[&s], location: n, query: q, flattened: f },
+            RawTarget::Plain(shape) => Target {
+                shape: names[&shape],
+                location: None,
+                query: None,
+                flattened: false,
+            },
+            RawTarget::Named { s, n, q, f } => Target {
+                shape: names[&s],
+                location: n,
+                query: q,
+                flattened: f,
+            },
         };
         let mut shapes: Vec<Option<Shape>> = Vec::new();
         shapes.resize_with(names.len(), || None);
@@ -195,7 +236,10 @@ impl RawModel {
                         .collect(),
                     required: raw.req,
                 },
-                "list" => Kind::List { element: target(raw.e.expect("a list has elements")), flattened: raw.flat },
+                "list" => Kind::List {
+                    element: target(raw.e.expect("a list has elements")),
+                    flattened: raw.flat,
+                },
                 "map" => Kind::Map {
                     key: target(raw.k.expect("a map has keys")),
                     value: target(raw.v.expect("a map has values")),
@@ -204,7 +248,9 @@ impl RawModel {
                 "integer" | "long" => Kind::Integer,
                 "double" | "float" => Kind::Double,
                 "boolean" => Kind::Boolean,
-                "timestamp" => Kind::Timestamp { iso: raw.time.as_deref() == Some("iso8601") },
+                "timestamp" => Kind::Timestamp {
+                    iso: raw.time.as_deref() == Some("iso8601"),
+                },
                 "blob" => Kind::Blob,
                 _ => Kind::String,
             };
@@ -234,7 +280,10 @@ impl RawModel {
             xmlns: self.xmlns,
             target: self.target,
             operations,
-            shapes: shapes.into_iter().map(|shape| shape.expect("every name has its shape")).collect(),
+            shapes: shapes
+                .into_iter()
+                .map(|shape| shape.expect("every name has its shape"))
+                .collect(),
             faults: self.faults,
             patterns: Mutex::default(),
         }
@@ -257,7 +306,11 @@ mod tests {
         for service in Service::ALL {
             for shape in &of(service).shapes {
                 if let Some(pattern) = &shape.pattern {
-                    assert!(Regex::new(&format!("^(?:{pattern})$")).is_ok(), "{}: {pattern}", service.scope());
+                    assert!(
+                        Regex::new(&format!("^(?:{pattern})$")).is_ok(),
+                        "{}: {pattern}",
+                        service.scope()
+                    );
                 }
             }
         }

@@ -29,7 +29,9 @@ pub fn parameters(form: &str) -> Parameters {
 
 fn decoded(text: &str) -> String {
     let spaced = text.replace('+', " ");
-    percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    percent_encoding::percent_decode_str(&spaced)
+        .decode_utf8_lossy()
+        .into_owned()
 }
 
 pub enum Problem {
@@ -40,7 +42,11 @@ pub enum Problem {
 
 /// Returns the operation's input.
 pub fn input(model: &Model, shape: Option<usize>, parameters: &Parameters) -> Result<Value, Problem> {
-    let reader = Reader { model, parameters, used: RefCell::default() };
+    let reader = Reader {
+        model,
+        parameters,
+        used: RefCell::default(),
+    };
     let value = match shape {
         Some(shape) => reader.value(shape, "", 0)?.unwrap_or_else(|| Value::Object(Map::new())),
         None => Value::Object(Map::new()),
@@ -97,9 +103,7 @@ impl<'a> Reader<'a> {
                     return Ok(Some(Value::Array(values)));
                 }
                 let base = match self.model.protocol {
-                    Protocol::Query if !flattened => {
-                        join(prefix, element.location.as_deref().unwrap_or("member"))
-                    }
+                    Protocol::Query if !flattened => join(prefix, element.location.as_deref().unwrap_or("member")),
                     _ => prefix.to_owned(),
                 };
                 for index in self.indexes(&base) {
@@ -110,7 +114,11 @@ impl<'a> Reader<'a> {
                 Ok((!values.is_empty()).then_some(Value::Array(values)))
             }
             Kind::Map { key, value, flattened } => {
-                let base = if *flattened { prefix.to_owned() } else { join(prefix, "entry") };
+                let base = if *flattened {
+                    prefix.to_owned()
+                } else {
+                    join(prefix, "entry")
+                };
                 let mut object = Map::new();
                 for index in self.indexes(&base) {
                     let entry = format!("{base}.{index}");
@@ -125,7 +133,9 @@ impl<'a> Reader<'a> {
                 Ok((!object.is_empty()).then_some(Value::Object(object)))
             }
             kind => {
-                let Some((name, text)) = self.parameters.get_key_value(prefix) else { return Ok(None) };
+                let Some((name, text)) = self.parameters.get_key_value(prefix) else {
+                    return Ok(None);
+                };
                 self.used.borrow_mut().insert(name);
                 scalar(kind, name, text).map(Some)
             }
@@ -146,7 +156,9 @@ impl<'a> Reader<'a> {
     /// Returns the numbers directly below `base`, in numeric order: clients may leave gaps.
     fn indexes(&self, base: &str) -> Vec<u32> {
         let below = format!("{base}.");
-        let range = self.parameters.range::<str, _>((Bound::Included(below.as_str()), Bound::Unbounded));
+        let range = self
+            .parameters
+            .range::<str, _>((Bound::Included(below.as_str()), Bound::Unbounded));
         let indexes: BTreeSet<u32> = range
             .take_while(|(name, _)| name.starts_with(&below))
             .filter_map(|(name, _)| name[below.len()..].split('.').next()?.parse().ok())
@@ -157,7 +169,11 @@ impl<'a> Reader<'a> {
 }
 
 fn join(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+    if prefix.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{prefix}.{name}")
+    }
 }
 
 fn scalar(kind: &Kind, name: &str, text: &str) -> Result<Value, Problem> {

@@ -15,7 +15,10 @@ pub struct Scope {
 
 /// Returns the scope of a signed or presigned request.
 pub fn of(parts: &Parts) -> Option<Scope> {
-    let header = parts.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let header = parts
+        .headers
+        .get(http::header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     if let Some(header) = header {
         let credential = header.split_once("Credential=")?.1;
         let credential = credential.split([',', ' ']).next()?;
@@ -29,7 +32,15 @@ fn parse(credential: &str, any_region: bool) -> Option<Scope> {
     let mut parts = credential.rsplitn(if any_region { 4 } else { 5 }, '/');
     parts.next().filter(|end| *end == "aws4_request")?;
     let service = parts.next()?.to_owned();
-    let region = if any_region { String::new() } else { parts.next()?.to_owned() };
+    let region = if any_region {
+        String::new()
+    } else {
+        parts.next()?.to_owned()
+    };
     let _date = parts.next()?;
-    Some(Scope { access_key: parts.next()?.to_owned(), region, service })
+    Some(Scope {
+        access_key: parts.next()?.to_owned(),
+        region,
+        service,
+    })
 }

@@ -43,7 +43,11 @@ pub fn verify(parts: &Parts, body: Option<&[u8]>, secret: &str, now: f64) -> Res
         None => (now - signed_at).abs() > SKEW_SECONDS,
     };
     if late {
-        return Err(Fault::new(403, "RequestExpired", "The signature has expired or is not yet valid."));
+        return Err(Fault::new(
+            403,
+            "RequestExpired",
+            "The signature has expired or is not yet valid.",
+        ));
     }
     let declared = header(parts, "x-amz-content-sha256");
     let payload = match (declared, body, found.expires) {
@@ -66,12 +70,23 @@ pub fn verify(parts: &Parts, body: Option<&[u8]>, secret: &str, now: f64) -> Res
     }
     let expected = hex(&hmac(&key, text.as_bytes()));
     // Compared without stopping at the first difference.
-    let different = expected.bytes().zip(found.signature.bytes()).fold(0, |sum, (left, right)| sum | (left ^ right));
-    if different == 0 && expected.len() == found.signature.len() { Ok(()) } else { Err(mismatch()) }
+    let different = expected
+        .bytes()
+        .zip(found.signature.bytes())
+        .fold(0, |sum, (left, right)| sum | (left ^ right));
+    if different == 0 && expected.len() == found.signature.len() {
+        Ok(())
+    } else {
+        Err(mismatch())
+    }
 }
 
 fn header(parts: &Parts, name: &str) -> Option<String> {
-    parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    parts
+        .headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned)
 }
 
 fn signature(parts: &Parts) -> Option<Signature> {
@@ -96,7 +111,11 @@ fn signature(parts: &Parts) -> Option<Signature> {
     }
     Some(Signature {
         scope: scope(fields.get("X-Amz-Credential")?)?,
-        signed_headers: fields.get("X-Amz-SignedHeaders")?.split(';').map(str::to_owned).collect(),
+        signed_headers: fields
+            .get("X-Amz-SignedHeaders")?
+            .split(';')
+            .map(str::to_owned)
+            .collect(),
         signature: fields.get("X-Amz-Signature")?.clone(),
         date: fields.get("X-Amz-Date")?.clone(),
         expires: Some(fields.get("X-Amz-Expires")?.parse().ok()?),
@@ -114,7 +133,10 @@ fn canonical_request(parts: &Parts, found: &Signature, payload: &str) -> Option<
     let path = if found.scope.contains("/s3/") {
         path.to_owned()
     } else {
-        path.split('/').map(|part| utf8_percent_encode(part, STRICT).to_string()).collect::<Vec<_>>().join("/")
+        path.split('/')
+            .map(|part| utf8_percent_encode(part, STRICT).to_string())
+            .collect::<Vec<_>>()
+            .join("/")
     };
     let mut pairs: Vec<(String, String)> = parts
         .uri
@@ -129,7 +151,10 @@ fn canonical_request(parts: &Parts, found: &Signature, payload: &str) -> Option<
         .filter(|(name, _)| name != "X-Amz-Signature")
         .collect();
     pairs.sort();
-    let query: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let query: Vec<String> = pairs
+        .into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     let mut headers = String::new();
     for name in &found.signed_headers {
         let values: Vec<String> = if name == "host" && !parts.headers.contains_key("host") {
@@ -137,12 +162,18 @@ fn canonical_request(parts: &Parts, found: &Signature, payload: &str) -> Option<
             vec![parts.uri.authority()?.to_string()]
         } else {
             let values = parts.headers.get_all(name).iter();
-            values.map(|value| value.to_str().map(trimmed)).collect::<Result<_, _>>().ok()?
+            values
+                .map(|value| value.to_str().map(trimmed))
+                .collect::<Result<_, _>>()
+                .ok()?
         };
         headers.push_str(&format!("{name}:{}\n", values.join(",")));
     }
     let (method, signed) = (&parts.method, found.signed_headers.join(";"));
-    Some(format!("{method}\n{path}\n{}\n{headers}\n{signed}\n{payload}", query.join("&")))
+    Some(format!(
+        "{method}\n{path}\n{}\n{headers}\n{signed}\n{payload}",
+        query.join("&")
+    ))
 }
 
 fn strict(text: &str) -> String {
@@ -169,7 +200,11 @@ fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
     }
     let padded = |pad: u8| block.map(|byte| byte ^ pad);
     let inner = Sha256::new().chain_update(padded(0x36)).chain_update(text).finalize();
-    Sha256::new().chain_update(padded(0x5c)).chain_update(inner).finalize().to_vec()
+    Sha256::new()
+        .chain_update(padded(0x5c))
+        .chain_update(inner)
+        .finalize()
+        .to_vec()
 }
 
 #[cfg(test)]
@@ -201,8 +236,17 @@ mod tests {
     #[test]
     fn a_wrong_secret_body_or_hour_does_not() {
         let code = |result: Result<(), Fault>| result.expect_err("is refused").code;
-        assert_eq!(code(verify(&example(), Some(b""), "other", SIGNED_AT)), "SignatureDoesNotMatch");
-        assert_eq!(code(verify(&example(), Some(b"x"), SECRET, SIGNED_AT)), "SignatureDoesNotMatch");
-        assert_eq!(code(verify(&example(), Some(b""), SECRET, SIGNED_AT + 3600.0)), "RequestExpired");
+        assert_eq!(
+            code(verify(&example(), Some(b""), "other", SIGNED_AT)),
+            "SignatureDoesNotMatch"
+        );
+        assert_eq!(
+            code(verify(&example(), Some(b"x"), SECRET, SIGNED_AT)),
+            "SignatureDoesNotMatch"
+        );
+        assert_eq!(
+            code(verify(&example(), Some(b""), SECRET, SIGNED_AT + 3600.0)),
+            "RequestExpired"
+        );
     }
 }

@@ -5,17 +5,29 @@ use serde_json::json;
 use super::*;
 
 fn parts(build: impl FnOnce(http::request::Builder) -> http::request::Builder) -> http::request::Parts {
-    build(HttpRequest::builder().method("POST").uri("/")).body(()).expect("a request").into_parts().0
+    build(HttpRequest::builder().method("POST").uri("/"))
+        .body(())
+        .expect("a request")
+        .into_parts()
+        .0
 }
 
 fn query(service: Service, form: &str) -> Result<Value, String> {
     let result = read(service, &parts(|request| request), form.as_bytes());
-    result.map(|request| request.input).map_err(|refusal| refusal.fault.to_string())
+    result
+        .map(|request| request.input)
+        .map_err(|refusal| refusal.fault.to_string())
 }
 
 fn target(service: Service, target: &str, body: &str) -> Result<Value, String> {
-    let result = read(service, &parts(|request| request.header("x-amz-target", target)), body.as_bytes());
-    result.map(|request| request.input).map_err(|refusal| refusal.fault.to_string())
+    let result = read(
+        service,
+        &parts(|request| request.header("x-amz-target", target)),
+        body.as_bytes(),
+    );
+    result
+        .map(|request| request.input)
+        .map_err(|refusal| refusal.fault.to_string())
 }
 
 async fn answered(service: Service, operation: &str, format: Format, answer: Answer) -> (u16, String) {
@@ -61,14 +73,18 @@ fn redshift_lists_carry_their_element_names() {
 fn an_unknown_parameter_is_named() {
     let refusal = query(Service::Ec2, "Action=DescribeVpcs&Colour=red").expect_err("is refused");
     assert_eq!(refusal, "UnknownParameter: The parameter Colour is not recognized");
-    let refusal = target(Service::Glue, "AWSGlue.GetDatabase", r#"{"Name":"a","Colour":"red"}"#).expect_err("is refused");
+    let refusal =
+        target(Service::Glue, "AWSGlue.GetDatabase", r#"{"Name":"a","Colour":"red"}"#).expect_err("is refused");
     assert!(refusal.contains("`Colour`"), "{refusal}");
 }
 
 #[test]
 fn an_unknown_operation_is_named() {
     let refusal = query(Service::Ec2, "Action=RunInstances").expect_err("is refused");
-    assert_eq!(refusal, "NotImplemented: the local cloud does not implement ec2:RunInstances");
+    assert_eq!(
+        refusal,
+        "NotImplemented: the local cloud does not implement ec2:RunInstances"
+    );
 }
 
 #[test]
@@ -86,7 +102,10 @@ fn required_members_are_asked_for_as_each_service_words_it() {
 fn constraints_of_the_model_are_kept() {
     let long = "r".repeat(65);
     let refusal = query(Service::Iam, &format!("Action=GetRole&RoleName={long}")).expect_err("is refused");
-    assert!(refusal.ends_with("Member must have length less than or equal to 64"), "{refusal}");
+    assert!(
+        refusal.ends_with("Member must have length less than or equal to 64"),
+        "{refusal}"
+    );
     let refusal = query(Service::Ec2, "Action=DescribeVpcs&MaxResults=1").expect_err("is refused");
     assert_eq!(
         refusal,
@@ -120,10 +139,17 @@ async fn json_answers_follow_the_model() {
 
 #[test]
 fn the_scope_of_a_signature_routes_a_request() {
-    let header = "AWS4-HMAC-SHA256 Credential=AKIA/20260101/eu-west-1/ec2/aws4_request, SignedHeaders=host, Signature=0";
-    let expected =
-        scope::Scope { access_key: "AKIA".into(), region: "eu-west-1".into(), service: "ec2".into() };
-    assert_eq!(scope::of(&parts(|request| request.header("authorization", header))), Some(expected.clone()));
+    let header =
+        "AWS4-HMAC-SHA256 Credential=AKIA/20260101/eu-west-1/ec2/aws4_request, SignedHeaders=host, Signature=0";
+    let expected = scope::Scope {
+        access_key: "AKIA".into(),
+        region: "eu-west-1".into(),
+        service: "ec2".into(),
+    };
+    assert_eq!(
+        scope::of(&parts(|request| request.header("authorization", header))),
+        Some(expected.clone())
+    );
     let presigned = "/bucket/key?X-Amz-Credential=AKIA%2F20260101%2Feu-west-1%2Fec2%2Faws4_request&X-Amz-Signature=0";
     assert_eq!(scope::of(&parts(|request| request.uri(presigned))), Some(expected));
 }

@@ -4,7 +4,11 @@ use chrono::{DateTime, NaiveDateTime, SecondsFormat};
 
 /// Returns the instant as AWS writes it in XML: `2026-01-02T03:04:05.678Z`, without the fraction when `whole`.
 pub fn instant(seconds: f64, whole: bool) -> String {
-    let format = if whole { SecondsFormat::Secs } else { SecondsFormat::Millis };
+    let format = if whole {
+        SecondsFormat::Secs
+    } else {
+        SecondsFormat::Millis
+    };
     let instant = DateTime::from_timestamp_millis((seconds * 1000.0).round() as i64).unwrap_or_default();
     instant.to_rfc3339_opts(format, true)
 }
@@ -18,7 +22,8 @@ pub fn seconds(text: &str) -> Option<f64> {
         .map(|instant| instant.to_utc())
         .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|instant| instant.and_utc()))
         .or_else(|_| {
-            chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|day| day.and_time(chrono::NaiveTime::MIN).and_utc())
+            chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d")
+                .map(|day| day.and_time(chrono::NaiveTime::MIN).and_utc())
         });
     instant.ok().map(|instant| instant.timestamp_millis() as f64 / 1000.0)
 }
@@ -33,7 +38,10 @@ pub fn uncapitalised(name: &str) -> String {
 
 fn changed_first(name: &str, change: impl Fn(char) -> char) -> String {
     let mut letters = name.chars();
-    letters.next().map(|first| change(first).to_string() + letters.as_str()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| change(first).to_string() + letters.as_str())
+        .unwrap_or_default()
 }
 
 /// Appends text as XML character data. Characters that XML 1.0 cannot hold become U+FFFD.

@@ -7,7 +7,10 @@ use super::text;
 use crate::services::{Fault, Service};
 
 pub fn answer(service: Service, model: &Model, name: &str, operation: &Operation, value: &Value, id: &str) -> String {
-    let mut out = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{name}Response xmlns=\"{}\">", model.xmlns);
+    let mut out = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{name}Response xmlns=\"{}\">",
+        model.xmlns
+    );
     let writer = Writer { service, model };
     if model.protocol == Protocol::Ec2 {
         if !model.xmlns.ends_with('/') {
@@ -25,7 +28,9 @@ pub fn answer(service: Service, model: &Model, name: &str, operation: &Operation
             writer.members(output, value, &mut out);
             out.push_str(&format!("</{wrapper}>"));
         }
-        out.push_str(&format!("<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata>"));
+        out.push_str(&format!(
+            "<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata>"
+        ));
     }
     out.push_str(&format!("</{name}Response>"));
     out
@@ -54,9 +59,14 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn members(&self, shape: usize, value: &Value, out: &mut String) {
-        let Kind::Structure { members, .. } = &self.model.shape(shape).kind else { return };
+        let Kind::Structure { members, .. } = &self.model.shape(shape).kind else {
+            return;
+        };
         assert!(
-            !cfg!(test) || value.as_object().is_none_or(|object| object.keys().all(|key| members.iter().any(|(name, _)| name == key))),
+            !cfg!(test)
+                || value
+                    .as_object()
+                    .is_none_or(|object| object.keys().all(|key| members.iter().any(|(name, _)| name == key))),
             "an answer has members that the model does not: {value}"
         );
         for (name, target) in members {
@@ -106,11 +116,26 @@ impl Writer<'_> {
                     self.tagged(tag, element.shape, value, out);
                 }
             }
-            (Kind::Map { key, value: content, .. }, Value::Object(entries)) => {
+            (
+                Kind::Map {
+                    key, value: content, ..
+                },
+                Value::Object(entries),
+            ) => {
                 for (name, value) in entries {
                     out.push_str("<entry>");
-                    self.tagged(key.location.as_deref().unwrap_or("key"), key.shape, &Value::from(name.as_str()), out);
-                    self.tagged(content.location.as_deref().unwrap_or("value"), content.shape, value, out);
+                    self.tagged(
+                        key.location.as_deref().unwrap_or("key"),
+                        key.shape,
+                        &Value::from(name.as_str()),
+                        out,
+                    );
+                    self.tagged(
+                        content.location.as_deref().unwrap_or("value"),
+                        content.shape,
+                        value,
+                        out,
+                    );
                     out.push_str("</entry>");
                 }
             }

@@ -31,9 +31,7 @@ impl Resource for Acl {
 
 /// Makes the ACL that lets everything through.
 pub fn create_default(cx: &Call, vpc: &str) -> Result<(), Fault> {
-    let entry = |egress: bool, number: i64, action: &str| {
-        json!({"CidrBlock": "0.0.0.0/0", "Egress": egress, "Protocol": "-1", "RuleAction": action, "RuleNumber": number})
-    };
+    let entry = |egress: bool, number: i64, action: &str| json!({"CidrBlock": "0.0.0.0/0", "Egress": egress, "Protocol": "-1", "RuleAction": action, "RuleNumber": number});
     let acl = Acl {
         network_acl_id: cx.new_id("acl"),
         vpc_id: vpc.to_owned(),
@@ -92,7 +90,12 @@ pub fn describe(cx: &Call, input: &Value) -> Answer {
         ("entry.rule-action", "Entries.RuleAction"),
         ("entry.rule-number", "Entries.RuleNumber"),
     ];
-    let how = Describe { ids: "NetworkAclIds", list: "NetworkAcls", filters: &filters, limit: 1000 };
+    let how = Describe {
+        ids: "NetworkAclIds",
+        list: "NetworkAcls",
+        filters: &filters,
+        limit: 1000,
+    };
     resource::describe::<Acl>(cx, input, &how)
 }
 
@@ -121,8 +124,11 @@ pub fn dhcp_options(cx: &Call) -> Result<String, Fault> {
     if let Some(options) = options.into_iter().next() {
         return Ok(options.dhcp_options_id);
     }
-    let domain =
-        if cx.region == "us-east-1" { "ec2.internal".to_owned() } else { format!("{}.compute.internal", cx.region) };
+    let domain = if cx.region == "us-east-1" {
+        "ec2.internal".to_owned()
+    } else {
+        format!("{}.compute.internal", cx.region)
+    };
     let options = DhcpOptions {
         dhcp_options_id: cx.new_id("dopt"),
         owner_id: cx.account.clone(),
@@ -143,6 +149,11 @@ pub fn describe_dhcp_options(cx: &Call, input: &Value) -> Answer {
         ("key", "DhcpConfigurations.Key"),
         ("value", "DhcpConfigurations.Values.Value"),
     ];
-    let how = Describe { ids: "DhcpOptionsIds", list: "DhcpOptions", filters: &filters, limit: 1000 };
+    let how = Describe {
+        ids: "DhcpOptionsIds",
+        list: "DhcpOptions",
+        filters: &filters,
+        limit: 1000,
+    };
     resource::describe::<DhcpOptions>(cx, input, &how)
 }

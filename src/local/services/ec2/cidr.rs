@@ -16,7 +16,10 @@ impl Cidr {
         let (address, prefix) = text.split_once('/')?;
         let address: Ipv4Addr = address.parse().ok()?;
         let prefix: u8 = prefix.parse().ok().filter(|prefix| *prefix <= 32)?;
-        Some(Cidr { base: u32::from(address) & mask(prefix), prefix })
+        Some(Cidr {
+            base: u32::from(address) & mask(prefix),
+            prefix,
+        })
     }
 
     pub fn contains(self, other: Cidr) -> bool {

@@ -16,8 +16,20 @@ use crate::services::{Answer, Call, Fault};
 /// What an endpoint allows when no policy was given.
 const FULL_ACCESS: &str = "{\"Version\":\"2008-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"*\",\"Resource\":\"*\"}]}";
 const INTERFACE_SERVICES: [&str; 14] = [
-    "s3", "glue", "sts", "logs", "secretsmanager", "kms", "redshift", "redshift-data", "redshift-serverless", "ec2",
-    "ecr.api", "ecr.dkr", "athena", "monitoring",
+    "s3",
+    "glue",
+    "sts",
+    "logs",
+    "secretsmanager",
+    "kms",
+    "redshift",
+    "redshift-data",
+    "redshift-serverless",
+    "ec2",
+    "ecr.api",
+    "ecr.dkr",
+    "athena",
+    "monitoring",
 ];
 
 #[derive(Serialize, Deserialize)]
@@ -89,15 +101,25 @@ impl Endpoint {
 }
 
 fn short_name<'n>(cx: &Call, service: &'n str) -> Option<&'n str> {
-    service.strip_prefix("com.amazonaws.")?.strip_prefix(cx.region.as_str())?.strip_prefix('.')
+    service
+        .strip_prefix("com.amazonaws.")?
+        .strip_prefix(cx.region.as_str())?
+        .strip_prefix('.')
 }
 
 /// Returns the prefix lists routed in a table and the endpoints they lead to.
 pub fn routes_of(cx: &Call, table: &str) -> Result<Vec<(String, String)>, Fault> {
     let endpoints: Vec<Endpoint> = resource::all(cx)?;
-    let linked = endpoints.iter().filter(|endpoint| endpoint.route_table_ids.iter().any(|known| known == table));
+    let linked = endpoints
+        .iter()
+        .filter(|endpoint| endpoint.route_table_ids.iter().any(|known| known == table));
     Ok(linked
-        .map(|endpoint| (zones::prefix_list(&cx.region, endpoint.service(cx)), endpoint.vpc_endpoint_id.clone()))
+        .map(|endpoint| {
+            (
+                zones::prefix_list(&cx.region, endpoint.service(cx)),
+                endpoint.vpc_endpoint_id.clone(),
+            )
+        })
         .collect())
 }
 
@@ -116,14 +138,23 @@ pub fn forget_table(cx: &Call, table: &str) -> Result<(), Fault> {
 fn link(cx: &Call, endpoint: &mut Endpoint, table: &str) -> Result<(), Fault> {
     let table: RouteTable = resource::find(cx, table)?;
     if table.vpc_id != endpoint.vpc_id {
-        let message = format!("Route table {} and VPC {} belong to different networks", table.route_table_id, endpoint.vpc_id);
+        let message = format!(
+            "Route table {} and VPC {} belong to different networks",
+            table.route_table_id, endpoint.vpc_id
+        );
         return Err(Fault::bad("InvalidParameter", message));
     }
     let list = zones::prefix_list(&cx.region, endpoint.service(cx));
     let linked = endpoint.route_table_ids.contains(&table.route_table_id);
-    if linked || routes_of(cx, &table.route_table_id)?.iter().any(|(known, _)| *known == list) {
-        let message =
-            format!("route table {} already has a route with destination-prefix-list-id {list}", table.route_table_id);
+    if linked
+        || routes_of(cx, &table.route_table_id)?
+            .iter()
+            .any(|(known, _)| *known == list)
+    {
+        let message = format!(
+            "route table {} already has a route with destination-prefix-list-id {list}",
+            table.route_table_id
+        );
         return Err(Fault::bad("RouteAlreadyExists", message));
     }
     endpoint.route_table_ids.push(table.route_table_id);
@@ -142,14 +173,20 @@ fn policy(document: &str) -> Result<String, Fault> {
 fn enter(cx: &Call, endpoint: &mut Endpoint, subnet: &str) -> Result<(), Fault> {
     let subnet: Subnet = resource::find(cx, subnet)?;
     if subnet.vpc_id != endpoint.vpc_id {
-        let message = format!("The subnet {} and VPC {} belong to different networks", subnet.subnet_id, endpoint.vpc_id);
+        let message = format!(
+            "The subnet {} and VPC {} belong to different networks",
+            subnet.subnet_id, endpoint.vpc_id
+        );
         return Err(Fault::bad("InvalidParameter", message));
     }
     for other in &endpoint.subnet_ids {
         let other: Subnet = resource::find(cx, other)?;
         if other.availability_zone == subnet.availability_zone {
             let message = "Found another VPC endpoint subnet in the availability zone of the subnet";
-            return Err(Fault::bad("DuplicateSubnetsInSameZone", format!("{message} {}", subnet.subnet_id)));
+            return Err(Fault::bad(
+                "DuplicateSubnetsInSameZone",
+                format!("{message} {}", subnet.subnet_id),
+            ));
         }
     }
     let description = format!("VPC Endpoint Interface {}", endpoint.vpc_endpoint_id);
@@ -201,16 +238,23 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
     }
     let tags = tags::specified(input, Endpoint::KIND)?;
     let gateway = kind == "Gateway";
-    let misplaced = if gateway { ["SubnetIds", "SecurityGroupIds"] } else { ["RouteTableIds", "RouteTableIds"] };
+    let misplaced = if gateway {
+        ["SubnetIds", "SecurityGroupIds"]
+    } else {
+        ["RouteTableIds", "RouteTableIds"]
+    };
     for member in misplaced {
         if !strings(&input[member]).is_empty() {
             let message = format!("The parameter {member} is not supported for endpoints of type {kind}");
             return Err(Fault::bad("InvalidParameter", message));
         }
     }
-    let private_names = input["PrivateDnsEnabled"].as_bool().unwrap_or(!gateway && service != "s3");
+    let private_names = input["PrivateDnsEnabled"]
+        .as_bool()
+        .unwrap_or(!gateway && service != "s3");
     if !gateway && private_names && !(vpc.dns_support && vpc.dns_hostnames) {
-        let message = "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true";
+        let message =
+            "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true";
         return Err(Fault::bad("InvalidParameter", format!("{message} for {}", vpc.vpc_id)));
     }
     let id = cx.new_id("vpce");
@@ -224,7 +268,9 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
     let mut endpoint = Endpoint {
         vpc_endpoint_type: kind.to_owned(),
         service_name: name.to_owned(),
-        policy_document: input["PolicyDocument"].as_str().map_or_else(|| Ok(FULL_ACCESS.to_owned()), policy)?,
+        policy_document: input["PolicyDocument"]
+            .as_str()
+            .map_or_else(|| Ok(FULL_ACCESS.to_owned()), policy)?,
         route_table_ids: Vec::new(),
         subnet_ids: Vec::new(),
         groups,
@@ -237,10 +283,18 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
         } else {
             vec![json!({"DnsName": format!("{id}.{service}.{}.vpce.amazonaws.com", cx.region)})]
         },
-        dns_options: if gateway { json!({}) } else { json!({"DnsRecordIpType": "ipv4"}) },
+        dns_options: if gateway {
+            json!({})
+        } else {
+            json!({"DnsRecordIpType": "ipv4"})
+        },
         creation_timestamp: cx.now,
         owner_id: cx.account.clone(),
-        available: if gateway { 0.0 } else { cx.now + cx.cloud.pace.seconds(0.8, 75.0) },
+        available: if gateway {
+            0.0
+        } else {
+            cx.now + cx.cloud.pace.seconds(0.8, 75.0)
+        },
         gone: None,
         vpc_endpoint_id: id,
         vpc_id: vpc.vpc_id,
@@ -266,7 +320,12 @@ pub fn describe(cx: &Call, input: &Value) -> Answer {
         ("vpc-endpoint-type", "VpcEndpointType"),
         ("ip-address-type", "IpAddressType"),
     ];
-    let how = Describe { ids: "VpcEndpointIds", list: "VpcEndpoints", filters: &filters, limit: 1000 };
+    let how = Describe {
+        ids: "VpcEndpointIds",
+        list: "VpcEndpoints",
+        filters: &filters,
+        limit: 1000,
+    };
     resource::describe::<Endpoint>(cx, input, &how)
 }
 
@@ -291,12 +350,20 @@ pub fn modify(cx: &Call, input: &Value) -> Answer {
         return Err(Fault::bad("IncorrectState", message));
     }
     let misplaced: &[&str] = if endpoint.is_gateway() {
-        &["AddSubnetIds", "RemoveSubnetIds", "AddSecurityGroupIds", "RemoveSecurityGroupIds"]
+        &[
+            "AddSubnetIds",
+            "RemoveSubnetIds",
+            "AddSecurityGroupIds",
+            "RemoveSecurityGroupIds",
+        ]
     } else {
         &["AddRouteTableIds", "RemoveRouteTableIds"]
     };
     if let Some(member) = misplaced.iter().find(|member| !strings(&input[**member]).is_empty()) {
-        let message = format!("The parameter {member} is not supported for endpoints of type {}", endpoint.vpc_endpoint_type);
+        let message = format!(
+            "The parameter {member} is not supported for endpoints of type {}",
+            endpoint.vpc_endpoint_type
+        );
         return Err(Fault::bad("InvalidParameter", message));
     }
     if input["ResetPolicy"] == true {
@@ -378,12 +445,19 @@ pub fn describe_services(cx: &Call, input: &Value) -> Answer {
         })
         .collect();
     let wanted = strings(&input["ServiceNames"]);
-    if let Some(unknown) = wanted.iter().find(|wanted| details.iter().all(|known| known["ServiceName"] != **wanted)) {
+    if let Some(unknown) = wanted
+        .iter()
+        .find(|wanted| details.iter().all(|known| known["ServiceName"] != **wanted))
+    {
         let message = format!("The Vpc Endpoint Service '{unknown}' does not exist");
         return Err(Fault::bad("InvalidServiceName", message));
     }
     details.retain(|known| wanted.is_empty() || wanted.iter().any(|wanted| known["ServiceName"] == *wanted));
-    let filters = [("service-name", "ServiceName"), ("service-type", "ServiceType.ServiceType"), ("owner", "Owner")];
+    let filters = [
+        ("service-name", "ServiceName"),
+        ("service-type", "ServiceType.ServiceType"),
+        ("owner", "Owner"),
+    ];
     let details = resource::filtered(input, details, &filters, "Tags")?;
     let mut names: Vec<Value> = details.iter().map(|known| known["ServiceName"].clone()).collect();
     names.sort_by(|left, right| left.as_str().cmp(&right.as_str()));

@@ -96,7 +96,11 @@ impl Resource for Eni {
             groups.push(json!({"GroupId": id, "GroupName": group.map(|group| group.group_name)}));
         }
         let vpc: Option<Vpc> = cx.get(Vpc::TABLE, &self.vpc_id)?;
-        let zone = if cx.region == "us-east-1" { "ec2.internal".to_owned() } else { format!("{}.compute.internal", cx.region) };
+        let zone = if cx.region == "us-east-1" {
+            "ec2.internal".to_owned()
+        } else {
+            format!("{}.compute.internal", cx.region)
+        };
         let name = format!("ip-{}.{zone}", self.private_ip.replace('.', "-"));
         let named = vpc.is_some_and(|vpc| vpc.dns_hostnames);
         let association = self.public.as_ref().map(|public| {
@@ -138,7 +142,11 @@ impl Resource for Eni {
 
 fn public_name(cx: &Call, ip: &str) -> String {
     let host = format!("ec2-{}", ip.replace('.', "-"));
-    if cx.region == "us-east-1" { format!("{host}.compute-1.amazonaws.com") } else { format!("{host}.{}.compute.amazonaws.com", cx.region) }
+    if cx.region == "us-east-1" {
+        format!("{host}.compute-1.amazonaws.com")
+    } else {
+        format!("{host}.{}.compute.amazonaws.com", cx.region)
+    }
 }
 
 impl Eni {
@@ -160,7 +168,9 @@ pub fn release(cx: &Call, id: &str) -> Result<(), Fault> {
 
 /// Lets an interface vanish at an instant, with the service that owned it.
 pub fn release_at(cx: &Call, id: &str, instant: f64) -> Result<(), Fault> {
-    let Some(mut eni) = cx.get::<Eni>(Eni::TABLE, id)? else { return Ok(()) };
+    let Some(mut eni) = cx.get::<Eni>(Eni::TABLE, id)? else {
+        return Ok(());
+    };
     eni.gone = Some(instant);
     resource::save(cx, &eni)?;
     tags::unindex(cx, Eni::KIND, id)
@@ -200,7 +210,12 @@ pub fn map_public(cx: &Call, id: &str, public: Option<Public>) -> Result<(), Fau
 /// Returns a public address of a range kept for documentation.
 pub fn public_address() -> String {
     let bits = random_u64();
-    format!("198.{}.{}.{}", 18 + (bits & 1), bits >> 8 & 0xff, 1 + (bits >> 16 & 0x7f))
+    format!(
+        "198.{}.{}.{}",
+        18 + (bits & 1),
+        bits >> 8 & 0xff,
+        1 + (bits >> 16 & 0x7f)
+    )
 }
 
 fn make(
@@ -222,7 +237,14 @@ fn make(
         subnet_id: subnet.subnet_id,
         description: description.to_owned(),
         private_ip,
-        mac_address: format!("02:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", bits as u8, (bits >> 8) as u8, (bits >> 16) as u8, (bits >> 24) as u8, (bits >> 32) as u8),
+        mac_address: format!(
+            "02:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}",
+            bits as u8,
+            (bits >> 8) as u8,
+            (bits >> 16) as u8,
+            (bits >> 24) as u8,
+            (bits >> 32) as u8
+        ),
         owner_id: cx.account.clone(),
         source_dest_check: owner != Owner::NatGateway,
         groups: if owner == Owner::NatGateway { Vec::new() } else { groups },
@@ -237,13 +259,19 @@ fn make(
 
 fn free_address(cx: &Call, subnet: &Subnet, wanted: Option<&str>) -> Result<String, Fault> {
     let exhausted = || {
-        let message = format!("There are not enough free addresses in subnet '{}' to satisfy the requested number of interfaces.", subnet.subnet_id);
+        let message = format!(
+            "There are not enough free addresses in subnet '{}' to satisfy the requested number of interfaces.",
+            subnet.subnet_id
+        );
         Fault::bad("InsufficientFreeAddressesInSubnet", message)
     };
     let block = subnet.block().ok_or_else(exhausted)?;
     let enis = resource::all::<Eni>(cx)?;
-    let used: std::collections::HashSet<&str> =
-        enis.iter().filter(|eni| eni.subnet_id == subnet.subnet_id).map(|eni| eni.private_ip.as_str()).collect();
+    let used: std::collections::HashSet<&str> = enis
+        .iter()
+        .filter(|eni| eni.subnet_id == subnet.subnet_id)
+        .map(|eni| eni.private_ip.as_str())
+        .collect();
     if let Some(wanted) = wanted {
         let inside = wanted.parse().is_ok_and(|address| block.has(address));
         if !inside {
@@ -251,7 +279,10 @@ fn free_address(cx: &Call, subnet: &Subnet, wanted: Option<&str>) -> Result<Stri
             return Err(Fault::bad("InvalidParameterValue", message));
         }
         if used.contains(wanted) {
-            return Err(Fault::bad("InvalidIPAddress.InUse", format!("Address {wanted} is in use.")));
+            return Err(Fault::bad(
+                "InvalidIPAddress.InUse",
+                format!("Address {wanted} is in use."),
+            ));
         }
         return Ok(wanted.to_owned());
     }
@@ -263,7 +294,15 @@ fn free_address(cx: &Call, subnet: &Subnet, wanted: Option<&str>) -> Result<Stri
 }
 
 pub fn create(cx: &Call, input: &Value) -> Answer {
-    let known = ["SubnetId", "Description", "Groups", "PrivateIpAddress", "TagSpecifications", "ClientToken", "DryRun"];
+    let known = [
+        "SubnetId",
+        "Description",
+        "Groups",
+        "PrivateIpAddress",
+        "TagSpecifications",
+        "ClientToken",
+        "DryRun",
+    ];
     cx.only(input, &known)?;
     if let Some(id) = resource::replayed(cx, input)? {
         let eni: Eni = resource::find(cx, &id)?;
@@ -272,7 +311,14 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
     let groups: Vec<String> = strings(&input["Groups"]).into_iter().map(str::to_owned).collect();
     let tags = tags::specified(input, Eni::KIND)?;
     let address = input["PrivateIpAddress"].as_str();
-    let eni = make(cx, text(input, "SubnetId"), &groups, Owner::User, text(input, "Description"), address)?;
+    let eni = make(
+        cx,
+        text(input, "SubnetId"),
+        &groups,
+        Owner::User,
+        text(input, "Description"),
+        address,
+    )?;
     tags::write(cx, Eni::KIND, &eni.id, &tags)?;
     resource::remember(cx, input, &eni.id)?;
     Ok(json!({"NetworkInterface": resource::shown(cx, &eni)?, "ClientToken": input["ClientToken"]}))
@@ -294,7 +340,10 @@ pub fn describe(cx: &Call, input: &Value) -> Answer {
         ("availability-zone", "AvailabilityZone"),
         ("private-ip-address", "PrivateIpAddress"),
         ("addresses.private-ip-address", "PrivateIpAddresses.PrivateIpAddress"),
-        ("addresses.association.public-ip", "PrivateIpAddresses.Association.PublicIp"),
+        (
+            "addresses.association.public-ip",
+            "PrivateIpAddresses.Association.PublicIp",
+        ),
         ("association.public-ip", "Association.PublicIp"),
         ("association.allocation-id", "Association.AllocationId"),
         ("association.ip-owner-id", "Association.IpOwnerId"),
@@ -304,7 +353,12 @@ pub fn describe(cx: &Call, input: &Value) -> Answer {
         ("attachment.attachment-id", "Attachment.AttachmentId"),
         ("mac-address", "MacAddress"),
     ];
-    let how = Describe { ids: "NetworkInterfaceIds", list: "NetworkInterfaces", filters: &filters, limit: 1000 };
+    let how = Describe {
+        ids: "NetworkInterfaceIds",
+        list: "NetworkInterfaces",
+        filters: &filters,
+        limit: 1000,
+    };
     resource::describe::<Eni>(cx, input, &how)
 }
 
@@ -312,7 +366,10 @@ fn managed(eni: &Eni) -> Result<(), Fault> {
     if eni.owner == Owner::User {
         return Ok(());
     }
-    Err(Fault::bad("OperationNotPermitted", "You do not have permission to access the specified resource."))
+    Err(Fault::bad(
+        "OperationNotPermitted",
+        "You do not have permission to access the specified resource.",
+    ))
 }
 
 pub fn delete(cx: &Call, input: &Value) -> Answer {
@@ -326,7 +383,16 @@ pub fn delete(cx: &Call, input: &Value) -> Answer {
 }
 
 pub fn modify(cx: &Call, input: &Value) -> Answer {
-    cx.only(input, &["NetworkInterfaceId", "Description", "SourceDestCheck", "Groups", "DryRun"])?;
+    cx.only(
+        input,
+        &[
+            "NetworkInterfaceId",
+            "Description",
+            "SourceDestCheck",
+            "Groups",
+            "DryRun",
+        ],
+    )?;
     let mut eni: Eni = resource::find(cx, text(input, "NetworkInterfaceId"))?;
     managed(&eni)?;
     if let Some(description) = input["Description"]["Value"].as_str() {

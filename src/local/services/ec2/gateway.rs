@@ -46,7 +46,9 @@ impl Gateway {
 
 /// Says whether a VPC has a gateway to the internet.
 pub fn of_vpc(cx: &Call, vpc: &str) -> Result<bool, Fault> {
-    Ok(resource::all::<Gateway>(cx)?.iter().any(|gateway| gateway.vpc() == Some(vpc)))
+    Ok(resource::all::<Gateway>(cx)?
+        .iter()
+        .any(|gateway| gateway.vpc() == Some(vpc)))
 }
 
 pub fn create(cx: &Call, input: &Value) -> Answer {
@@ -72,7 +74,12 @@ pub fn describe(cx: &Call, input: &Value) -> Answer {
         ("attachment.state", "Attachments.State"),
         ("owner-id", "OwnerId"),
     ];
-    let how = Describe { ids: "InternetGatewayIds", list: "InternetGateways", filters: &filters, limit: 1000 };
+    let how = Describe {
+        ids: "InternetGatewayIds",
+        list: "InternetGateways",
+        filters: &filters,
+        limit: 1000,
+    };
     resource::describe::<Gateway>(cx, input, &how)
 }
 
@@ -80,14 +87,20 @@ pub fn attach(cx: &Call, input: &Value) -> Answer {
     let mut gateway: Gateway = resource::find(cx, text(input, "InternetGatewayId"))?;
     let vpc: Vpc = resource::find(cx, text(input, "VpcId"))?;
     if let Some(other) = gateway.vpc() {
-        let message = format!("resource {} is already attached to network {other}", gateway.internet_gateway_id);
+        let message = format!(
+            "resource {} is already attached to network {other}",
+            gateway.internet_gateway_id
+        );
         return Err(Fault::bad("Resource.AlreadyAssociated", message));
     }
     if of_vpc(cx, &vpc.vpc_id)? {
         let message = format!("Network {} already has an internet gateway attached", vpc.vpc_id);
         return Err(Fault::bad("InvalidParameterValue", message));
     }
-    gateway.attachments.push(Attachment { vpc_id: vpc.vpc_id, state: "available".into() });
+    gateway.attachments.push(Attachment {
+        vpc_id: vpc.vpc_id,
+        state: "available".into(),
+    });
     resource::save(cx, &gateway)?;
     Ok(Value::Null)
 }
@@ -96,7 +109,10 @@ pub fn detach(cx: &Call, input: &Value) -> Answer {
     let mut gateway: Gateway = resource::find(cx, text(input, "InternetGatewayId"))?;
     let vpc: Vpc = resource::find(cx, text(input, "VpcId"))?;
     if gateway.vpc() != Some(vpc.vpc_id.as_str()) {
-        let message = format!("resource {} is not attached to network {}", gateway.internet_gateway_id, vpc.vpc_id);
+        let message = format!(
+            "resource {} is not attached to network {}",
+            gateway.internet_gateway_id, vpc.vpc_id
+        );
         return Err(Fault::bad("Gateway.NotAttached", message));
     }
     let public = |eni: &Eni| eni.vpc_id == vpc.vpc_id && eni.public_ip().is_some();

@@ -62,7 +62,14 @@ fn new(cx: &Call, name: &str, description: &str, vpc: &str) -> Group {
 }
 
 fn allow_all_egress(cx: &Call, group: &Group) -> Result<(), Fault> {
-    let rule = Rule::new(cx, &group.group_id, true, "-1", (-1, -1), Peer::CidrIpv4("0.0.0.0/0".into()));
+    let rule = Rule::new(
+        cx,
+        &group.group_id,
+        true,
+        "-1",
+        (-1, -1),
+        Peer::CidrIpv4("0.0.0.0/0".into()),
+    );
     rules::save(cx, &rule, &Tags::new())
 }
 
@@ -71,15 +78,24 @@ pub fn create_default(cx: &Call, vpc: &str) -> Result<(), Fault> {
     let group = new(cx, DEFAULT, "default VPC security group", vpc);
     resource::save(cx, &group)?;
     tags::write(cx, Group::KIND, &group.group_id, &Tags::new())?;
-    let itself = Peer::Group { id: group.group_id.clone(), owner: cx.account.clone() };
-    rules::save(cx, &Rule::new(cx, &group.group_id, false, "-1", (-1, -1), itself), &Tags::new())?;
+    let itself = Peer::Group {
+        id: group.group_id.clone(),
+        owner: cx.account.clone(),
+    };
+    rules::save(
+        cx,
+        &Rule::new(cx, &group.group_id, false, "-1", (-1, -1), itself),
+        &Tags::new(),
+    )?;
     allow_all_egress(cx, &group)
 }
 
 /// Returns the id of a VPC's default group.
 pub fn default_of(cx: &Call, vpc: &str) -> Result<Option<String>, Fault> {
     let groups: Vec<Group> = resource::all(cx)?;
-    let found = groups.into_iter().find(|group| group.vpc_id == vpc && group.is_default());
+    let found = groups
+        .into_iter()
+        .find(|group| group.vpc_id == vpc && group.is_default());
     Ok(found.map(|group| group.group_id))
 }
 
@@ -100,7 +116,10 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
     for (parameter, value) in [("groupName", name), ("GroupDescription", description)] {
         let allowed = |letter: char| letter.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(letter);
         if value.is_empty() {
-            return Err(Fault::bad("MissingParameter", format!("The request must contain the parameter {parameter}")));
+            return Err(Fault::bad(
+                "MissingParameter",
+                format!("The request must contain the parameter {parameter}"),
+            ));
         }
         if value.chars().count() > MAX_NAME || !value.chars().all(allowed) {
             let message = format!(
@@ -110,7 +129,8 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
         }
     }
     if name.to_ascii_lowercase().starts_with("sg-") {
-        let message = format!("Value ({name}) for parameter groupName is invalid. Group names may not be in the format sg-*.");
+        let message =
+            format!("Value ({name}) for parameter groupName is invalid. Group names may not be in the format sg-*.");
         return Err(Fault::bad("InvalidParameterValue", message));
     }
     if name.eq_ignore_ascii_case(DEFAULT) {
@@ -164,14 +184,26 @@ const FILTERS: [(&str, &str); 20] = [
     ("ip-permission.protocol", "IpPermissions.IpProtocol"),
     ("ip-permission.group-id", "IpPermissions.UserIdGroupPairs.GroupId"),
     ("ip-permission.user-id", "IpPermissions.UserIdGroupPairs.UserId"),
-    ("ip-permission.prefix-list-id", "IpPermissions.PrefixListIds.PrefixListId"),
+    (
+        "ip-permission.prefix-list-id",
+        "IpPermissions.PrefixListIds.PrefixListId",
+    ),
     ("egress.ip-permission.cidr", "IpPermissionsEgress.IpRanges.CidrIp"),
     ("egress.ip-permission.from-port", "IpPermissionsEgress.FromPort"),
     ("egress.ip-permission.to-port", "IpPermissionsEgress.ToPort"),
     ("egress.ip-permission.protocol", "IpPermissionsEgress.IpProtocol"),
-    ("egress.ip-permission.group-id", "IpPermissionsEgress.UserIdGroupPairs.GroupId"),
-    ("egress.ip-permission.prefix-list-id", "IpPermissionsEgress.PrefixListIds.PrefixListId"),
-    ("egress.ip-permission.ipv6-cidr", "IpPermissionsEgress.Ipv6Ranges.CidrIpv6"),
+    (
+        "egress.ip-permission.group-id",
+        "IpPermissionsEgress.UserIdGroupPairs.GroupId",
+    ),
+    (
+        "egress.ip-permission.prefix-list-id",
+        "IpPermissionsEgress.PrefixListIds.PrefixListId",
+    ),
+    (
+        "egress.ip-permission.ipv6-cidr",
+        "IpPermissionsEgress.Ipv6Ranges.CidrIpv6",
+    ),
 ];
 
 pub fn describe(cx: &Call, input: &Value) -> Answer {
@@ -180,7 +212,12 @@ pub fn describe(cx: &Call, input: &Value) -> Answer {
         let message = format!("The security group '{name}' does not exist in default VPC 'none'");
         return Err(Fault::bad("InvalidGroup.NotFound", message));
     }
-    let how = Describe { ids: "GroupIds", list: "SecurityGroups", filters: &FILTERS, limit: 1000 };
+    let how = Describe {
+        ids: "GroupIds",
+        list: "SecurityGroups",
+        filters: &FILTERS,
+        limit: 1000,
+    };
     resource::describe::<Group>(cx, input, &how)
 }
 
@@ -191,10 +228,15 @@ pub fn delete(cx: &Call, input: &Value) -> Answer {
         let message = format!("the specified group: \"{id}\" name: \"default\" cannot be deleted by a user");
         return Err(Fault::bad("CannotDelete", message));
     }
-    let held = resource::all::<Eni>(cx)?.iter().any(|eni| eni.groups.iter().any(|known| known == id));
+    let held = resource::all::<Eni>(cx)?
+        .iter()
+        .any(|eni| eni.groups.iter().any(|known| known == id));
     let refers = |rule: &Rule| rule.group_id != id && matches!(&rule.peer, Peer::Group { id: peer, .. } if peer == id);
     if held || rules::all(cx)?.iter().any(refers) {
-        return Err(Fault::bad("DependencyViolation", format!("resource {id} has a dependent object")));
+        return Err(Fault::bad(
+            "DependencyViolation",
+            format!("resource {id} has a dependent object"),
+        ));
     }
     rules::remove_all(cx, id)?;
     resource::remove::<Group>(cx, id)?;
@@ -212,15 +254,22 @@ pub fn references(cx: &Call, input: &Value) -> Answer {
 pub fn of_vpc(cx: &Call, input: &Value) -> Answer {
     let vpc: Vpc = resource::find(cx, text(input, "VpcId"))?;
     let mut items = Vec::new();
-    for group in resource::all::<Group>(cx)?.iter().filter(|group| group.vpc_id == vpc.vpc_id) {
+    for group in resource::all::<Group>(cx)?
+        .iter()
+        .filter(|group| group.vpc_id == vpc.vpc_id)
+    {
         items.push(json!({
             "Description": group.description, "GroupName": group.group_name, "OwnerId": group.owner_id,
             "GroupId": group.group_id, "PrimaryVpcId": group.vpc_id,
             "Tags": tags::shown(&tags::of(cx, &group.group_id)?),
         }));
     }
-    let filters =
-        [("group-id", "GroupId"), ("group-name", "GroupName"), ("owner-id", "OwnerId"), ("primary-vpc-id", "PrimaryVpcId")];
+    let filters = [
+        ("group-id", "GroupId"),
+        ("group-name", "GroupName"),
+        ("owner-id", "OwnerId"),
+        ("primary-vpc-id", "PrimaryVpcId"),
+    ];
     let items = resource::filtered(input, items, &filters, "Tags")?;
     resource::page(cx, input, items, "SecurityGroupForVpcs", 1000)
 }

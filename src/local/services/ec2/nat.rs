@@ -61,14 +61,28 @@ impl Resource for Address {
 
 impl Address {
     fn held(&self, now: f64) -> Option<&Use> {
-        self.used.as_ref().filter(|used| used.until.is_none_or(|until| now < until))
+        self.used
+            .as_ref()
+            .filter(|used| used.until.is_none_or(|until| now < until))
     }
 }
 
 pub fn allocate(cx: &Call, input: &Value) -> Answer {
-    cx.only(input, &["Domain", "TagSpecifications", "NetworkBorderGroup", "PublicIpv4Pool", "DryRun"])?;
+    cx.only(
+        input,
+        &[
+            "Domain",
+            "TagSpecifications",
+            "NetworkBorderGroup",
+            "PublicIpv4Pool",
+            "DryRun",
+        ],
+    )?;
     if resource::all::<Address>(cx)?.len() >= MAX_ADDRESSES {
-        return Err(Fault::bad("AddressLimitExceeded", "The maximum number of addresses has been reached."));
+        return Err(Fault::bad(
+            "AddressLimitExceeded",
+            "The maximum number of addresses has been reached.",
+        ));
     }
     let tags = tags::specified(input, Address::KIND)?;
     let address = Address {
@@ -96,12 +110,23 @@ pub fn describe_addresses(cx: &Call, input: &Value) -> Answer {
         ("network-border-group", "NetworkBorderGroup"),
         ("private-ip-address", "PrivateIpAddress"),
     ];
-    let how = Describe { ids: "AllocationIds", list: "Addresses", filters: &filters, limit: usize::MAX };
+    let how = Describe {
+        ids: "AllocationIds",
+        list: "Addresses",
+        filters: &filters,
+        limit: usize::MAX,
+    };
     let mut answer = resource::describe::<Address>(cx, input, &how)?;
     let wanted = strings(&input["PublicIps"]);
     if let Some(addresses) = answer["Addresses"].as_array_mut().filter(|_| !wanted.is_empty()) {
-        if let Some(missing) = wanted.iter().find(|wanted| addresses.iter().all(|known| known["PublicIp"] != **wanted)) {
-            return Err(Fault::bad("InvalidAddress.NotFound", format!("Address '{missing}' not found.")));
+        if let Some(missing) = wanted
+            .iter()
+            .find(|wanted| addresses.iter().all(|known| known["PublicIp"] != **wanted))
+        {
+            return Err(Fault::bad(
+                "InvalidAddress.NotFound",
+                format!("Address '{missing}' not found."),
+            ));
         }
         addresses.retain(|known| wanted.iter().any(|wanted| known["PublicIp"] == *wanted));
     }
@@ -120,7 +145,10 @@ pub fn describe_address_attributes(cx: &Call, input: &Value) -> Answer {
 
 pub fn release(cx: &Call, input: &Value) -> Answer {
     let Some(id) = input["AllocationId"].as_str() else {
-        return Err(Fault::bad("MissingParameter", "The request must contain the parameter allocationId"));
+        return Err(Fault::bad(
+            "MissingParameter",
+            "The request must contain the parameter allocationId",
+        ));
     };
     let address: Address = resource::find(cx, id)?;
     if address.held(cx.now).is_some() {
@@ -132,12 +160,18 @@ pub fn release(cx: &Call, input: &Value) -> Answer {
 }
 
 pub fn associate(cx: &Call, input: &Value) -> Answer {
-    cx.only(input, &["AllocationId", "NetworkInterfaceId", "AllowReassociation", "DryRun"])?;
+    cx.only(
+        input,
+        &["AllocationId", "NetworkInterfaceId", "AllowReassociation", "DryRun"],
+    )?;
     let mut address: Address = resource::find(cx, text(input, "AllocationId"))?;
     let eni: Eni = resource::find(cx, text(input, "NetworkInterfaceId"))?;
     if let Some(used) = address.held(cx.now) {
         if input["AllowReassociation"] != true || used.nat.is_some() {
-            let message = format!("resource {} is already associated with associate-id {}", address.allocation_id, used.association);
+            let message = format!(
+                "resource {} is already associated with associate-id {}",
+                address.allocation_id, used.association
+            );
             return Err(Fault::bad("Resource.AlreadyAssociated", message));
         }
         eni::map_public(cx, &used.interface, None)?;
@@ -172,13 +206,21 @@ fn hold(cx: &Call, address: &mut Address, eni: &Eni, nat: Option<&str>) -> Resul
 pub fn disassociate(cx: &Call, input: &Value) -> Answer {
     let id = text(input, "AssociationId");
     let mut addresses: Vec<Address> = resource::all(cx)?;
-    let address = addresses.iter_mut().find(|address| address.held(cx.now).is_some_and(|used| used.association == id));
+    let address = addresses
+        .iter_mut()
+        .find(|address| address.held(cx.now).is_some_and(|used| used.association == id));
     let address = address.ok_or_else(|| {
-        Fault::bad("InvalidAssociationID.NotFound", format!("The association ID '{id}' does not exist"))
+        Fault::bad(
+            "InvalidAssociationID.NotFound",
+            format!("The association ID '{id}' does not exist"),
+        )
     })?;
     if let Some(used) = address.used.take() {
         if used.nat.is_some() {
-            return Err(Fault::bad("AuthFailure", "You do not have permission to access the specified resource."));
+            return Err(Fault::bad(
+                "AuthFailure",
+                "You do not have permission to access the specified resource.",
+            ));
         }
         eni::map_public(cx, &used.interface, None)?;
     }
@@ -278,7 +320,11 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
         return Ok(json!({"NatGateway": resource::shown(cx, &nat)?, "ClientToken": input["ClientToken"]}));
     }
     if input["AvailabilityMode"] == "regional" {
-        return Err(Fault::new(501, "NotImplemented", "the local cloud does not implement regional NAT gateways"));
+        return Err(Fault::new(
+            501,
+            "NotImplemented",
+            "the local cloud does not implement regional NAT gateways",
+        ));
     }
     let subnet: Subnet = resource::find(cx, text(input, "SubnetId"))?;
     let public = input["ConnectivityType"] != "private";
@@ -286,7 +332,10 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
     let mut address: Option<Address> = None;
     match (public, allocation) {
         (true, None) => {
-            return Err(Fault::bad("MissingParameter", "The request must contain the parameter AllocationId"));
+            return Err(Fault::bad(
+                "MissingParameter",
+                "The request must contain the parameter AllocationId",
+            ));
         }
         (false, Some(_)) => {
             let message = "AllocationId cannot be specified for a private NAT gateway";
@@ -302,10 +351,15 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
         }
         (false, None) => {}
     }
-    let crowd =
-        resource::all::<Nat>(cx)?.iter().filter(|nat| nat.zone == subnet.availability_zone && nat.holds(cx.now)).count();
+    let crowd = resource::all::<Nat>(cx)?
+        .iter()
+        .filter(|nat| nat.zone == subnet.availability_zone && nat.holds(cx.now))
+        .count();
     if crowd >= MAX_PER_ZONE {
-        let message = format!("The maximum number of NAT gateways has been reached in {}.", subnet.availability_zone);
+        let message = format!(
+            "The maximum number of NAT gateways has been reached in {}.",
+            subnet.availability_zone
+        );
         return Err(Fault::bad("NatGatewayLimitExceeded", message));
     }
     let tags = tags::specified(input, Nat::KIND)?;
@@ -332,7 +386,10 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
         shown.insert("PublicIp".into(), address.public_ip.as_str().into());
     }
     shown.insert("IsPrimary".into(), true.into());
-    shown.insert("Status".into(), if failure.is_none() { "succeeded" } else { "failed" }.into());
+    shown.insert(
+        "Status".into(),
+        if failure.is_none() { "succeeded" } else { "failed" }.into(),
+    );
     let nat = Nat {
         nat_gateway_id: id,
         vpc_id: subnet.vpc_id,
@@ -363,7 +420,12 @@ pub fn describe(cx: &Call, input: &Value) -> Answer {
     // This one operation calls its filters `Filter`.
     let mut input = input.clone();
     input["Filters"] = input["Filter"].take();
-    let how = Describe { ids: "NatGatewayIds", list: "NatGateways", filters: &filters, limit: 1000 };
+    let how = Describe {
+        ids: "NatGatewayIds",
+        list: "NatGateways",
+        filters: &filters,
+        limit: 1000,
+    };
     resource::describe::<Nat>(cx, &input, &how)
 }
 
@@ -382,7 +444,10 @@ pub fn delete(cx: &Call, input: &Value) -> Answer {
                 None => None,
             };
             if let Some(mut address) = address
-                && let Some(used) = address.used.as_mut().filter(|used| used.nat.as_ref() == Some(&nat.nat_gateway_id))
+                && let Some(used) = address
+                    .used
+                    .as_mut()
+                    .filter(|used| used.nat.as_ref() == Some(&nat.nat_gateway_id))
             {
                 used.until = Some(gone);
                 resource::save(cx, &address)?;

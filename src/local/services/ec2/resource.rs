@@ -41,7 +41,9 @@ pub fn not_found<R: Resource>(id: &str) -> Fault {
 /// Returns the resource or the kind's not-found refusal.
 pub fn find<R: Resource>(cx: &Call, id: &str) -> Result<R, Fault> {
     let found: Option<R> = cx.get(R::TABLE, id)?;
-    found.filter(|resource| resource.exists(cx.now)).ok_or_else(|| not_found::<R>(id))
+    found
+        .filter(|resource| resource.exists(cx.now))
+        .ok_or_else(|| not_found::<R>(id))
 }
 
 pub fn save<R: Resource>(cx: &Call, resource: &R) -> Result<(), Fault> {
@@ -56,7 +58,11 @@ pub fn remove<R: Resource>(cx: &Call, id: &str) -> Result<(), Fault> {
 
 pub fn all<R: Resource>(cx: &Call) -> Result<Vec<R>, Fault> {
     let stored: Vec<(String, R)> = cx.list(R::TABLE, "")?;
-    Ok(stored.into_iter().map(|(_, resource)| resource).filter(|resource| resource.exists(cx.now)).collect())
+    Ok(stored
+        .into_iter()
+        .map(|(_, resource)| resource)
+        .filter(|resource| resource.exists(cx.now))
+        .collect())
 }
 
 /// Returns the resource as describe shows it, with its tags.
@@ -66,7 +72,9 @@ pub fn shown<R: Resource>(cx: &Call, resource: &R) -> Result<Value, Fault> {
 
 fn shown_with<R: Resource>(cx: &Call, resource: &R, tags: &Tags) -> Result<Value, Fault> {
     let value = serde_json::to_value(resource).map_err(|cause| Fault::new(500, "InternalError", cause.to_string()))?;
-    let Value::Object(mut shown) = value else { return Ok(value) };
+    let Value::Object(mut shown) = value else {
+        return Ok(value);
+    };
     shown.retain(|name, value| !name.starts_with('_') && !value.is_null());
     resource.show(cx, &mut shown)?;
     shown.insert(R::TAGS.to_owned(), tags::shown(tags));
@@ -104,7 +112,10 @@ pub fn describe<R: Resource>(cx: &Call, input: &Value, how: &Describe) -> Answer
             [id] => return Err(not_found::<R>(id)),
             _ => {
                 let ids = missing.join(", ");
-                return Err(Fault::bad(R::NOT_FOUND, format!("The {}s '{ids}' do not exist", R::NOUN)));
+                return Err(Fault::bad(
+                    R::NOT_FOUND,
+                    format!("The {}s '{ids}' do not exist", R::NOUN),
+                ));
             }
         }
     };
@@ -141,7 +152,10 @@ pub fn filtered(input: &Value, mut items: Vec<Value>, known: &[(&str, &str)], ta
         if let Some(key) = name.strip_prefix("tag:") {
             items.retain(|item| {
                 item[tags].as_array().into_iter().flatten().any(|tag| {
-                    tag["Key"] == key && values.iter().any(|value| like(value, tag["Value"].as_str().unwrap_or_default()))
+                    tag["Key"] == key
+                        && values
+                            .iter()
+                            .any(|value| like(value, tag["Value"].as_str().unwrap_or_default()))
                 })
             });
             continue;
@@ -186,7 +200,9 @@ fn like(pattern: &str, text: &str) -> bool {
             [] => text.is_empty(),
             ['*', rest @ ..] => (0..=text.len()).any(|skipped| matches(rest, &text[skipped..])),
             ['?', rest @ ..] => !text.is_empty() && matches(rest, &text[1..]),
-            ['\\', letter, rest @ ..] | [letter, rest @ ..] => text.first() == Some(letter) && matches(rest, &text[1..]),
+            ['\\', letter, rest @ ..] | [letter, rest @ ..] => {
+                text.first() == Some(letter) && matches(rest, &text[1..])
+            }
         }
     }
     if !pattern.contains(['*', '?', '\\']) {
@@ -200,7 +216,11 @@ fn like(pattern: &str, text: &str) -> bool {
 
 /// Returns the texts of a list.
 pub fn strings(list: &Value) -> Vec<&str> {
-    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 /// Returns a text member; empty when absent.
@@ -219,7 +239,9 @@ const TOKENS: &str = "ec2-tokens";
 /// Returns the id that an earlier request with the same client token made; the same token with other parameters is
 /// refused.
 pub fn replayed(cx: &Call, input: &Value) -> Result<Option<String>, Fault> {
-    let Some(token) = input["ClientToken"].as_str() else { return Ok(None) };
+    let Some(token) = input["ClientToken"].as_str() else {
+        return Ok(None);
+    };
     let earlier: Option<Token> = cx.get(TOKENS, &format!("{}/{token}", cx.operation))?;
     match earlier {
         None => Ok(None),
@@ -233,8 +255,17 @@ pub fn replayed(cx: &Call, input: &Value) -> Result<Option<String>, Fault> {
 
 /// Remembers what a request with a client token made.
 pub fn remember(cx: &Call, input: &Value, id: &str) -> Result<(), Fault> {
-    let Some(token) = input["ClientToken"].as_str() else { return Ok(()) };
-    cx.put(TOKENS, &format!("{}/{token}", cx.operation), &Token { id: id.to_owned(), input: input.clone() })
+    let Some(token) = input["ClientToken"].as_str() else {
+        return Ok(());
+    };
+    cx.put(
+        TOKENS,
+        &format!("{}/{token}", cx.operation),
+        &Token {
+            id: id.to_owned(),
+            input: input.clone(),
+        },
+    )
 }
 
 #[cfg(test)]
@@ -252,6 +283,11 @@ mod tests {
     fn a_filter_reaches_into_lists() {
         let items = vec![json!({"A": [{"B": 1}, {"B": 2}]}), json!({"A": []})];
         let input = json!({"Filters": [{"Name": "a.b", "Values": ["2"]}]});
-        assert_eq!(filtered(&input, items, &[("a.b", "A.B")], "Tags").expect("filters").len(), 1);
+        assert_eq!(
+            filtered(&input, items, &[("a.b", "A.B")], "Tags")
+                .expect("filters")
+                .len(),
+            1
+        );
     }
 }

@@ -141,7 +141,10 @@ pub fn create_main(cx: &Call, vpc: &str) -> Result<(), Fault> {
 }
 
 pub fn remove_main(cx: &Call, vpc: &str) -> Result<(), Fault> {
-    for table in resource::all::<RouteTable>(cx)?.iter().filter(|table| table.vpc_id == vpc) {
+    for table in resource::all::<RouteTable>(cx)?
+        .iter()
+        .filter(|table| table.vpc_id == vpc)
+    {
         resource::remove::<RouteTable>(cx, &table.route_table_id)?;
     }
     Ok(())
@@ -151,7 +154,9 @@ pub fn remove_main(cx: &Call, vpc: &str) -> Result<(), Fault> {
 pub fn forget_subnet(cx: &Call, subnet: &str) -> Result<(), Fault> {
     for mut table in resource::all::<RouteTable>(cx)? {
         let before = table.associations.len();
-        table.associations.retain(|association| association.subnet_id.as_deref() != Some(subnet));
+        table
+            .associations
+            .retain(|association| association.subnet_id.as_deref() != Some(subnet));
         if table.associations.len() < before {
             resource::save(cx, &table)?;
         }
@@ -167,7 +172,10 @@ pub fn create_table(cx: &Call, input: &Value) -> Answer {
     let vpc: Vpc = resource::find(cx, text(input, "VpcId"))?;
     let tables = resource::all::<RouteTable>(cx)?;
     if tables.iter().filter(|table| table.vpc_id == vpc.vpc_id).count() >= MAX_TABLES {
-        return Err(Fault::bad("RouteTableLimitExceeded", "The maximum number of route tables has been reached."));
+        return Err(Fault::bad(
+            "RouteTableLimitExceeded",
+            "The maximum number of route tables has been reached.",
+        ));
     }
     let tags = tags::specified(input, RouteTable::KIND)?;
     let table = new_table(cx, &vpc.vpc_id);
@@ -185,7 +193,10 @@ pub fn describe(cx: &Call, input: &Value) -> Answer {
         ("association.main", "Associations.Main"),
         ("association.subnet-id", "Associations.SubnetId"),
         ("association.route-table-id", "Associations.RouteTableId"),
-        ("association.route-table-association-id", "Associations.RouteTableAssociationId"),
+        (
+            "association.route-table-association-id",
+            "Associations.RouteTableAssociationId",
+        ),
         ("route.destination-cidr-block", "Routes.DestinationCidrBlock"),
         ("route.destination-ipv6-cidr-block", "Routes.DestinationIpv6CidrBlock"),
         ("route.destination-prefix-list-id", "Routes.DestinationPrefixListId"),
@@ -194,7 +205,12 @@ pub fn describe(cx: &Call, input: &Value) -> Answer {
         ("route.origin", "Routes.Origin"),
         ("route.state", "Routes.State"),
     ];
-    let how = Describe { ids: "RouteTableIds", list: "RouteTables", filters: &filters, limit: 100 };
+    let how = Describe {
+        ids: "RouteTableIds",
+        list: "RouteTables",
+        filters: &filters,
+        limit: 100,
+    };
     resource::describe::<RouteTable>(cx, input, &how)
 }
 
@@ -216,7 +232,10 @@ fn destination(input: &Value) -> Result<(String, String), Fault> {
         let message = format!("Value ({block}) for parameter {parameter} is invalid. This is not a valid CIDR block.");
         Fault::bad("InvalidParameterValue", message)
     };
-    match (input["DestinationCidrBlock"].as_str(), input["DestinationIpv6CidrBlock"].as_str()) {
+    match (
+        input["DestinationCidrBlock"].as_str(),
+        input["DestinationIpv6CidrBlock"].as_str(),
+    ) {
         (Some(block), None) => {
             let cidr = Cidr::parse(block).ok_or_else(|| malformed(block, "destinationCidrBlock"))?;
             Ok(("DestinationCidrBlock".into(), cidr.to_string()))
@@ -239,15 +258,26 @@ fn destination(input: &Value) -> Result<(String, String), Fault> {
 /// Reads the one target of a request and checks that it can be reached from the VPC.
 fn target(cx: &Call, table: &RouteTable, input: &Value) -> Result<(String, String), Fault> {
     let members = ["GatewayId", "NatGatewayId", "NetworkInterfaceId"];
-    let given: Vec<(&str, &str)> =
-        members.iter().filter_map(|member| Some((*member, input[member].as_str()?))).collect();
+    let given: Vec<(&str, &str)> = members
+        .iter()
+        .filter_map(|member| Some((*member, input[member].as_str()?)))
+        .collect();
     let [(member, id)] = given[..] else {
-        let (code, word) =
-            if given.is_empty() { ("MissingParameter", "at least") } else { ("InvalidParameterCombination", "only") };
-        return Err(Fault::bad(code, format!("The request must contain {word} one target of the route")));
+        let (code, word) = if given.is_empty() {
+            ("MissingParameter", "at least")
+        } else {
+            ("InvalidParameterCombination", "only")
+        };
+        return Err(Fault::bad(
+            code,
+            format!("The request must contain {word} one target of the route"),
+        ));
     };
     let elsewhere = |kind: &str| {
-        let message = format!("route table {} and {kind} {id} belong to different networks", table.route_table_id);
+        let message = format!(
+            "route table {} and {kind} {id} belong to different networks",
+            table.route_table_id
+        );
         Fault::bad("InvalidParameterValue", message)
     };
     let missing = |code: &str, noun: &str| Fault::bad(code, format!("The {noun} ID '{id}' does not exist"));
@@ -312,7 +342,10 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
         return Err(Fault::bad("InvalidParameterValue", message));
     }
     if table.routes.len() >= MAX_ROUTES {
-        let message = format!("The maximum number of routes has been reached for route table {}", table.route_table_id);
+        let message = format!(
+            "The maximum number of routes has been reached for route table {}",
+            table.route_table_id
+        );
         return Err(Fault::bad("RouteLimitExceeded", message));
     }
     table.routes.push(Route { destination, target });
@@ -325,11 +358,17 @@ pub fn replace(cx: &Call, input: &Value) -> Answer {
     let mut table: RouteTable = resource::find(cx, text(input, "RouteTableId"))?;
     let destination = destination(input)?;
     let target = target(cx, &table, input)?;
-    let route = table.routes.iter_mut().find(|route| route.destination == destination).ok_or_else(|| {
-        let message =
-            format!("There is no route defined for '{}' in the route table. Use CreateRoute instead.", destination.1);
-        Fault::bad("InvalidParameterValue", message)
-    })?;
+    let route = table
+        .routes
+        .iter_mut()
+        .find(|route| route.destination == destination)
+        .ok_or_else(|| {
+            let message = format!(
+                "There is no route defined for '{}' in the route table. Use CreateRoute instead.",
+                destination.1
+            );
+            Fault::bad("InvalidParameterValue", message)
+        })?;
     route.target = target;
     resource::save(cx, &table)?;
     Ok(Value::Null)
@@ -339,7 +378,9 @@ pub fn delete(cx: &Call, input: &Value) -> Answer {
     let mut table: RouteTable = resource::find(cx, text(input, "RouteTableId"))?;
     let id = table.route_table_id.as_str();
     if let Some(list) = input["DestinationPrefixListId"].as_str() {
-        let held = endpoint::routes_of(cx, id)?.into_iter().find(|(known, _)| known == list);
+        let held = endpoint::routes_of(cx, id)?
+            .into_iter()
+            .find(|(known, _)| known == list);
         return Err(match held {
             Some((_, endpoint)) => Fault::bad(
                 "InvalidParameterValue",
@@ -364,7 +405,10 @@ pub fn delete(cx: &Call, input: &Value) -> Answer {
 }
 
 fn missing_route(member: &str, destination: &str, table: &str) -> Fault {
-    Fault::bad("InvalidRoute.NotFound", format!("no route with {member} {destination} in route table {table}"))
+    Fault::bad(
+        "InvalidRoute.NotFound",
+        format!("no route with {member} {destination} in route table {table}"),
+    )
 }
 
 pub fn associate(cx: &Call, input: &Value) -> Answer {
@@ -377,7 +421,10 @@ pub fn associate(cx: &Call, input: &Value) -> Answer {
         let state = json!({"State": "associated"});
         return Ok(json!({"AssociationId": same.route_table_association_id, "AssociationState": state}));
     }
-    if resource::all::<RouteTable>(cx)?.iter().any(|other| other.associations.iter().any(|known| of_subnet(&known))) {
+    if resource::all::<RouteTable>(cx)?
+        .iter()
+        .any(|other| other.associations.iter().any(|known| of_subnet(&known)))
+    {
         let message = format!(
             "the specified association for route table {} conflicts with an existing association",
             table.route_table_id
@@ -393,17 +440,27 @@ fn different_networks(table: &RouteTable, subnet: &str, vpc: &str) -> Result<(),
     if table.vpc_id == vpc {
         return Ok(());
     }
-    let message = format!("Route table {} and subnet {subnet} belong to different networks", table.route_table_id);
+    let message = format!(
+        "Route table {} and subnet {subnet} belong to different networks",
+        table.route_table_id
+    );
     Err(Fault::bad("InvalidParameterValue", message))
 }
 
 fn associated(cx: &Call, id: &str) -> Result<(RouteTable, usize), Fault> {
     for table in resource::all::<RouteTable>(cx)? {
-        if let Some(at) = table.associations.iter().position(|known| known.route_table_association_id == id) {
+        if let Some(at) = table
+            .associations
+            .iter()
+            .position(|known| known.route_table_association_id == id)
+        {
             return Ok((table, at));
         }
     }
-    Err(Fault::bad("InvalidAssociationID.NotFound", format!("The association ID '{id}' does not exist")))
+    Err(Fault::bad(
+        "InvalidAssociationID.NotFound",
+        format!("The association ID '{id}' does not exist"),
+    ))
 }
 
 pub fn disassociate(cx: &Call, input: &Value) -> Answer {
@@ -421,7 +478,11 @@ pub fn disassociate(cx: &Call, input: &Value) -> Answer {
 pub fn replace_association(cx: &Call, input: &Value) -> Answer {
     let (mut old, at) = associated(cx, text(input, "AssociationId"))?;
     let mut new: RouteTable = resource::find(cx, text(input, "RouteTableId"))?;
-    different_networks(&new, old.associations[at].subnet_id.as_deref().unwrap_or("of the main route"), &old.vpc_id)?;
+    different_networks(
+        &new,
+        old.associations[at].subnet_id.as_deref().unwrap_or("of the main route"),
+        &old.vpc_id,
+    )?;
     if new.route_table_id == old.route_table_id {
         let id = &old.associations[at].route_table_association_id;
         return Ok(json!({"NewAssociationId": id, "AssociationState": {"State": "associated"}}));

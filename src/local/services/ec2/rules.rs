@@ -98,7 +98,10 @@ impl Rule {
             return format!("peer: {peer}, ALL, ALLOW");
         }
         let protocol = self.ip_protocol.to_ascii_uppercase();
-        format!("peer: {peer}, {protocol}, from port: {}, to port: {}, ALLOW", self.from_port, self.to_port)
+        format!(
+            "peer: {peer}, {protocol}, from port: {}, to port: {}, ALLOW",
+            self.from_port, self.to_port
+        )
     }
 }
 
@@ -232,16 +235,24 @@ fn block_v6(text: &str) -> Result<Peer, Fault> {
 }
 
 fn prefix_list(cx: &Call, id: &str) -> Result<Peer, Fault> {
-    let known = zones::GATEWAY_SERVICES.iter().any(|(service, _)| zones::prefix_list(&cx.region, service) == id);
+    let known = zones::GATEWAY_SERVICES
+        .iter()
+        .any(|(service, _)| zones::prefix_list(&cx.region, service) == id);
     if known {
         return Ok(Peer::PrefixList(id.to_owned()));
     }
-    Err(Fault::bad("InvalidPrefixListID.NotFound", format!("The prefix list ID '{id}' does not exist")))
+    Err(Fault::bad(
+        "InvalidPrefixListID.NotFound",
+        format!("The prefix list ID '{id}' does not exist"),
+    ))
 }
 
 fn peer_group(cx: &Call, id: &str) -> Result<Peer, Fault> {
     let peer: Group = resource::find(cx, id)?;
-    Ok(Peer::Group { id: peer.group_id, owner: peer.owner_id })
+    Ok(Peer::Group {
+        id: peer.group_id,
+        owner: peer.owner_id,
+    })
 }
 
 /// Explodes a request's permissions into rules, one per peer.
@@ -258,12 +269,18 @@ fn wanted(cx: &Call, group: &Group, input: &Value, egress: bool) -> Result<Vec<R
         permissions.push(flat);
     }
     if permissions.is_empty() {
-        return Err(Fault::bad("MissingParameter", "The request must contain the parameter ipPermissions"));
+        return Err(Fault::bad(
+            "MissingParameter",
+            "The request must contain the parameter ipPermissions",
+        ));
     }
     let mut rules = Vec::new();
     for permission in &permissions {
         let Some(protocol) = permission["IpProtocol"].as_str().map(self::protocol).transpose()? else {
-            return Err(Fault::bad("MissingParameter", "The request must contain the parameter ipProtocol"));
+            return Err(Fault::bad(
+                "MissingParameter",
+                "The request must contain the parameter ipProtocol",
+            ));
         };
         let ports = ports(&protocol, permission)?;
         let mut peers = Vec::new();
@@ -332,7 +349,9 @@ pub fn revoke(cx: &Call, input: &Value, egress: bool) -> Answer {
     let ids = strings(&input["SecurityGroupRuleIds"]);
     let mut doomed = Vec::new();
     for id in &ids {
-        let found = rules.iter().find(|rule| rule.security_group_rule_id == *id && rule.is_egress == egress);
+        let found = rules
+            .iter()
+            .find(|rule| rule.security_group_rule_id == *id && rule.is_egress == egress);
         doomed.push(found.ok_or_else(|| resource::not_found::<Rule>(id))?);
     }
     if ids.is_empty() {
@@ -363,9 +382,16 @@ pub fn revoke(cx: &Call, input: &Value, egress: bool) -> Answer {
 }
 
 pub fn describe(cx: &Call, input: &Value) -> Answer {
-    let filters = [("group-id", "GroupId"), ("security-group-rule-id", "SecurityGroupRuleId")];
-    let how =
-        Describe { ids: "SecurityGroupRuleIds", list: "SecurityGroupRules", filters: &filters, limit: 1000 };
+    let filters = [
+        ("group-id", "GroupId"),
+        ("security-group-rule-id", "SecurityGroupRuleId"),
+    ];
+    let how = Describe {
+        ids: "SecurityGroupRuleIds",
+        list: "SecurityGroupRules",
+        filters: &filters,
+        limit: 1000,
+    };
     resource::describe::<Rule>(cx, input, &how)
 }
 
@@ -407,7 +433,10 @@ pub fn modify(cx: &Call, input: &Value) -> Answer {
             }
         }
         rule.description = change["Description"].as_str().map(described).transpose()?;
-        if rules.iter().any(|known| known.security_group_rule_id != id && known.same(&rule)) {
+        if rules
+            .iter()
+            .any(|known| known.security_group_rule_id != id && known.same(&rule))
+        {
             let message = format!("the specified rule \"{}\" already exists", rule.words());
             return Err(Fault::bad("InvalidPermission.Duplicate", message));
         }

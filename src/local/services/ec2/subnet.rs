@@ -56,9 +56,16 @@ impl Resource for Subnet {
     }
 
     fn show(&self, cx: &Call, shown: &mut Map<String, Value>) -> Result<(), Fault> {
-        let state = if cx.now < self.available { "pending" } else { "available" };
+        let state = if cx.now < self.available {
+            "pending"
+        } else {
+            "available"
+        };
         shown.insert("State".into(), state.into());
-        let used = resource::all::<Eni>(cx)?.iter().filter(|eni| eni.subnet_id == self.subnet_id).count() as u64;
+        let used = resource::all::<Eni>(cx)?
+            .iter()
+            .filter(|eni| eni.subnet_id == self.subnet_id)
+            .count() as u64;
         let free = self.block().map_or(0, Cidr::size).saturating_sub(RESERVED + used);
         shown.insert("AvailableIpAddressCount".into(), free.into());
         Ok(())
@@ -72,22 +79,48 @@ impl Subnet {
 }
 
 pub fn create(cx: &Call, input: &Value) -> Answer {
-    cx.only(input, &["VpcId", "CidrBlock", "AvailabilityZone", "AvailabilityZoneId", "TagSpecifications", "DryRun"])?;
+    cx.only(
+        input,
+        &[
+            "VpcId",
+            "CidrBlock",
+            "AvailabilityZone",
+            "AvailabilityZoneId",
+            "TagSpecifications",
+            "DryRun",
+        ],
+    )?;
     let vpc: Vpc = resource::find(cx, text(input, "VpcId"))?;
     if text(input, "CidrBlock").is_empty() {
-        return Err(Fault::bad("MissingParameter", "Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided."));
+        return Err(Fault::bad(
+            "MissingParameter",
+            "Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided.",
+        ));
     }
     let cidr = vpc::block(input, "InvalidSubnet.Range")?;
     if !vpc.blocks().iter().any(|block| block.contains(cidr)) {
-        return Err(Fault::bad("InvalidSubnet.Range", format!("The CIDR '{cidr}' is invalid.")));
+        return Err(Fault::bad(
+            "InvalidSubnet.Range",
+            format!("The CIDR '{cidr}' is invalid."),
+        ));
     }
     let mut siblings: Vec<Subnet> = resource::all(cx)?;
     siblings.retain(|subnet| subnet.vpc_id == vpc.vpc_id);
-    if siblings.iter().filter_map(Subnet::block).any(|sibling| sibling.overlaps(cidr)) {
-        return Err(Fault::bad("InvalidSubnet.Conflict", format!("The CIDR '{cidr}' conflicts with another subnet")));
+    if siblings
+        .iter()
+        .filter_map(Subnet::block)
+        .any(|sibling| sibling.overlaps(cidr))
+    {
+        return Err(Fault::bad(
+            "InvalidSubnet.Conflict",
+            format!("The CIDR '{cidr}' conflicts with another subnet"),
+        ));
     }
     if siblings.len() >= MAX_PER_VPC {
-        return Err(Fault::bad("SubnetLimitExceeded", "The maximum number of subnets has been reached."));
+        return Err(Fault::bad(
+            "SubnetLimitExceeded",
+            "The maximum number of subnets has been reached.",
+        ));
     }
     let (availability_zone, availability_zone_id) = zone(cx, input, &siblings)?;
     let tags = tags::specified(input, Subnet::KIND)?;
@@ -147,7 +180,10 @@ fn zone(cx: &Call, input: &Value, siblings: &[Subnet]) -> Result<(String, String
         }),
         (None, None) => {
             let load = |(name, _): &&(String, String)| {
-                siblings.iter().filter(|subnet| subnet.availability_zone == *name).count()
+                siblings
+                    .iter()
+                    .filter(|subnet| subnet.availability_zone == *name)
+                    .count()
             };
             Ok(zones.iter().min_by_key(load).cloned().expect("every region has zones"))
         }
@@ -173,7 +209,12 @@ pub fn describe(cx: &Call, input: &Value) -> Answer {
         ("ipv6-native", "Ipv6Native"),
         ("enable-dns64", "EnableDns64"),
     ];
-    let how = Describe { ids: "SubnetIds", list: "Subnets", filters: &filters, limit: 1000 };
+    let how = Describe {
+        ids: "SubnetIds",
+        list: "Subnets",
+        filters: &filters,
+        limit: 1000,
+    };
     resource::describe::<Subnet>(cx, input, &how)
 }
 
@@ -202,12 +243,22 @@ pub fn modify(cx: &Call, input: &Value) -> Answer {
     ];
     cx.only(input, &known)?;
     let mut subnet: Subnet = resource::find(cx, text(input, "SubnetId"))?;
-    let given: Vec<&str> = known[1..].iter().copied().filter(|member| !input[member].is_null()).collect();
+    let given: Vec<&str> = known[1..]
+        .iter()
+        .copied()
+        .filter(|member| !input[member].is_null())
+        .collect();
     let [member] = given[..] else {
         let (code, message) = if given.is_empty() {
-            ("MissingParameter", "The request must contain an attribute to modify".to_owned())
+            (
+                "MissingParameter",
+                "The request must contain an attribute to modify".to_owned(),
+            )
         } else {
-            ("InvalidParameterCombination", format!("Fields for multiple attribute types specified: {}", given.join(", ")))
+            (
+                "InvalidParameterCombination",
+                format!("Fields for multiple attribute types specified: {}", given.join(", ")),
+            )
         };
         return Err(Fault::bad(code, message));
     };

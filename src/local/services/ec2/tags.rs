@@ -18,17 +18,77 @@ const MAX_VALUE: usize = 256;
 /// What an id's prefix says about it: the kind, the table it is stored in, and its not-found code and noun.
 const KINDS: [(&str, &str, &str, &str, &str); 12] = [
     ("vpc-", "vpc", "ec2-vpcs", "InvalidVpcID.NotFound", "vpc ID"),
-    ("subnet-", "subnet", "ec2-subnets", "InvalidSubnetID.NotFound", "subnet ID"),
-    ("igw-", "internet-gateway", "ec2-igws", "InvalidInternetGatewayID.NotFound", "internetGateway ID"),
+    (
+        "subnet-",
+        "subnet",
+        "ec2-subnets",
+        "InvalidSubnetID.NotFound",
+        "subnet ID",
+    ),
+    (
+        "igw-",
+        "internet-gateway",
+        "ec2-igws",
+        "InvalidInternetGatewayID.NotFound",
+        "internetGateway ID",
+    ),
     ("nat-", "natgateway", "ec2-nats", "NatGatewayNotFound", "NAT gateway"),
-    ("eipalloc-", "elastic-ip", "ec2-eips", "InvalidAllocationID.NotFound", "allocation ID"),
-    ("rtb-", "route-table", "ec2-rtbs", "InvalidRouteTableID.NotFound", "routeTable ID"),
-    ("vpce-", "vpc-endpoint", "ec2-vpces", "InvalidVpcEndpointId.NotFound", "vpcEndpoint ID"),
-    ("sgr-", "security-group-rule", "ec2-sgrs", "InvalidSecurityGroupRuleId.NotFound", "security group rule ID"),
-    ("sg-", "security-group", "ec2-sgs", "InvalidGroup.NotFound", "security group"),
-    ("eni-", "network-interface", "ec2-enis", "InvalidNetworkInterfaceID.NotFound", "networkInterface ID"),
-    ("acl-", "network-acl", "ec2-acls", "InvalidNetworkAclID.NotFound", "networkAcl ID"),
-    ("dopt-", "dhcp-options", "ec2-dopts", "InvalidDhcpOptionID.NotFound", "DhcpOption ID"),
+    (
+        "eipalloc-",
+        "elastic-ip",
+        "ec2-eips",
+        "InvalidAllocationID.NotFound",
+        "allocation ID",
+    ),
+    (
+        "rtb-",
+        "route-table",
+        "ec2-rtbs",
+        "InvalidRouteTableID.NotFound",
+        "routeTable ID",
+    ),
+    (
+        "vpce-",
+        "vpc-endpoint",
+        "ec2-vpces",
+        "InvalidVpcEndpointId.NotFound",
+        "vpcEndpoint ID",
+    ),
+    (
+        "sgr-",
+        "security-group-rule",
+        "ec2-sgrs",
+        "InvalidSecurityGroupRuleId.NotFound",
+        "security group rule ID",
+    ),
+    (
+        "sg-",
+        "security-group",
+        "ec2-sgs",
+        "InvalidGroup.NotFound",
+        "security group",
+    ),
+    (
+        "eni-",
+        "network-interface",
+        "ec2-enis",
+        "InvalidNetworkInterfaceID.NotFound",
+        "networkInterface ID",
+    ),
+    (
+        "acl-",
+        "network-acl",
+        "ec2-acls",
+        "InvalidNetworkAclID.NotFound",
+        "networkAcl ID",
+    ),
+    (
+        "dopt-",
+        "dhcp-options",
+        "ec2-dopts",
+        "InvalidDhcpOptionID.NotFound",
+        "DhcpOption ID",
+    ),
 ];
 
 pub fn of(cx: &Call, id: &str) -> Result<Tags, Fault> {
@@ -40,7 +100,9 @@ pub fn all(cx: &Call) -> Result<HashMap<String, Tags>, Fault> {
 }
 
 pub fn shown(tags: &Tags) -> Value {
-    tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect()
+    tags.iter()
+        .map(|(key, value)| json!({"Key": key, "Value": value}))
+        .collect()
 }
 
 /// Writes the tags of a new or changed resource.
@@ -74,7 +136,10 @@ pub fn specified(input: &Value, kind: &str) -> Result<Tags, Fault> {
         }
         for (key, value) in read(&specification["Tags"])? {
             if tags.insert(key.clone(), value.unwrap_or_default()).is_some() {
-                return Err(Fault::bad("InvalidParameterValue", format!("Duplicate tag key '{key}' specified.")));
+                return Err(Fault::bad(
+                    "InvalidParameterValue",
+                    format!("Duplicate tag key '{key}' specified."),
+                ));
             }
         }
     }
@@ -84,7 +149,10 @@ pub fn specified(input: &Value, kind: &str) -> Result<Tags, Fault> {
 
 fn limit(tags: &Tags) -> Result<(), Fault> {
     if tags.len() > MAX_TAGS {
-        return Err(Fault::bad("TagLimitExceeded", "You have reached the maximum number of tags for this resource."));
+        return Err(Fault::bad(
+            "TagLimitExceeded",
+            "You have reached the maximum number of tags for this resource.",
+        ));
     }
     Ok(())
 }
@@ -118,7 +186,11 @@ fn kind(cx: &Call, id: &str) -> Result<&'static str, Fault> {
     };
     let document: Option<Value> = cx.get(table, id)?;
     let there = document.is_some_and(|document| document["_gone"].as_f64().is_none_or(|gone| gone > cx.now));
-    if there { Ok(kind) } else { Err(Fault::bad(code, format!("The {noun} '{id}' does not exist"))) }
+    if there {
+        Ok(kind)
+    } else {
+        Err(Fault::bad(code, format!("The {noun} '{id}' does not exist")))
+    }
 }
 
 pub fn create(cx: &Call, input: &Value) -> Answer {
@@ -126,7 +198,11 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
     for id in strings(&input["Resources"]) {
         let kind = kind(cx, id)?;
         let mut tags = of(cx, id)?;
-        tags.extend(wanted.iter().map(|(key, value)| (key.clone(), value.clone().unwrap_or_default())));
+        tags.extend(
+            wanted
+                .iter()
+                .map(|(key, value)| (key.clone(), value.clone().unwrap_or_default())),
+        );
         limit(&tags)?;
         write(cx, kind, id, &tags)?;
     }

@@ -31,7 +31,10 @@ impl Network {
 
     fn gateway(&self) -> String {
         let id = text(&self.ok("CreateInternetGateway", json!({}))["InternetGateway"]["InternetGatewayId"]);
-        self.ok("AttachInternetGateway", json!({"InternetGatewayId": id, "VpcId": self.vpc}));
+        self.ok(
+            "AttachInternetGateway",
+            json!({"InternetGatewayId": id, "VpcId": self.vpc}),
+        );
         id
     }
 
@@ -44,7 +47,10 @@ impl Network {
         let routes = answer["RouteTables"][0]["Routes"].as_array().expect("routes").clone();
         let members = ["DestinationCidrBlock", "DestinationPrefixListId"];
         let line = |route: &Value| {
-            let destination = members.iter().find_map(|member| route[member].as_str()).expect("a destination");
+            let destination = members
+                .iter()
+                .find_map(|member| route[member].as_str())
+                .expect("a destination");
             format!("{destination} {}", route["State"].as_str().expect("a state"))
         };
         routes.iter().map(line).collect()
@@ -104,10 +110,16 @@ fn subnets_lie_inside_their_vpc_and_beside_each_other() {
 #[test]
 fn a_second_block_makes_room_for_subnets() {
     let network = Network::new();
-    let answer = network.ok("AssociateVpcCidrBlock", json!({"VpcId": network.vpc, "CidrBlock": "10.1.0.0/16"}));
+    let answer = network.ok(
+        "AssociateVpcCidrBlock",
+        json!({"VpcId": network.vpc, "CidrBlock": "10.1.0.0/16"}),
+    );
     network.subnet("10.1.0.0/24");
     let id = &answer["CidrBlockAssociation"]["AssociationId"];
-    assert_eq!(network.refusal("DisassociateVpcCidrBlock", json!({"AssociationId": id})), "DependencyViolation");
+    assert_eq!(
+        network.refusal("DisassociateVpcCidrBlock", json!({"AssociationId": id})),
+        "DependencyViolation"
+    );
 }
 
 #[test]
@@ -119,7 +131,10 @@ fn everything_in_a_vpc_holds_it() {
     network.ok("DeleteSubnet", json!({"SubnetId": subnet}));
     let gateway = network.gateway();
     assert_eq!(network.refusal("DeleteVpc", delete.clone()), "DependencyViolation");
-    network.ok("DetachInternetGateway", json!({"InternetGatewayId": gateway, "VpcId": network.vpc}));
+    network.ok(
+        "DetachInternetGateway",
+        json!({"InternetGatewayId": gateway, "VpcId": network.vpc}),
+    );
     let group = network.group("g");
     assert_eq!(network.refusal("DeleteVpc", delete.clone()), "DependencyViolation");
     network.ok("DeleteSecurityGroup", json!({"GroupId": group}));
@@ -137,7 +152,10 @@ fn a_route_to_a_detached_gateway_is_a_blackhole() {
     network.ok("CreateRoute", route.clone());
     assert_eq!(network.refusal("CreateRoute", route), "RouteAlreadyExists");
     assert_eq!(network.routes(&table), ["10.0.0.0/16 active", "0.0.0.0/0 active"]);
-    network.ok("DetachInternetGateway", json!({"InternetGatewayId": gateway, "VpcId": network.vpc}));
+    network.ok(
+        "DetachInternetGateway",
+        json!({"InternetGatewayId": gateway, "VpcId": network.vpc}),
+    );
     assert_eq!(network.routes(&table), ["10.0.0.0/16 active", "0.0.0.0/0 blackhole"]);
 }
 
@@ -147,11 +165,17 @@ fn a_subnet_has_one_route_table() {
     let (subnet, first, second) = (network.subnet("10.0.0.0/24"), network.table(), network.table());
     let associate = |table: &str| json!({"RouteTableId": table, "SubnetId": subnet});
     let id = text(&network.ok("AssociateRouteTable", associate(&first))["AssociationId"]);
-    assert_eq!(network.refusal("AssociateRouteTable", associate(&second)), "Resource.AlreadyAssociated");
+    assert_eq!(
+        network.refusal("AssociateRouteTable", associate(&second)),
+        "Resource.AlreadyAssociated"
+    );
     let moved = json!({"AssociationId": id, "RouteTableId": second});
     network.ok("ReplaceRouteTableAssociation", moved);
     network.ok("DeleteRouteTable", json!({"RouteTableId": first}));
-    assert_eq!(network.refusal("DeleteRouteTable", json!({"RouteTableId": second})), "DependencyViolation");
+    assert_eq!(
+        network.refusal("DeleteRouteTable", json!({"RouteTableId": second})),
+        "DependencyViolation"
+    );
 }
 
 #[test]
@@ -162,9 +186,15 @@ fn a_gateway_endpoint_routes_its_prefix_list() {
     let id = text(&network.ok("CreateVpcEndpoint", create.clone())["VpcEndpoint"]["VpcEndpointId"]);
     assert_eq!(network.routes(&table).len(), 2);
     assert_eq!(network.refusal("CreateVpcEndpoint", create), "RouteAlreadyExists");
-    assert_eq!(network.refusal("DeleteVpc", json!({"VpcId": network.vpc})), "DependencyViolation");
+    assert_eq!(
+        network.refusal("DeleteVpc", json!({"VpcId": network.vpc})),
+        "DependencyViolation"
+    );
     let answer = network.ok("DeleteVpcEndpoints", json!({"VpcEndpointIds": [id, "vpce-0123"]}));
-    assert_eq!(answer["Unsuccessful"][0]["Error"]["Code"], "InvalidVpcEndpointId.NotFound");
+    assert_eq!(
+        answer["Unsuccessful"][0]["Error"]["Code"],
+        "InvalidVpcEndpointId.NotFound"
+    );
     assert_eq!(network.routes(&table).len(), 1);
 }
 
@@ -176,7 +206,10 @@ fn a_client_token_makes_one_object() {
     let again = network.ok("CreateRouteTable", create);
     assert_eq!(first["RouteTable"]["RouteTableId"], again["RouteTable"]["RouteTableId"]);
     let other = json!({"VpcId": "vpc-0", "ClientToken": "t-1"});
-    assert_eq!(network.refusal("CreateRouteTable", other), "IdempotentParameterMismatch");
+    assert_eq!(
+        network.refusal("CreateRouteTable", other),
+        "IdempotentParameterMismatch"
+    );
 }
 
 #[test]
@@ -192,9 +225,18 @@ fn a_nat_gateway_lives_through_its_states_and_holds_its_address() {
     network.world.cloud.clock.advance(2.0);
     assert_eq!(state(), "available");
     let detach = json!({"InternetGatewayId": gateway, "VpcId": network.vpc});
-    assert_eq!(network.refusal("DetachInternetGateway", detach.clone()), "DependencyViolation");
-    assert_eq!(network.refusal("ReleaseAddress", json!({"AllocationId": allocation})), "InvalidIPAddress.InUse");
-    assert_eq!(network.refusal("DeleteSubnet", json!({"SubnetId": subnet})), "DependencyViolation");
+    assert_eq!(
+        network.refusal("DetachInternetGateway", detach.clone()),
+        "DependencyViolation"
+    );
+    assert_eq!(
+        network.refusal("ReleaseAddress", json!({"AllocationId": allocation})),
+        "InvalidIPAddress.InUse"
+    );
+    assert_eq!(
+        network.refusal("DeleteSubnet", json!({"SubnetId": subnet})),
+        "DependencyViolation"
+    );
     network.ok("DeleteNatGateway", json!({"NatGatewayId": nat}));
     assert_eq!(state(), "deleting");
     network.world.cloud.clock.advance(2.0);
@@ -203,7 +245,10 @@ fn a_nat_gateway_lives_through_its_states_and_holds_its_address() {
     network.ok("ReleaseAddress", json!({"AllocationId": allocation}));
     network.ok("DeleteSubnet", json!({"SubnetId": subnet}));
     network.world.cloud.clock.advance(3700.0);
-    assert_eq!(network.refusal("DescribeNatGateways", json!({"NatGatewayIds": [nat]})), "NatGatewayNotFound");
+    assert_eq!(
+        network.refusal("DescribeNatGateways", json!({"NatGatewayIds": [nat]})),
+        "NatGatewayNotFound"
+    );
 }
 
 #[test]
@@ -211,10 +256,16 @@ fn a_nat_gateway_without_a_way_out_fails() {
     let network = Network::new();
     let subnet = network.subnet("10.0.0.0/24");
     let allocation = text(&network.ok("AllocateAddress", json!({}))["AllocationId"]);
-    network.ok("CreateNatGateway", json!({"SubnetId": subnet, "AllocationId": allocation}));
+    network.ok(
+        "CreateNatGateway",
+        json!({"SubnetId": subnet, "AllocationId": allocation}),
+    );
     network.world.cloud.clock.advance(2.0);
     let nat = network.ok("DescribeNatGateways", json!({}))["NatGateways"][0].clone();
-    assert_eq!((nat["State"].as_str(), nat["FailureCode"].as_str()), (Some("failed"), Some("Gateway.NotAttached")));
+    assert_eq!(
+        (nat["State"].as_str(), nat["FailureCode"].as_str()),
+        (Some("failed"), Some("Gateway.NotAttached"))
+    );
 }
 
 #[test]
@@ -226,13 +277,19 @@ fn rules_are_merged_when_shown_and_exploded_when_stored() {
     let authorize = json!({"GroupId": group, "IpPermissions": [permission]});
     let made = network.ok("AuthorizeSecurityGroupIngress", authorize.clone());
     assert_eq!(count(&made, "SecurityGroupRules"), 2);
-    assert_eq!(network.refusal("AuthorizeSecurityGroupIngress", authorize.clone()), "InvalidPermission.Duplicate");
+    assert_eq!(
+        network.refusal("AuthorizeSecurityGroupIngress", authorize.clone()),
+        "InvalidPermission.Duplicate"
+    );
     let shown = network.ok("DescribeSecurityGroups", json!({"GroupIds": [group]}))["SecurityGroups"][0].clone();
     assert_eq!(count(&shown, "IpPermissions"), 1);
     assert_eq!(shown["IpPermissions"][0]["IpRanges"], ranges);
     assert_eq!(shown["IpPermissions"][0]["IpProtocol"], "tcp");
     network.ok("RevokeSecurityGroupIngress", authorize.clone());
-    assert_eq!(network.refusal("RevokeSecurityGroupIngress", authorize), "InvalidPermission.NotFound");
+    assert_eq!(
+        network.refusal("RevokeSecurityGroupIngress", authorize),
+        "InvalidPermission.NotFound"
+    );
 }
 
 #[test]
@@ -243,15 +300,27 @@ fn a_group_is_held_by_rules_and_interfaces() {
     let permission = json!([{"IpProtocol": "-1", "UserIdGroupPairs": pair}]);
     let rule = json!({"GroupId": other, "IpPermissions": permission});
     network.ok("AuthorizeSecurityGroupIngress", rule.clone());
-    assert_eq!(network.refusal("DeleteSecurityGroup", json!({"GroupId": group})), "DependencyViolation");
+    assert_eq!(
+        network.refusal("DeleteSecurityGroup", json!({"GroupId": group})),
+        "DependencyViolation"
+    );
     network.ok("RevokeSecurityGroupIngress", rule);
     let subnet = network.subnet("10.0.0.0/24");
     let create = json!({"SubnetId": subnet, "Groups": [group]});
     let eni = text(&network.ok("CreateNetworkInterface", create)["NetworkInterface"]["NetworkInterfaceId"]);
-    assert_eq!(network.refusal("DeleteSecurityGroup", json!({"GroupId": group})), "DependencyViolation");
+    assert_eq!(
+        network.refusal("DeleteSecurityGroup", json!({"GroupId": group})),
+        "DependencyViolation"
+    );
     network.ok("DeleteNetworkInterface", json!({"NetworkInterfaceId": eni}));
     network.ok("DeleteSecurityGroup", json!({"GroupId": group}));
-    assert_eq!(network.refusal("CreateSecurityGroup", json!({"GroupName": "B", "Description": "d", "VpcId": network.vpc})), "InvalidGroup.Duplicate");
+    assert_eq!(
+        network.refusal(
+            "CreateSecurityGroup",
+            json!({"GroupName": "B", "Description": "d", "VpcId": network.vpc})
+        ),
+        "InvalidGroup.Duplicate"
+    );
 }
 
 #[test]
@@ -263,7 +332,13 @@ fn a_service_holds_its_subnet_until_it_lets_go() {
     let wanted = subnet.clone();
     let eni = cloud
         .write_blocking(Ec2, account, region, move |cx| {
-            super::eni::attach(cx, &wanted, &[], super::eni::Owner::Redshift, "RedshiftNetworkInterface")
+            super::eni::attach(
+                cx,
+                &wanted,
+                &[],
+                super::eni::Owner::Redshift,
+                "RedshiftNetworkInterface",
+            )
         })
         .expect("attaches");
     let shown = network.ok("DescribeNetworkInterfaces", json!({}))["NetworkInterfaces"][0].clone();
@@ -271,12 +346,17 @@ fn a_service_holds_its_subnet_until_it_lets_go() {
     assert_eq!(shown["PrivateIpAddress"], "10.0.0.4");
     let free = network.ok("DescribeSubnets", json!({}))["Subnets"][0]["AvailableIpAddressCount"].clone();
     assert_eq!(free, 250);
-    assert_eq!(network.refusal("DeleteSubnet", json!({"SubnetId": subnet})), "DependencyViolation");
+    assert_eq!(
+        network.refusal("DeleteSubnet", json!({"SubnetId": subnet})),
+        "DependencyViolation"
+    );
     assert_eq!(
         network.refusal("DeleteNetworkInterface", json!({"NetworkInterfaceId": eni.id})),
         "InvalidNetworkInterface.InUse"
     );
-    cloud.write_blocking(Ec2, account, region, move |cx| super::eni::release(cx, &eni.id)).expect("releases");
+    cloud
+        .write_blocking(Ec2, account, region, move |cx| super::eni::release(cx, &eni.id))
+        .expect("releases");
     network.ok("DeleteSubnet", json!({"SubnetId": subnet}));
 }
 
@@ -292,7 +372,14 @@ fn tags_are_given_in_the_create_call_and_found_by_filters() {
         let filters = json!({"Filters": [{"Name": name, "Values": [value]}]});
         count(&network.ok("DescribeSubnets", filters), "Subnets")
     };
-    assert_eq!((found("tag:stack", "dev"), found("tag:stack", "d*"), found("tag-key", "stack")), (1, 1, 1));
+    assert_eq!(
+        (
+            found("tag:stack", "dev"),
+            found("tag:stack", "d*"),
+            found("tag-key", "stack")
+        ),
+        (1, 1, 1)
+    );
     assert_eq!(found("tag:stack", "prod"), 0);
     let unknown = json!({"Filters": [{"Name": "colour", "Values": ["red"]}]});
     assert_eq!(network.refusal("DescribeSubnets", unknown), "InvalidParameterValue");
@@ -301,10 +388,16 @@ fn tags_are_given_in_the_create_call_and_found_by_filters() {
 #[test]
 fn the_tagging_service_shows_no_ghosts() {
     let network = Network::new();
-    network.ok("CreateTags", json!({"Resources": [network.vpc], "Tags": [{"Key": "stack", "Value": "dev"}]}));
+    network.ok(
+        "CreateTags",
+        json!({"Resources": [network.vpc], "Tags": [{"Key": "stack", "Value": "dev"}]}),
+    );
     let resources = || {
         let filters = json!({"TagFilters": [{"Key": "stack", "Values": ["dev"]}]});
-        count(&network.world.ok(Service::Tagging, "GetResources", filters), "ResourceTagMappingList")
+        count(
+            &network.world.ok(Service::Tagging, "GetResources", filters),
+            "ResourceTagMappingList",
+        )
     };
     assert_eq!(resources(), 1);
     network.ok("DeleteVpc", json!({"VpcId": network.vpc}));
@@ -326,8 +419,14 @@ fn listings_come_in_pages() {
     }
     let first = network.ok("DescribeSubnets", json!({"MaxResults": 5}));
     assert_eq!(count(&first, "Subnets"), 5);
-    let second = network.ok("DescribeSubnets", json!({"MaxResults": 5, "NextToken": first["NextToken"]}));
+    let second = network.ok(
+        "DescribeSubnets",
+        json!({"MaxResults": 5, "NextToken": first["NextToken"]}),
+    );
     assert_eq!(count(&second, "Subnets"), 2);
     assert!(second.get("NextToken").is_none());
-    assert_eq!(network.refusal("DescribeSubnets", json!({"NextToken": "nonsense"})), "InvalidNextToken");
+    assert_eq!(
+        network.refusal("DescribeSubnets", json!({"NextToken": "nonsense"})),
+        "InvalidNextToken"
+    );
 }

@@ -59,7 +59,11 @@ impl Resource for Vpc {
     }
 
     fn show(&self, cx: &Call, shown: &mut Map<String, Value>) -> Result<(), Fault> {
-        let state = if cx.now < self.available { "pending" } else { "available" };
+        let state = if cx.now < self.available {
+            "pending"
+        } else {
+            "available"
+        };
         shown.insert("State".into(), state.into());
         Ok(())
     }
@@ -67,7 +71,10 @@ impl Resource for Vpc {
 
 impl Vpc {
     pub fn blocks(&self) -> Vec<Cidr> {
-        self.cidr_block_association_set.iter().filter_map(|block| Cidr::parse(&block.cidr_block)).collect()
+        self.cidr_block_association_set
+            .iter()
+            .filter_map(|block| Cidr::parse(&block.cidr_block))
+            .collect()
     }
 }
 
@@ -93,16 +100,35 @@ fn association(cx: &Call, cidr: Cidr) -> Block {
 }
 
 pub fn create(cx: &Call, input: &Value) -> Answer {
-    cx.only(input, &["CidrBlock", "InstanceTenancy", "TagSpecifications", "DryRun", "AmazonProvidedIpv6CidrBlock"])?;
+    cx.only(
+        input,
+        &[
+            "CidrBlock",
+            "InstanceTenancy",
+            "TagSpecifications",
+            "DryRun",
+            "AmazonProvidedIpv6CidrBlock",
+        ],
+    )?;
     if input["AmazonProvidedIpv6CidrBlock"] == true {
-        return Err(Fault::new(501, "NotImplemented", "the local cloud does not implement IPv6 blocks of a VPC"));
+        return Err(Fault::new(
+            501,
+            "NotImplemented",
+            "the local cloud does not implement IPv6 blocks of a VPC",
+        ));
     }
     if text(input, "CidrBlock").is_empty() {
-        return Err(Fault::bad("MissingParameter", "Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided."));
+        return Err(Fault::bad(
+            "MissingParameter",
+            "Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided.",
+        ));
     }
     let cidr = block(input, "InvalidVpc.Range")?;
     if resource::all::<Vpc>(cx)?.len() >= MAX_VPCS {
-        return Err(Fault::bad("VpcLimitExceeded", "The maximum number of VPCs has been reached."));
+        return Err(Fault::bad(
+            "VpcLimitExceeded",
+            "The maximum number of VPCs has been reached.",
+        ));
     }
     let tags = tags::specified(input, Vpc::KIND)?;
     let vpc = Vpc {
@@ -132,15 +158,30 @@ pub fn describe(cx: &Call, input: &Value) -> Answer {
         ("cidr", "CidrBlock"),
         ("cidr-block", "CidrBlock"),
         ("cidr-block-association.cidr-block", "CidrBlockAssociationSet.CidrBlock"),
-        ("cidr-block-association.association-id", "CidrBlockAssociationSet.AssociationId"),
-        ("cidr-block-association.state", "CidrBlockAssociationSet.CidrBlockState.State"),
+        (
+            "cidr-block-association.association-id",
+            "CidrBlockAssociationSet.AssociationId",
+        ),
+        (
+            "cidr-block-association.state",
+            "CidrBlockAssociationSet.CidrBlockState.State",
+        ),
         ("dhcp-options-id", "DhcpOptionsId"),
         ("is-default", "IsDefault"),
         ("isDefault", "IsDefault"),
         ("owner-id", "OwnerId"),
         ("state", "State"),
     ];
-    resource::describe::<Vpc>(cx, input, &Describe { ids: "VpcIds", list: "Vpcs", filters: &filters, limit: 1000 })
+    resource::describe::<Vpc>(
+        cx,
+        input,
+        &Describe {
+            ids: "VpcIds",
+            list: "Vpcs",
+            filters: &filters,
+            limit: 1000,
+        },
+    )
 }
 
 pub fn delete(cx: &Call, input: &Value) -> Answer {
@@ -149,11 +190,19 @@ pub fn delete(cx: &Call, input: &Value) -> Answer {
     let attached = |gateway: &Gateway| gateway.vpc() == Some(id);
     let held = resource::all::<Subnet>(cx)?.iter().any(|subnet| subnet.vpc_id == id)
         || resource::all::<Gateway>(cx)?.iter().any(attached)
-        || resource::all::<Endpoint>(cx)?.iter().any(|endpoint| endpoint.vpc_id == id)
-        || resource::all::<Nat>(cx)?.iter().any(|nat| nat.vpc_id == id && nat.holds(cx.now))
+        || resource::all::<Endpoint>(cx)?
+            .iter()
+            .any(|endpoint| endpoint.vpc_id == id)
+        || resource::all::<Nat>(cx)?
+            .iter()
+            .any(|nat| nat.vpc_id == id && nat.holds(cx.now))
         || resource::all::<Eni>(cx)?.iter().any(|eni| eni.vpc_id == id)
-        || resource::all::<RouteTable>(cx)?.iter().any(|table| table.vpc_id == id && !table.is_main())
-        || resource::all::<Group>(cx)?.iter().any(|group| group.vpc_id == id && !group.is_default());
+        || resource::all::<RouteTable>(cx)?
+            .iter()
+            .any(|table| table.vpc_id == id && !table.is_main())
+        || resource::all::<Group>(cx)?
+            .iter()
+            .any(|group| group.vpc_id == id && !group.is_default());
     if held {
         let message = format!("The vpc '{id}' has dependencies and cannot be deleted.");
         return Err(Fault::bad("DependencyViolation", message));
@@ -177,9 +226,15 @@ pub fn describe_attribute(cx: &Call, input: &Value) -> Answer {
 
 pub fn modify_attribute(cx: &Call, input: &Value) -> Answer {
     let mut vpc: Vpc = resource::find(cx, text(input, "VpcId"))?;
-    let members = ["EnableDnsSupport", "EnableDnsHostnames", "EnableNetworkAddressUsageMetrics"];
-    let given: Vec<(&str, bool)> =
-        members.iter().filter_map(|member| Some((*member, input[member]["Value"].as_bool()?))).collect();
+    let members = [
+        "EnableDnsSupport",
+        "EnableDnsHostnames",
+        "EnableNetworkAddressUsageMetrics",
+    ];
+    let given: Vec<(&str, bool)> = members
+        .iter()
+        .filter_map(|member| Some((*member, input[member]["Value"].as_bool()?)))
+        .collect();
     match given[..] {
         [("EnableDnsSupport", value)] => vpc.dns_support = value,
         [("EnableDnsHostnames", true)] if !vpc.dns_support => {
@@ -215,7 +270,10 @@ pub fn associate_block(cx: &Call, input: &Value) -> Answer {
         return Err(Fault::bad("InvalidVpc.Range", message));
     }
     if vpc.cidr_block_association_set.len() >= MAX_BLOCKS {
-        let message = format!("This network '{}' has met its maximum number of allowed CIDRs: {MAX_BLOCKS}", vpc.vpc_id);
+        let message = format!(
+            "This network '{}' has met its maximum number of allowed CIDRs: {MAX_BLOCKS}",
+            vpc.vpc_id
+        );
         return Err(Fault::bad("CidrLimitExceeded", message));
     }
     let block = association(cx, cidr);
@@ -231,12 +289,22 @@ pub fn disassociate_block(cx: &Call, input: &Value) -> Answer {
         Fault::bad("InvalidVpcCidrBlockAssociationID.NotFound", message)
     };
     let vpcs: Vec<Vpc> = resource::all(cx)?;
-    let has = |vpc: &Vpc| vpc.cidr_block_association_set.iter().any(|block| block.association_id == id);
+    let has = |vpc: &Vpc| {
+        vpc.cidr_block_association_set
+            .iter()
+            .any(|block| block.association_id == id)
+    };
     let mut vpc = vpcs.into_iter().find(has).ok_or_else(missing)?;
-    let at = vpc.cidr_block_association_set.iter().position(|block| block.association_id == id).ok_or_else(missing)?;
+    let at = vpc
+        .cidr_block_association_set
+        .iter()
+        .position(|block| block.association_id == id)
+        .ok_or_else(missing)?;
     let block = vpc.cidr_block_association_set.remove(at);
     if block.cidr_block == vpc.cidr_block {
-        let message = format!("The vpc CIDR block with association ID {id} may not be disassociated. It is the primary IPv4 CIDR block of the VPC");
+        let message = format!(
+            "The vpc CIDR block with association ID {id} may not be disassociated. It is the primary IPv4 CIDR block of the VPC"
+        );
         return Err(Fault::bad("OperationNotPermitted", message));
     }
     let cidr = Cidr::parse(&block.cidr_block).ok_or_else(missing)?;
@@ -244,7 +312,8 @@ pub fn disassociate_block(cx: &Call, input: &Value) -> Answer {
         .iter()
         .any(|subnet| subnet.vpc_id == vpc.vpc_id && subnet.block().is_some_and(|subnet| cidr.contains(subnet)));
     if used {
-        let message = format!("The vpc CIDR block with association ID {id} has dependencies and cannot be disassociated");
+        let message =
+            format!("The vpc CIDR block with association ID {id} has dependencies and cannot be disassociated");
         return Err(Fault::bad("DependencyViolation", message));
     }
     resource::save(cx, &vpc)?;

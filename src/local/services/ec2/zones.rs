@@ -9,9 +9,23 @@ use crate::services::{Answer, Call, Fault};
 pub const GATEWAY_SERVICES: [(&str, &str); 2] = [("s3", "198.51.100.0/24"), ("dynamodb", "203.0.113.0/24")];
 
 const REGIONS: [&str; 17] = [
-    "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
-    "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1",
-    "us-east-2", "us-west-1", "us-west-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
 ];
 
 /// Returns the names and ids of a region's zones, such as `eu-west-1a` and `euw1-az1`.
@@ -56,8 +70,14 @@ pub fn describe_zones(cx: &Call, input: &Value) -> Answer {
         .collect();
     for (member, field) in [("ZoneNames", "ZoneName"), ("ZoneIds", "ZoneId")] {
         let wanted = strings(&input[member]);
-        if let Some(unknown) = wanted.iter().find(|wanted| zones.iter().all(|zone| zone[field] != **wanted)) {
-            return Err(Fault::bad("InvalidParameterValue", format!("Invalid availability zone: [{unknown}]")));
+        if let Some(unknown) = wanted
+            .iter()
+            .find(|wanted| zones.iter().all(|zone| zone[field] != **wanted))
+        {
+            return Err(Fault::bad(
+                "InvalidParameterValue",
+                format!("Invalid availability zone: [{unknown}]"),
+            ));
         }
         if !wanted.is_empty() {
             zones.retain(|zone| wanted.iter().any(|wanted| zone[field] == *wanted));
@@ -85,10 +105,18 @@ pub fn describe_regions(input: &Value) -> Answer {
     });
     let wanted = strings(&input["RegionNames"]);
     if let Some(unknown) = wanted.iter().find(|wanted| !REGIONS.contains(wanted)) {
-        return Err(Fault::bad("InvalidParameterValue", format!("Invalid region: [{unknown}]")));
+        return Err(Fault::bad(
+            "InvalidParameterValue",
+            format!("Invalid region: [{unknown}]"),
+        ));
     }
-    let regions = regions.filter(|region| wanted.is_empty() || wanted.iter().any(|wanted| region["RegionName"] == *wanted));
-    let filters = [("region-name", "RegionName"), ("endpoint", "Endpoint"), ("opt-in-status", "OptInStatus")];
+    let regions =
+        regions.filter(|region| wanted.is_empty() || wanted.iter().any(|wanted| region["RegionName"] == *wanted));
+    let filters = [
+        ("region-name", "RegionName"),
+        ("endpoint", "Endpoint"),
+        ("opt-in-status", "OptInStatus"),
+    ];
     Ok(json!({"Regions": resource::filtered(input, regions.collect(), &filters, "Tags")?}))
 }
 
@@ -96,7 +124,9 @@ pub fn describe_regions(input: &Value) -> Answer {
 pub fn prefix_list(region: &str, service: &str) -> String {
     // FNV-1a: the ids only have to be stable and distinct.
     let name = format!("{region}.{service}");
-    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
     format!("pl-{hash:08x}")
 }
 
@@ -115,21 +145,27 @@ fn prefix_lists(cx: &Call) -> Vec<Value> {
 pub fn describe_prefix_lists(cx: &Call, input: &Value) -> Answer {
     let mut lists = prefix_lists(cx);
     let wanted = strings(&input["PrefixListIds"]);
-    if let Some(unknown) = wanted.iter().find(|wanted| lists.iter().all(|list| list["PrefixListId"] != **wanted)) {
+    if let Some(unknown) = wanted
+        .iter()
+        .find(|wanted| lists.iter().all(|list| list["PrefixListId"] != **wanted))
+    {
         let message = format!("The prefix list ID '{unknown}' does not exist");
         return Err(Fault::bad("InvalidPrefixListID.NotFound", message));
     }
     lists.retain(|list| wanted.is_empty() || wanted.iter().any(|wanted| list["PrefixListId"] == *wanted));
-    let filters = [("prefix-list-id", "PrefixListId"), ("prefix-list-name", "PrefixListName")];
+    let filters = [
+        ("prefix-list-id", "PrefixListId"),
+        ("prefix-list-name", "PrefixListName"),
+    ];
     let lists = resource::filtered(input, lists, &filters, "Tags")?;
     resource::page(cx, input, lists, "PrefixLists", 1000)
 }
 
 pub fn describe_managed_prefix_lists(cx: &Call, input: &Value) -> Answer {
     let wanted = strings(&input["PrefixListIds"]);
-    let lists = prefix_lists(cx).into_iter().filter(|list| {
-        wanted.is_empty() || wanted.iter().any(|wanted| list["PrefixListId"] == *wanted)
-    });
+    let lists = prefix_lists(cx)
+        .into_iter()
+        .filter(|list| wanted.is_empty() || wanted.iter().any(|wanted| list["PrefixListId"] == *wanted));
     let lists = lists.map(|list| {
         let id = list["PrefixListId"].as_str().unwrap_or_default();
         json!({
@@ -138,18 +174,32 @@ pub fn describe_managed_prefix_lists(cx: &Call, input: &Value) -> Answer {
             "PrefixListArn": format!("arn:aws:ec2:{}:aws:prefix-list/{id}", cx.region),
         })
     });
-    let filters =
-        [("prefix-list-id", "PrefixListId"), ("prefix-list-name", "PrefixListName"), ("owner-id", "OwnerId")];
+    let filters = [
+        ("prefix-list-id", "PrefixListId"),
+        ("prefix-list-name", "PrefixListName"),
+        ("owner-id", "OwnerId"),
+    ];
     let lists = resource::filtered(input, lists.collect(), &filters, "Tags")?;
     resource::page(cx, input, lists, "PrefixLists", 100)
 }
 
 pub fn prefix_list_entries(cx: &Call, input: &Value) -> Answer {
     let id = resource::text(input, "PrefixListId");
-    let list = prefix_lists(cx).into_iter().find(|list| list["PrefixListId"] == id).ok_or_else(|| {
-        Fault::bad("InvalidPrefixListID.NotFound", format!("The prefix list ID '{id}' does not exist"))
-    })?;
-    let entries = list["Cidrs"].as_array().into_iter().flatten().map(|cidr| json!({"Cidr": cidr})).collect();
+    let list = prefix_lists(cx)
+        .into_iter()
+        .find(|list| list["PrefixListId"] == id)
+        .ok_or_else(|| {
+            Fault::bad(
+                "InvalidPrefixListID.NotFound",
+                format!("The prefix list ID '{id}' does not exist"),
+            )
+        })?;
+    let entries = list["Cidrs"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|cidr| json!({"Cidr": cidr}))
+        .collect();
     resource::page(cx, input, entries, "Entries", 100)
 }
 
@@ -177,7 +227,10 @@ mod tests {
 
     #[test]
     fn zone_ids_are_shortened_as_aws_does() {
-        assert_eq!(of("ap-southeast-2")[0], ("ap-southeast-2a".to_owned(), "apse2-az1".to_owned()));
+        assert_eq!(
+            of("ap-southeast-2")[0],
+            ("ap-southeast-2a".to_owned(), "apse2-az1".to_owned())
+        );
         assert_eq!(of("eu-west-1")[2].1, "euw1-az3");
     }
 }

@@ -392,9 +392,10 @@ pub fn maintenance_window(given: &str) -> Result<String, Fault> {
     let folded = given.to_lowercase();
     let minute = |text: &str| {
         let mut parts = text.split(':');
+        let name = parts.next()?;
         let day = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
             .iter()
-            .position(|day| Some(*day) == parts.next())?;
+            .position(|day| *day == name)?;
         let (hour, minute) = (parts.next()?, parts.next()?);
         let (hour, minute): (usize, usize) = (
             hour.parse().ok().filter(|hour| *hour < 24)?,

@@ -181,7 +181,6 @@ pub async fn create_bucket(backend: &Backend, request: S3Request<CreateBucketInp
         .await?;
     Ok(CreateBucketOutput {
         location: Some(location),
-        ..Default::default()
     })
 }
 

@@ -261,7 +261,7 @@ pub async fn upload_part_copy(
             at += run.len() as u64;
         }
         let hashes = hasher.finish();
-        let size = writing.len();
+        let size = writing.written();
         let data = vec![writing.finish()?];
         Ok(Received {
             data,

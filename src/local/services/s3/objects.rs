@@ -125,10 +125,10 @@ impl Objects {
     }
 
     /// Returns a reader over a whole object made of these segments.
-    pub fn reader(&self, segments: &[Segment]) -> Reader {
+    pub fn reader(&self, segments: Vec<Segment>) -> Reader {
         Reader {
             objects: self.clone(),
-            rest: segments.to_vec().into_iter(),
+            rest: segments.into_iter(),
             file: None,
         }
     }
@@ -191,7 +191,7 @@ impl Writing {
         Ok(())
     }
 
-    pub fn len(&self) -> u64 {
+    pub fn written(&self) -> u64 {
         self.len
     }
 
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(&objects.read(&segments, 3..13).unwrap()[..], b"lo wide wo");
         assert_eq!(&objects.read(&segments, 11..99).unwrap()[..], b"world");
         let mut whole = String::new();
-        objects.reader(&segments).read_to_string(&mut whole).unwrap();
+        objects.reader(segments.to_vec()).read_to_string(&mut whole).unwrap();
         assert_eq!(whole, "hello wide world");
     }
 

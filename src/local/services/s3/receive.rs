@@ -186,7 +186,7 @@ pub async fn receive(
         Ok((receiving.writing, receiving.hasher.finish(), sha256))
     })
     .await?;
-    let size = writing.len();
+    let size = writing.written();
     claims.check(size, &hashes, sha256, trailers)?;
     // An empty object needs no file.
     let data = if size == 0 {

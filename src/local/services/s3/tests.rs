@@ -697,14 +697,8 @@ async fn buckets_have_regions_owners_and_rules_for_their_names() {
         "IllegalLocationConstraintException"
     );
     world.ok(Method::PUT, "/eu-lake", &eu, here).await;
-    assert_eq!(
-        world
-            .ok(Method::GET, "/eu-lake?location", &[], "")
-            .await
-            .text()
-            .contains("eu-west-1"),
-        true
-    );
+    let place = world.ok(Method::GET, "/eu-lake?location", &[], "").await;
+    assert!(place.text().contains("eu-west-1"));
     assert_eq!(
         world.ok(Method::GET, "/eu-lake?tagging", &eu, "").await.element("Key"),
         "a&amp;b"

@@ -318,7 +318,7 @@ pub async fn copy_object(backend: &Backend, request: S3Request<CopyObjectInput>)
             .or(known.as_ref().map(|sum| sum.algorithm))
             .unwrap_or(Algorithm::Crc64Nvme);
         let mut hasher = Hasher::new(algorithm);
-        let mut reader = objects.reader(&segments);
+        let mut reader = objects.reader(segments);
         let mut run = vec![0; 1 << 16];
         loop {
             let n = std::io::Read::read(&mut reader, &mut run)?;

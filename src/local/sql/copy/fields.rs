@@ -17,7 +17,11 @@ pub fn records<'a>(bytes: &'a [u8], copy: &'a Copy, width: usize) -> impl Iterat
                 continue;
             }
             let raw = String::from_utf8_lossy(raw).into_owned();
-            return Some(Record { line: first, raw, values: decode(fields, copy, width) });
+            return Some(Record {
+                line: first,
+                raw,
+                values: decode(fields, copy, width),
+            });
         }
         None
     })
@@ -38,13 +42,25 @@ fn decode(fields: Vec<Vec<u8>>, copy: &Copy, width: usize) -> Result<Vec<Option<
         values.push(Some(match String::from_utf8(field) {
             Ok(text) if text.contains('\0') && copy.null_as != "\0" => match copy.accept_invalid_chars {
                 Some(replacement) => text.replace('\0', &replacement.to_string()),
-                None => return Err(Problem { column: Some(index), code: 1220, reason: "Missing newline: Unexpected character 0x0 found".into() }),
+                None => {
+                    return Err(Problem {
+                        column: Some(index),
+                        code: 1220,
+                        reason: "Missing newline: Unexpected character 0x0 found".into(),
+                    });
+                }
             },
             Ok(text) => text,
             Err(error) => match copy.accept_invalid_chars {
-                Some(replacement) => String::from_utf8_lossy(error.as_bytes()).replace('\u{fffd}', &replacement.to_string()),
+                Some(replacement) => {
+                    String::from_utf8_lossy(error.as_bytes()).replace('\u{fffd}', &replacement.to_string())
+                }
                 None => {
-                    return Err(Problem { column: Some(index), code: 1220, reason: "String contains invalid or unsupported UTF8 codepoints".into() });
+                    return Err(Problem {
+                        column: Some(index),
+                        code: 1220,
+                        reason: "String contains invalid or unsupported UTF8 codepoints".into(),
+                    });
                 }
             },
         }));
@@ -56,7 +72,11 @@ fn decode(fields: Vec<Vec<u8>>, copy: &Copy, width: usize) -> Result<Vec<Option<
 /// Takes one record: its text, its fields, what follows it, and how many lines it spans.
 fn take<'a>(bytes: &'a [u8], copy: &Copy) -> (&'a [u8], Vec<Vec<u8>>, &'a [u8], u64) {
     let csv = copy.format == CopyFormat::Csv;
-    let quote = if csv { copy.quote } else { copy.remove_quotes.then_some(b'"') };
+    let quote = if csv {
+        copy.quote
+    } else {
+        copy.remove_quotes.then_some(b'"')
+    };
     let mut fields = Vec::new();
     let mut field = Vec::new();
     let mut index = 0;

@@ -19,8 +19,17 @@ pub enum Step {
 pub fn paths(bytes: &[u8]) -> Result<Vec<Path>> {
     let bad = |why: &str| SqlError::new("XX000", format!("invalid JSONPaths file: {why}"));
     let value: Value = serde_json::from_slice(bytes).map_err(|error| bad(&error.to_string()))?;
-    let list = value.get("jsonpaths").and_then(Value::as_array).ok_or_else(|| bad("there is no array \"jsonpaths\""))?;
-    list.iter().map(|path| path.as_str().and_then(path_of).ok_or_else(|| bad(&format!("{path} is no path")))).collect()
+    let list = value
+        .get("jsonpaths")
+        .and_then(Value::as_array)
+        .ok_or_else(|| bad("there is no array \"jsonpaths\""))?;
+    list.iter()
+        .map(|path| {
+            path.as_str()
+                .and_then(path_of)
+                .ok_or_else(|| bad(&format!("{path} is no path")))
+        })
+        .collect()
 }
 
 fn path_of(text: &str) -> Option<Path> {
@@ -46,7 +55,12 @@ fn path_of(text: &str) -> Option<Path> {
 }
 
 /// Iterates over the objects of a file.
-pub fn records<'a>(bytes: &'a [u8], columns: &'a [Column], option: &'a str, paths: Option<&'a [Path]>) -> impl Iterator<Item = Record> + Send + 'a {
+pub fn records<'a>(
+    bytes: &'a [u8],
+    columns: &'a [Column],
+    option: &'a str,
+    paths: Option<&'a [Path]>,
+) -> impl Iterator<Item = Record> + Send + 'a {
     let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
     let mut line = 1;
     let mut seen = 0;
@@ -57,8 +71,14 @@ pub fn records<'a>(bytes: &'a [u8], columns: &'a [Column], option: &'a str, path
         }
         let start = stream.byte_offset();
         let next = stream.next()?;
-        let skipped = bytes[start.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        line += bytes[seen..(start + skipped).min(bytes.len())].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let skipped = bytes[start.min(bytes.len())..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count();
+        line += bytes[seen..(start + skipped).min(bytes.len())]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count() as u64;
         seen = (start + skipped).min(bytes.len());
         let raw = String::from_utf8_lossy(&bytes[seen..stream.byte_offset().max(seen).min(bytes.len())]).into_owned();
         let values = match next {
@@ -72,23 +92,38 @@ pub fn records<'a>(bytes: &'a [u8], columns: &'a [Column], option: &'a str, path
     })
 }
 
-fn values(value: &Value, columns: &[Column], option: &str, paths: Option<&[Path]>) -> std::result::Result<Vec<Option<String>>, Problem> {
+fn values(
+    value: &Value,
+    columns: &[Column],
+    option: &str,
+    paths: Option<&[Path]>,
+) -> std::result::Result<Vec<Option<String>>, Problem> {
     if option == "noshred" {
         return Ok(vec![Some(value.to_string())]);
     }
     if let Some(paths) = paths {
         if paths.len() != columns.len() {
-            return Err(Problem::new(1224, "Number of jsonpaths and the number of columns should match"));
+            return Err(Problem::new(
+                1224,
+                "Number of jsonpaths and the number of columns should match",
+            ));
         }
         return Ok(paths.iter().map(|path| text(follow(value, path))).collect());
     }
-    let Value::Object(object) = value else { return Err(Problem::new(1223, "Invalid value: an object is needed")) };
+    let Value::Object(object) = value else {
+        return Err(Problem::new(1223, "Invalid value: an object is needed"));
+    };
     let ignore_case = option.contains("ignorecase");
     Ok(columns
         .iter()
         .map(|column| {
             let exact = object.get(&column.name);
-            text(exact.or_else(|| object.iter().find(|(key, _)| ignore_case && key.to_lowercase() == column.name).map(|(_, value)| value)))
+            text(exact.or_else(|| {
+                object
+                    .iter()
+                    .find(|(key, _)| ignore_case && key.to_lowercase() == column.name)
+                    .map(|(_, value)| value)
+            }))
         })
         .collect())
 }
@@ -114,7 +149,12 @@ mod tests {
 
     #[test]
     fn paths_take_dots_and_brackets() {
-        let expected = vec![Step::Key("a".into()), Step::Key("b c".into()), Step::Index(2), Step::Key("d".into())];
+        let expected = vec![
+            Step::Key("a".into()),
+            Step::Key("b c".into()),
+            Step::Index(2),
+            Step::Key("d".into()),
+        ];
         assert_eq!(path_of("$.a['b c'][2].d"), Some(expected));
         assert_eq!(path_of("a.b"), None);
     }

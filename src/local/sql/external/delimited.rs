@@ -14,7 +14,13 @@ pub struct Delimited {
 }
 
 /// Returns batches of the wanted columns and their row counts.
-pub fn parse(format: &Delimited, block: &[u8], width: usize, wanted: &[usize], batch_size: usize) -> Vec<(Vec<StringArray>, usize)> {
+pub fn parse(
+    format: &Delimited,
+    block: &[u8],
+    width: usize,
+    wanted: &[usize],
+    batch_size: usize,
+) -> Vec<(Vec<StringArray>, usize)> {
     let mut batches = Vec::new();
     let mut slots = vec![None; width];
     for (at, column) in wanted.iter().enumerate() {
@@ -59,7 +65,10 @@ pub fn parse(format: &Delimited, block: &[u8], width: usize, wanted: &[usize], b
 
 /// Iterates over lines without their ends. An empty line is no record.
 pub fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
-    block.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).filter(|line| !line.is_empty())
+    block
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .filter(|line| !line.is_empty())
 }
 
 /// Takes one field off a line. Returns it, or `None` when it had to be put together in `scratch`, and what follows
@@ -67,7 +76,9 @@ pub fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub fn field<'a>(format: &Delimited, text: &'a [u8], scratch: &mut Vec<u8>) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
     let quoted = format.quote.is_some_and(|quote| text.first() == Some(&quote));
     if !quoted {
-        let end = text.iter().position(|byte| *byte == format.delimiter || (format.escape == Some(*byte) && format.quote.is_none()));
+        let end = text
+            .iter()
+            .position(|byte| *byte == format.delimiter || (format.escape == Some(*byte) && format.quote.is_none()));
         return match end {
             None => (Some(text), None),
             Some(end) if text[end] == format.delimiter => (Some(&text[..end]), Some(&text[end + 1..])),
@@ -134,7 +145,13 @@ mod tests {
     use super::*;
 
     fn fields(quote: Option<u8>, escape: Option<u8>, line: &str) -> Vec<String> {
-        let format = Delimited { delimiter: b',', quote, escape, null: None, skip_lines: 0 };
+        let format = Delimited {
+            delimiter: b',',
+            quote,
+            escape,
+            null: None,
+            skip_lines: 0,
+        };
         let mut fields = Vec::new();
         let mut rest = Some(line.as_bytes());
         while let Some(text) = rest {
@@ -149,7 +166,10 @@ mod tests {
 
     #[test]
     fn quotes_protect_delimiters_and_double_to_mean_themselves() {
-        assert_eq!(fields(Some(b'"'), None, r#"a,"b,c","d""e",,"""#), ["a", "b,c", "d\"e", "", ""]);
+        assert_eq!(
+            fields(Some(b'"'), None, r#"a,"b,c","d""e",,"""#),
+            ["a", "b,c", "d\"e", "", ""]
+        );
     }
 
     #[test]

@@ -6,7 +6,12 @@ use serde_json::Value;
 use super::delimited::lines;
 use crate::error::{Result, SqlError};
 
-pub fn parse(block: &[u8], columns: &[String], wanted: &[usize], batch_size: usize) -> Result<Vec<(Vec<StringArray>, usize)>> {
+pub fn parse(
+    block: &[u8],
+    columns: &[String],
+    wanted: &[usize],
+    batch_size: usize,
+) -> Result<Vec<(Vec<StringArray>, usize)>> {
     let mut batches = Vec::new();
     let mut builders: Vec<StringBuilder> = wanted.iter().map(|_| StringBuilder::new()).collect();
     let mut rows = 0;
@@ -14,8 +19,9 @@ pub fn parse(block: &[u8], columns: &[String], wanted: &[usize], batch_size: usi
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let value: Value = serde_json::from_slice(line)
-            .map_err(|error| SqlError::new("XX000", "Spectrum Scan Error: Invalid JSON").with_hint(error.to_string()))?;
+        let value: Value = serde_json::from_slice(line).map_err(|error| {
+            SqlError::new("XX000", "Spectrum Scan Error: Invalid JSON").with_hint(error.to_string())
+        })?;
         for (builder, column) in builders.iter_mut().zip(wanted) {
             match find(&value, &columns[*column]) {
                 None | Some(Value::Null) => builder.append_null(),
@@ -37,5 +43,10 @@ pub fn parse(block: &[u8], columns: &[String], wanted: &[usize], batch_size: usi
 
 fn find<'a>(value: &'a Value, column: &str) -> Option<&'a Value> {
     let object = value.as_object()?;
-    object.get(column).or_else(|| object.iter().find(|(key, _)| key.to_lowercase() == column).map(|(_, value)| value))
+    object.get(column).or_else(|| {
+        object
+            .iter()
+            .find(|(key, _)| key.to_lowercase() == column)
+            .map(|(_, value)| value)
+    })
 }

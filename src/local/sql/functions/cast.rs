@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array, IntervalMonthDayNanoArray, StringArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Decimal128Array, Int64Array, IntervalMonthDayNanoArray, StringArray,
+};
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, IntervalMonthDayNano};
 
 use super::{Call, Function, Shape, at, number_at, returns};
@@ -11,13 +13,48 @@ use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 
 pub const FUNCTIONS: &[Function] = &[
-    Function { name: "$cast", arity: (2, 2), returns: target, body: |call| cast(&call.args[0], call.returns, Mode::Explicit) },
-    Function { name: "$try_cast", arity: (2, 2), returns: target, body: |call| cast(&call.args[0], call.returns, Mode::Try) },
-    Function { name: "$assign", arity: (2, 2), returns: target, body: |call| cast(&call.args[0], call.returns, Mode::Assign) },
-    Function { name: "$interval", arity: (1, 1), returns: |_| Ok(SqlType::Interval), body: interval },
-    Function { name: "$sum", arity: (1, 1), returns: sum_type, body: |call| cast(&call.args[0], call.returns, Mode::Explicit) },
-    Function { name: "$avg", arity: (2, 2), returns: sum_type, body: avg },
-    Function { name: "$list_join", arity: (3, 3), returns: returns::text, body: list_join },
+    Function {
+        name: "$cast",
+        arity: (2, 2),
+        returns: target,
+        body: |call| cast(&call.args[0], call.returns, Mode::Explicit),
+    },
+    Function {
+        name: "$try_cast",
+        arity: (2, 2),
+        returns: target,
+        body: |call| cast(&call.args[0], call.returns, Mode::Try),
+    },
+    Function {
+        name: "$assign",
+        arity: (2, 2),
+        returns: target,
+        body: |call| cast(&call.args[0], call.returns, Mode::Assign),
+    },
+    Function {
+        name: "$interval",
+        arity: (1, 1),
+        returns: |_| Ok(SqlType::Interval),
+        body: interval,
+    },
+    Function {
+        name: "$sum",
+        arity: (1, 1),
+        returns: sum_type,
+        body: |call| cast(&call.args[0], call.returns, Mode::Explicit),
+    },
+    Function {
+        name: "$avg",
+        arity: (2, 2),
+        returns: sum_type,
+        body: avg,
+    },
+    Function {
+        name: "$list_join",
+        arity: (3, 3),
+        returns: returns::text,
+        body: list_join,
+    },
 ];
 
 fn target(shape: &Shape) -> Result<SqlType> {
@@ -52,13 +89,19 @@ fn avg(call: &Call) -> Result<ArrayRef> {
         }
         DataType::Int64 => {
             let sums = call.args[0].as_primitive::<Int64Type>();
-            let averages: Int64Array = (0..call.rows).map(|row| Some(number_at(sums, row)? / count(row)?)).collect();
+            let averages: Int64Array = (0..call.rows)
+                .map(|row| Some(number_at(sums, row)? / count(row)?))
+                .collect();
             Ok(Arc::new(averages))
         }
         _ => {
             let sums = cast(&call.args[0], SqlType::Float8, Mode::Explicit)?;
             let sums = sums.as_primitive::<Float64Type>();
-            call.floats(|row| Ok(number_at(sums, row).zip(count(row)).map(|(sum, count)| sum / count as f64)))
+            call.floats(|row| {
+                Ok(number_at(sums, row)
+                    .zip(count(row))
+                    .map(|(sum, count)| sum / count as f64))
+            })
         }
     }
 }
@@ -66,7 +109,9 @@ fn avg(call: &Call) -> Result<ArrayRef> {
 fn list_join(call: &Call) -> Result<ArrayRef> {
     let delimiters = call.text(1)?;
     let distinct = call.bool(2)?;
-    let lists = call.args[0].as_list_opt::<i32>().ok_or_else(|| SqlError::internal("LISTAGG collected no list"))?;
+    let lists = call.args[0]
+        .as_list_opt::<i32>()
+        .ok_or_else(|| SqlError::internal("LISTAGG collected no list"))?;
     call.texts(|row| {
         if lists.is_null(row) {
             return Ok(None);
@@ -82,7 +127,8 @@ fn list_join(call: &Call) -> Result<ArrayRef> {
         }
         let joined = kept.join(at(&delimiters, row).unwrap_or_default());
         if joined.len() > 65535 {
-            return Err(SqlError::new("22001", "Result size exceeds LISTAGG limit").with_detail(format!("LISTAGG limit: 65535, {}", joined.len())));
+            return Err(SqlError::new("22001", "Result size exceeds LISTAGG limit")
+                .with_detail(format!("LISTAGG limit: 65535, {}", joined.len())));
         }
         Ok(Some(joined))
     })
@@ -93,10 +139,9 @@ fn interval(call: &Call) -> Result<ArrayRef> {
     let mut values = Vec::with_capacity(call.rows);
     for row in 0..call.rows {
         values.push(match at(&texts, row) {
-            Some(text) => Some(
-                parse_interval(text)
-                    .ok_or_else(|| SqlError::new("22007", format!("invalid input syntax for type interval: \"{text}\"")))?,
-            ),
+            Some(text) => Some(parse_interval(text).ok_or_else(|| {
+                SqlError::new("22007", format!("invalid input syntax for type interval: \"{text}\""))
+            })?),
             None => None,
         });
     }
@@ -117,7 +162,11 @@ pub fn parse_interval(text: &str) -> Option<IntervalMonthDayNano> {
         }
         let split = word.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(word.len());
         let amount: f64 = word[..split].parse().ok()?;
-        let unit = if split < word.len() { &word[split..] } else { words.next().unwrap_or("second") };
+        let unit = if split < word.len() {
+            &word[split..]
+        } else {
+            words.next().unwrap_or("second")
+        };
         match unit.trim_end_matches('s') {
             "microsecond" | "microsec" | "u" | "usec" => nanos += amount * 1e3,
             "millisecond" | "millisec" | "m" | "msec" if unit != "m" => nanos += amount * 1e6,
@@ -137,5 +186,9 @@ pub fn parse_interval(text: &str) -> Option<IntervalMonthDayNano> {
             _ => return None,
         }
     }
-    Some(IntervalMonthDayNano::new(months.round() as i32, days.round() as i32, nanos.round() as i64))
+    Some(IntervalMonthDayNano::new(
+        months.round() as i32,
+        days.round() as i32,
+        nanos.round() as i64,
+    ))
 }

@@ -10,22 +10,102 @@ use crate::types::SqlType;
 use crate::value::{MICROS_PER_DAY, MICROS_PER_SECOND, datetime_of, micros_of};
 
 pub const FUNCTIONS: &[Function] = &[
-    Function { name: "dateadd", arity: (3, 3), returns: dateadd_type, body: dateadd },
-    Function { name: "datediff", arity: (3, 3), returns: returns::int8, body: datediff },
-    Function { name: "date_part", arity: (2, 2), returns: date_part_type, body: date_part },
-    Function { name: "date_trunc", arity: (2, 2), returns: date_trunc_type, body: date_trunc },
-    Function { name: "add_months", arity: (2, 2), returns: returns::timestamp, body: add_months },
-    Function { name: "months_between", arity: (2, 2), returns: returns::float8, body: months_between },
-    Function { name: "last_day", arity: (1, 1), returns: returns::date, body: last_day },
-    Function { name: "next_day", arity: (2, 2), returns: returns::date, body: next_day },
-    Function { name: "convert_timezone", arity: (2, 3), returns: returns::timestamp, body: convert_timezone },
-    Function { name: "timezone", arity: (2, 2), returns: timezone_type, body: timezone },
-    Function { name: "date_cmp", arity: (2, 2), returns: returns::int4, body: compare },
-    Function { name: "timestamp_cmp", arity: (2, 2), returns: returns::int4, body: compare },
-    Function { name: "timestamptz_cmp", arity: (2, 2), returns: returns::int4, body: compare },
-    Function { name: "date_cmp_timestamp", arity: (2, 2), returns: returns::int4, body: compare },
-    Function { name: "timestamp_cmp_date", arity: (2, 2), returns: returns::int4, body: compare },
-    Function { name: "interval_cmp", arity: (2, 2), returns: returns::int4, body: |_| Err(SqlError::unsupported("INTERVAL_CMP")) },
+    Function {
+        name: "dateadd",
+        arity: (3, 3),
+        returns: dateadd_type,
+        body: dateadd,
+    },
+    Function {
+        name: "datediff",
+        arity: (3, 3),
+        returns: returns::int8,
+        body: datediff,
+    },
+    Function {
+        name: "date_part",
+        arity: (2, 2),
+        returns: date_part_type,
+        body: date_part,
+    },
+    Function {
+        name: "date_trunc",
+        arity: (2, 2),
+        returns: date_trunc_type,
+        body: date_trunc,
+    },
+    Function {
+        name: "add_months",
+        arity: (2, 2),
+        returns: returns::timestamp,
+        body: add_months,
+    },
+    Function {
+        name: "months_between",
+        arity: (2, 2),
+        returns: returns::float8,
+        body: months_between,
+    },
+    Function {
+        name: "last_day",
+        arity: (1, 1),
+        returns: returns::date,
+        body: last_day,
+    },
+    Function {
+        name: "next_day",
+        arity: (2, 2),
+        returns: returns::date,
+        body: next_day,
+    },
+    Function {
+        name: "convert_timezone",
+        arity: (2, 3),
+        returns: returns::timestamp,
+        body: convert_timezone,
+    },
+    Function {
+        name: "timezone",
+        arity: (2, 2),
+        returns: timezone_type,
+        body: timezone,
+    },
+    Function {
+        name: "date_cmp",
+        arity: (2, 2),
+        returns: returns::int4,
+        body: compare,
+    },
+    Function {
+        name: "timestamp_cmp",
+        arity: (2, 2),
+        returns: returns::int4,
+        body: compare,
+    },
+    Function {
+        name: "timestamptz_cmp",
+        arity: (2, 2),
+        returns: returns::int4,
+        body: compare,
+    },
+    Function {
+        name: "date_cmp_timestamp",
+        arity: (2, 2),
+        returns: returns::int4,
+        body: compare,
+    },
+    Function {
+        name: "timestamp_cmp_date",
+        arity: (2, 2),
+        returns: returns::int4,
+        body: compare,
+    },
+    Function {
+        name: "interval_cmp",
+        arity: (2, 2),
+        returns: returns::int4,
+        body: |_| Err(SqlError::unsupported("INTERVAL_CMP")),
+    },
 ];
 
 /// A date part by any of its names.
@@ -71,17 +151,20 @@ pub fn part(name: &str) -> Result<Part> {
         "hour" | "hours" | "h" | "hr" | "hrs" => Part::Hour,
         "minute" | "minutes" | "m" | "min" | "mins" => Part::Minute,
         "second" | "seconds" | "s" | "sec" | "secs" => Part::Second,
-        "millisecond" | "milliseconds" | "ms" | "msec" | "msecs" | "msecond" | "mseconds" | "millisec" | "millisecs" | "millisecon" => {
-            Part::Millisecond
-        }
-        "microsecond" | "microseconds" | "us" | "usec" | "usecs" | "usecond" | "useconds" | "microsec" | "microsecs" | "microsecond_s" => {
-            Part::Microsecond
-        }
+        "millisecond" | "milliseconds" | "ms" | "msec" | "msecs" | "msecond" | "mseconds" | "millisec"
+        | "millisecs" | "millisecon" => Part::Millisecond,
+        "microsecond" | "microseconds" | "us" | "usec" | "usecs" | "usecond" | "useconds" | "microsec"
+        | "microsecs" | "microsecond_s" => Part::Microsecond,
         "epoch" => Part::Epoch,
         "timezone" => Part::Zone,
         "timezone_hour" => Part::ZoneHour,
         "timezone_minute" => Part::ZoneMinute,
-        other => return Err(SqlError::new("22023", format!("timestamp units \"{other}\" not recognized"))),
+        other => {
+            return Err(SqlError::new(
+                "22023",
+                format!("timestamp units \"{other}\" not recognized"),
+            ));
+        }
     })
 }
 
@@ -101,15 +184,22 @@ fn dateadd_type(shape: &Shape) -> Result<SqlType> {
 fn dateadd(call: &Call) -> Result<ArrayRef> {
     let part = constant_part(call)?;
     let (amounts, instants) = (call.int(1)?, call.micros(2)?);
-    call.instants(|row| match (part, number_at(&amounts, row), number_at(&instants, row)) {
-        (Some(part), Some(amount), Some(instant)) => add(part, amount, instant).map(Some),
-        _ => Ok(None),
-    })
+    call.instants(
+        |row| match (part, number_at(&amounts, row), number_at(&instants, row)) {
+            (Some(part), Some(amount), Some(instant)) => add(part, amount, instant).map(Some),
+            _ => Ok(None),
+        },
+    )
 }
 
 pub fn add(part: Part, amount: i64, instant: i64) -> Result<i64> {
     let overflow = || SqlError::new("22008", "timestamp out of range");
-    let micros = |unit: i64| amount.checked_mul(unit).and_then(|delta| instant.checked_add(delta)).ok_or_else(overflow);
+    let micros = |unit: i64| {
+        amount
+            .checked_mul(unit)
+            .and_then(|delta| instant.checked_add(delta))
+            .ok_or_else(overflow)
+    };
     match part {
         Part::Millennium => plus_months(instant, amount * 12_000),
         Part::Century => plus_months(instant, amount * 1200),
@@ -133,17 +223,27 @@ pub fn plus_months(instant: i64, months: i64) -> Result<i64> {
     let overflow = || SqlError::new("22008", "timestamp out of range");
     let from = datetime_of(instant).ok_or_else(overflow)?;
     let count = Months::new(u32::try_from(months.unsigned_abs()).map_err(|_| overflow())?);
-    let to = if months < 0 { from.checked_sub_months(count) } else { from.checked_add_months(count) };
+    let to = if months < 0 {
+        from.checked_sub_months(count)
+    } else {
+        from.checked_add_months(count)
+    };
     to.map(micros_of).ok_or_else(overflow)
 }
 
 fn add_months(call: &Call) -> Result<ArrayRef> {
     let (instants, amounts) = (call.micros(0)?, call.int(1)?);
     call.instants(|row| {
-        let (Some(instant), Some(amount)) = (number_at(&instants, row), number_at(&amounts, row)) else { return Ok(None) };
-        let Some(from) = datetime_of(instant) else { return Ok(None) };
+        let (Some(instant), Some(amount)) = (number_at(&instants, row), number_at(&amounts, row)) else {
+            return Ok(None);
+        };
+        let Some(from) = datetime_of(instant) else {
+            return Ok(None);
+        };
         let moved = plus_months(instant, amount)?;
-        let Some(to) = datetime_of(moved) else { return Ok(Some(moved)) };
+        let Some(to) = datetime_of(moved) else {
+            return Ok(Some(moved));
+        };
         if is_last_day(from.date()) {
             return Ok(Some(micros_of(month_end(to.date()).and_time(to.time()))));
         }
@@ -157,7 +257,10 @@ fn is_last_day(date: NaiveDate) -> bool {
 
 fn month_end(date: NaiveDate) -> NaiveDate {
     let first = date.with_day(1).unwrap_or(date);
-    first.checked_add_months(Months::new(1)).and_then(|next| next.pred_opt()).unwrap_or(date)
+    first
+        .checked_add_months(Months::new(1))
+        .and_then(|next| next.pred_opt())
+        .unwrap_or(date)
 }
 
 /// DATEDIFF counts the boundaries of the part that lie between.
@@ -206,24 +309,39 @@ fn date_part_type(shape: &Shape) -> Result<SqlType> {
 }
 
 fn date_part(call: &Call) -> Result<ArrayRef> {
-    let Some(part) = constant_part(call)? else { return call.ints(|_| Ok(None)) };
-    if matches!(call.args[1].data_type(), datafusion::arrow::datatypes::DataType::Interval(_)) {
+    let Some(part) = constant_part(call)? else {
+        return call.ints(|_| Ok(None));
+    };
+    if matches!(
+        call.args[1].data_type(),
+        datafusion::arrow::datatypes::DataType::Interval(_)
+    ) {
         return interval_part(call, part);
     }
-    let time_only = matches!(call.args[1].data_type(), datafusion::arrow::datatypes::DataType::Time64(_));
+    let time_only = matches!(
+        call.args[1].data_type(),
+        datafusion::arrow::datatypes::DataType::Time64(_)
+    );
     let instants = if time_only {
         let micros = datafusion::arrow::compute::cast(&call.args[1], &datafusion::arrow::datatypes::DataType::Int64)?;
         datafusion::arrow::compute::cast(&micros, &SqlType::Timestamp.arrow())?
     } else {
         std::sync::Arc::new(call.micros(1)?)
     };
-    let instants = datafusion::arrow::array::AsArray::as_primitive::<datafusion::arrow::datatypes::TimestampMicrosecondType>(&instants);
+    let instants = datafusion::arrow::array::AsArray::as_primitive::<
+        datafusion::arrow::datatypes::TimestampMicrosecondType,
+    >(&instants);
     if call.returns == SqlType::Float8 {
-        return call.floats(|row| Ok(number_at(instants, row).map(|instant| instant as f64 / MICROS_PER_SECOND as f64)));
+        return call
+            .floats(|row| Ok(number_at(instants, row).map(|instant| instant as f64 / MICROS_PER_SECOND as f64)));
     }
     call.ints(|row| {
-        let Some(instant) = number_at(instants, row) else { return Ok(None) };
-        let Some(at) = datetime_of(instant) else { return Ok(None) };
+        let Some(instant) = number_at(instants, row) else {
+            return Ok(None);
+        };
+        let Some(at) = datetime_of(instant) else {
+            return Ok(None);
+        };
         Ok(Some(field(part, at, instant)))
     })
 }
@@ -255,7 +373,9 @@ pub fn field(part: Part, at: NaiveDateTime, instant: i64) -> i64 {
 }
 
 fn interval_part(call: &Call, part: Part) -> Result<ArrayRef> {
-    let intervals = datafusion::arrow::array::AsArray::as_primitive::<datafusion::arrow::datatypes::IntervalMonthDayNanoType>(&call.args[1]);
+    let intervals = datafusion::arrow::array::AsArray::as_primitive::<
+        datafusion::arrow::datatypes::IntervalMonthDayNanoType,
+    >(&call.args[1]);
     let value = |row: usize| -> Option<f64> {
         let interval = number_at(intervals, row)?;
         let seconds = interval.nanoseconds as f64 / 1e9;
@@ -297,7 +417,9 @@ pub fn truncate(part: Part, instant: i64) -> Result<i64> {
     let unit = |unit: i64| Ok(instant - instant.rem_euclid(unit));
     let date = datetime_of(instant).ok_or_else(out_of_range)?.date();
     let start = |year: i32, month: u32| {
-        NaiveDate::from_ymd_opt(year, month, 1).map(|date| micros_of(date.and_time(NaiveTime::MIN))).ok_or_else(out_of_range)
+        NaiveDate::from_ymd_opt(year, month, 1)
+            .map(|date| micros_of(date.and_time(NaiveTime::MIN)))
+            .ok_or_else(out_of_range)
     };
     match part {
         Part::Millennium => start((date.year() - 1).div_euclid(1000) * 1000 + 1, 1),
@@ -324,8 +446,12 @@ pub fn truncate(part: Part, instant: i64) -> Result<i64> {
 fn months_between(call: &Call) -> Result<ArrayRef> {
     let (left, right) = (call.micros(0)?, call.micros(1)?);
     call.floats(|row| {
-        let (Some(left), Some(right)) = (number_at(&left, row), number_at(&right, row)) else { return Ok(None) };
-        let (Some(a), Some(b)) = (datetime_of(left), datetime_of(right)) else { return Ok(None) };
+        let (Some(left), Some(right)) = (number_at(&left, row), number_at(&right, row)) else {
+            return Ok(None);
+        };
+        let (Some(a), Some(b)) = (datetime_of(left), datetime_of(right)) else {
+            return Ok(None);
+        };
         let months = f64::from((a.year() - b.year()) * 12 + a.month() as i32 - b.month() as i32);
         if a.day() == b.day() || (is_last_day(a.date()) && is_last_day(b.date())) {
             return Ok(Some(months));
@@ -337,27 +463,40 @@ fn months_between(call: &Call) -> Result<ArrayRef> {
 
 fn last_day(call: &Call) -> Result<ArrayRef> {
     let instants = call.micros(0)?;
-    call.instants(|row| Ok(number_at(&instants, row).and_then(datetime_of).map(|at| micros_of(month_end(at.date()).and_time(NaiveTime::MIN)))))
+    call.instants(|row| {
+        Ok(number_at(&instants, row)
+            .and_then(datetime_of)
+            .map(|at| micros_of(month_end(at.date()).and_time(NaiveTime::MIN))))
+    })
 }
 
 fn next_day(call: &Call) -> Result<ArrayRef> {
     let (instants, names) = (call.micros(0)?, call.text(1)?);
     call.instants(|row| {
-        let (Some(at), Some(name)) = (number_at(&instants, row).and_then(datetime_of), at(&names, row)) else { return Ok(None) };
+        let (Some(at), Some(name)) = (number_at(&instants, row).and_then(datetime_of), at(&names, row)) else {
+            return Ok(None);
+        };
         let lower = name.to_lowercase();
         let wanted = ["su", "mo", "tu", "we", "th", "fr", "sa"]
             .iter()
             .position(|prefix| lower.starts_with(prefix))
-            .ok_or_else(|| SqlError::new("22023", format!("invalid day of week: \"{name}\"")))? as u64;
+            .ok_or_else(|| SqlError::new("22023", format!("invalid day of week: \"{name}\"")))?
+            as u64;
         let today = u64::from(at.weekday().num_days_from_sunday());
         let days = (wanted + 7 - today - 1) % 7 + 1;
-        Ok(Some(micros_of((at.date() + chrono::Days::new(days)).and_time(NaiveTime::MIN))))
+        Ok(Some(micros_of(
+            (at.date() + chrono::Days::new(days)).and_time(NaiveTime::MIN),
+        )))
     })
 }
 
 fn compare(call: &Call) -> Result<ArrayRef> {
     let (left, right) = (call.micros(0)?, call.micros(1)?);
-    call.ints(|row| Ok(number_at(&left, row).zip(number_at(&right, row)).map(|(left, right)| left.cmp(&right) as i64)))
+    call.ints(|row| {
+        Ok(number_at(&left, row)
+            .zip(number_at(&right, row))
+            .map(|(left, right)| left.cmp(&right) as i64))
+    })
 }
 
 /// Returns a zone by its IANA name or one of the abbreviations Redshift knows.
@@ -376,14 +515,18 @@ pub fn zone(name: &str) -> Option<Tz> {
         "JST" => "Asia/Tokyo",
         _ => name,
     };
-    chrono_tz::TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(known)).copied()
+    chrono_tz::TZ_VARIANTS
+        .iter()
+        .find(|zone| zone.name().eq_ignore_ascii_case(known))
+        .copied()
 }
 
 /// Returns the seconds east of UTC at a local time. In a gap or overlap the earlier offset counts.
 pub fn offset_at(zone: Tz, local: NaiveDateTime) -> i32 {
-    zone.offset_from_local_datetime(&local)
-        .earliest()
-        .map_or_else(|| zone.offset_from_utc_datetime(&local).fix().local_minus_utc(), |offset| offset.fix().local_minus_utc())
+    zone.offset_from_local_datetime(&local).earliest().map_or_else(
+        || zone.offset_from_utc_datetime(&local).fix().local_minus_utc(),
+        |offset| offset.fix().local_minus_utc(),
+    )
 }
 
 fn zone_named(name: &str) -> Result<Zone> {
@@ -393,7 +536,10 @@ fn zone_named(name: &str) -> Result<Zone> {
     let trimmed = name.trim();
     // `UTC+3` and `+3`: POSIX counts west as positive.
     let digits = trimmed.trim_start_matches(|c: char| c.is_ascii_alphabetic());
-    let hours: f64 = digits.replace(':', ".").parse().map_err(|_| SqlError::new("22023", format!("time zone \"{name}\" not recognized")))?;
+    let hours: f64 = digits
+        .replace(':', ".")
+        .parse()
+        .map_err(|_| SqlError::new("22023", format!("time zone \"{name}\" not recognized")))?;
     Ok(Zone::Fixed(-(hours * 3600.0) as i64))
 }
 
@@ -411,7 +557,9 @@ impl Zone {
     fn to_local(self, utc: i64) -> i64 {
         let offset = match self {
             Self::Fixed(seconds) => seconds,
-            Self::Named(zone) => datetime_of(utc).map_or(0, |at| zone.offset_from_utc_datetime(&at).fix().local_minus_utc().into()),
+            Self::Named(zone) => datetime_of(utc).map_or(0, |at| {
+                zone.offset_from_utc_datetime(&at).fix().local_minus_utc().into()
+            }),
         };
         utc + offset * MICROS_PER_SECOND
     }
@@ -430,7 +578,9 @@ fn convert_timezone(call: &Call) -> Result<ArrayRef> {
     let target = call.text(usize::from(has_source))?;
     let instants = call.micros(call.len() - 1)?;
     call.instants(|row| {
-        let (Some(target), Some(instant)) = (at(&target, row), number_at(&instants, row)) else { return Ok(None) };
+        let (Some(target), Some(instant)) = (at(&target, row), number_at(&instants, row)) else {
+            return Ok(None);
+        };
         let source = source.as_ref().and_then(|source| at(source, row)).unwrap_or("UTC");
         Ok(Some(zone_named(target)?.to_local(zone_named(source)?.to_utc(instant))))
     })
@@ -438,15 +588,25 @@ fn convert_timezone(call: &Call) -> Result<ArrayRef> {
 
 /// `at time zone`: a plain timestamp becomes an instant, an instant becomes the local time there.
 fn timezone_type(shape: &Shape) -> Result<SqlType> {
-    Ok(if shape.types[1] == SqlType::Timestamptz { SqlType::Timestamp } else { SqlType::Timestamptz })
+    Ok(if shape.types[1] == SqlType::Timestamptz {
+        SqlType::Timestamp
+    } else {
+        SqlType::Timestamptz
+    })
 }
 
 fn timezone(call: &Call) -> Result<ArrayRef> {
     let (zones, instants) = (call.text(0)?, call.micros(1)?);
     let to_local = call.returns == SqlType::Timestamp;
     call.instants(|row| {
-        let (Some(zone), Some(instant)) = (at(&zones, row), number_at(&instants, row)) else { return Ok(None) };
+        let (Some(zone), Some(instant)) = (at(&zones, row), number_at(&instants, row)) else {
+            return Ok(None);
+        };
         let zone = zone_named(zone)?;
-        Ok(Some(if to_local { zone.to_local(instant) } else { zone.to_utc(instant) }))
+        Ok(Some(if to_local {
+            zone.to_local(instant)
+        } else {
+            zone.to_utc(instant)
+        }))
     })
 }

@@ -7,11 +7,36 @@ use crate::error::{Result, SqlError};
 use datafusion::arrow::array::ArrayRef;
 
 pub const FUNCTIONS: &[Function] = &[
-    Function { name: "json_extract_path_text", arity: (2, 8), returns: returns::text, body: extract_path },
-    Function { name: "json_extract_array_element_text", arity: (2, 3), returns: returns::text, body: extract_element },
-    Function { name: "json_array_length", arity: (1, 2), returns: returns::int4, body: array_length },
-    Function { name: "is_valid_json", arity: (1, 1), returns: returns::bool, body: |call| valid(call, |value| value.is_object()) },
-    Function { name: "is_valid_json_array", arity: (1, 1), returns: returns::bool, body: |call| valid(call, Value::is_array) },
+    Function {
+        name: "json_extract_path_text",
+        arity: (2, 8),
+        returns: returns::text,
+        body: extract_path,
+    },
+    Function {
+        name: "json_extract_array_element_text",
+        arity: (2, 3),
+        returns: returns::text,
+        body: extract_element,
+    },
+    Function {
+        name: "json_array_length",
+        arity: (1, 2),
+        returns: returns::int4,
+        body: array_length,
+    },
+    Function {
+        name: "is_valid_json",
+        arity: (1, 1),
+        returns: returns::bool,
+        body: |call| valid(call, |value| value.is_object()),
+    },
+    Function {
+        name: "is_valid_json_array",
+        arity: (1, 1),
+        returns: returns::bool,
+        body: |call| valid(call, Value::is_array),
+    },
 ];
 
 fn parse(text: &str, null_if_invalid: bool) -> Result<Option<Value>> {
@@ -38,12 +63,18 @@ fn extract_path(call: &Call) -> Result<ArrayRef> {
     let steps = (1..end).map(|index| call.text(index)).collect::<Result<Vec<_>>>()?;
     call.texts(|row| {
         let Some(text) = at(&texts, row) else { return Ok(None) };
-        let Some(mut value) = parse(text, lenient)? else { return Ok(None) };
+        let Some(mut value) = parse(text, lenient)? else {
+            return Ok(None);
+        };
         for step in &steps {
             let Some(step) = at(step, row) else { return Ok(None) };
             let next = match &mut value {
                 Value::Object(object) => object.remove(step),
-                Value::Array(items) => step.parse::<usize>().ok().filter(|index| *index < items.len()).map(|index| items.swap_remove(index)),
+                Value::Array(items) => step
+                    .parse::<usize>()
+                    .ok()
+                    .filter(|index| *index < items.len())
+                    .map(|index| items.swap_remove(index)),
                 _ => None,
             };
             match next {
@@ -68,9 +99,15 @@ fn extract_element(call: &Call) -> Result<ArrayRef> {
     let (lenient, _) = null_if_invalid(call)?;
     let (texts, positions) = (call.text(0)?, call.int(1)?);
     call.texts(|row| {
-        let (Some(text), Some(position)) = (at(&texts, row), number_at(&positions, row)) else { return Ok(None) };
-        let Some(value) = parse(text, lenient)? else { return Ok(None) };
-        let element = value.as_array().and_then(|items| items.get(usize::try_from(position).ok()?));
+        let (Some(text), Some(position)) = (at(&texts, row), number_at(&positions, row)) else {
+            return Ok(None);
+        };
+        let Some(value) = parse(text, lenient)? else {
+            return Ok(None);
+        };
+        let element = value
+            .as_array()
+            .and_then(|items| items.get(usize::try_from(position).ok()?));
         Ok(Some(element.map(as_text).unwrap_or_default()))
     })
 }
@@ -82,7 +119,9 @@ fn array_length(call: &Call) -> Result<ArrayRef> {
         let Some(text) = at(&texts, row) else { return Ok(None) };
         match parse(text, lenient)? {
             Some(Value::Array(items)) => Ok(Some(items.len() as i64)),
-            Some(_) if !lenient => Err(SqlError::new("22023", "JSON parsing error").with_detail(format!("invalid JSON array {text}"))),
+            Some(_) if !lenient => {
+                Err(SqlError::new("22023", "JSON parsing error").with_detail(format!("invalid JSON array {text}")))
+            }
             _ => Ok(None),
         }
     })

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, IntervalMonthDayNanoArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Datum, Decimal128Array, IntervalMonthDayNanoArray};
+use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, IntervalMonthDayNano, IntervalMonthDayNanoType};
+use datafusion::arrow::error::ArrowError;
 
 use super::{Call, Function, Shape, number_at, returns};
 use crate::cast::{Mode, cast};
@@ -12,37 +14,232 @@ use crate::types::SqlType;
 use crate::value::MICROS_PER_DAY;
 
 pub const FUNCTIONS: &[Function] = &[
-    Function { name: "$plus", arity: (2, 2), returns: sum_type, body: |call| decimals(call, |a, b, _| a.checked_add(b)) },
-    Function { name: "$minus", arity: (2, 2), returns: sum_type, body: |call| decimals(call, |a, b, _| a.checked_sub(b)) },
-    Function { name: "$times", arity: (2, 2), returns: product_type, body: times },
-    Function { name: "$divide", arity: (2, 2), returns: quotient_type, body: divide },
-    Function { name: "$date_plus", arity: (2, 2), returns: returns::date, body: |call| shift_days(call, 1) },
-    Function { name: "$date_minus", arity: (2, 2), returns: returns::date, body: |call| shift_days(call, -1) },
-    Function { name: "$date_diff", arity: (2, 2), returns: returns::int8, body: date_difference },
-    Function { name: "$timestamp_diff", arity: (2, 2), returns: |_| Ok(SqlType::Interval), body: timestamp_difference },
-    Function { name: "$add_interval", arity: (2, 2), returns: instant_type, body: |call| add_interval(call, 1) },
-    Function { name: "$sub_interval", arity: (2, 2), returns: instant_type, body: |call| add_interval(call, -1) },
-    Function { name: "$mul_interval", arity: (2, 2), returns: |_| Ok(SqlType::Interval), body: multiply_interval },
-    Function { name: "round", arity: (1, 2), returns: round_type, body: round },
-    Function { name: "trunc", arity: (1, 2), returns: trunc_type, body: trunc },
-    Function { name: "ceil", arity: (1, 1), returns: whole_type, body: |call| whole(call, f64::ceil, |value, unit| value.div_euclid(unit) + i128::from(value.rem_euclid(unit) != 0)) },
-    Function { name: "ceiling", arity: (1, 1), returns: whole_type, body: |call| whole(call, f64::ceil, |value, unit| value.div_euclid(unit) + i128::from(value.rem_euclid(unit) != 0)) },
-    Function { name: "floor", arity: (1, 1), returns: whole_type, body: |call| whole(call, f64::floor, i128::div_euclid) },
-    Function { name: "sign", arity: (1, 1), returns: sign_type, body: |call| call_cast(call, call.float(0)?.unary(|value: f64| if value == 0.0 { 0.0 } else { value.signum() })) },
-    Function { name: "sqrt", arity: (1, 1), returns: returns::float8, body: |call| float_function(call, |value| if value < 0.0 { Err(domain("cannot take square root of a negative number")) } else { Ok(value.sqrt()) }) },
-    Function { name: "cbrt", arity: (1, 1), returns: returns::float8, body: |call| float_function(call, |value| Ok(value.cbrt())) },
-    Function { name: "exp", arity: (1, 1), returns: returns::float8, body: |call| float_function(call, |value| Ok(value.exp())) },
-    Function { name: "ln", arity: (1, 1), returns: returns::float8, body: |call| float_function(call, |value| logarithm(value, f64::ln)) },
-    Function { name: "dlog1", arity: (1, 1), returns: returns::float8, body: |call| float_function(call, |value| logarithm(value, f64::ln)) },
-    Function { name: "log", arity: (1, 1), returns: returns::float8, body: |call| float_function(call, |value| logarithm(value, f64::log10)) },
-    Function { name: "dlog10", arity: (1, 1), returns: returns::float8, body: |call| float_function(call, |value| logarithm(value, f64::log10)) },
-    Function { name: "degrees", arity: (1, 1), returns: returns::float8, body: |call| float_function(call, |value| Ok(value.to_degrees())) },
-    Function { name: "radians", arity: (1, 1), returns: returns::float8, body: |call| float_function(call, |value| Ok(value.to_radians())) },
-    Function { name: "pi", arity: (0, 0), returns: returns::float8, body: |call| call.floats(|_| Ok(Some(std::f64::consts::PI))) },
-    Function { name: "power", arity: (2, 2), returns: returns::float8, body: power },
-    Function { name: "pow", arity: (2, 2), returns: returns::float8, body: power },
-    Function { name: "dexp", arity: (1, 1), returns: returns::float8, body: |call| float_function(call, |value| Ok(value.exp())) },
-    Function { name: "mod", arity: (2, 2), returns: mod_type, body: modulo },
+    Function {
+        name: "$plus",
+        arity: (2, 2),
+        returns: sum_type,
+        body: |call| decimals(call, |a, b, _| a.checked_add(b)),
+    },
+    Function {
+        name: "$minus",
+        arity: (2, 2),
+        returns: sum_type,
+        body: |call| decimals(call, |a, b, _| a.checked_sub(b)),
+    },
+    Function {
+        name: "$times",
+        arity: (2, 2),
+        returns: product_type,
+        body: times,
+    },
+    Function {
+        name: "$int_plus",
+        arity: (2, 2),
+        returns: wider_type,
+        body: |call| integers(call, numeric::add),
+    },
+    Function {
+        name: "$int_minus",
+        arity: (2, 2),
+        returns: wider_type,
+        body: |call| integers(call, numeric::sub),
+    },
+    Function {
+        name: "$int_times",
+        arity: (2, 2),
+        returns: wider_type,
+        body: |call| integers(call, numeric::mul),
+    },
+    Function {
+        name: "$divide",
+        arity: (2, 2),
+        returns: quotient_type,
+        body: divide,
+    },
+    Function {
+        name: "$date_plus",
+        arity: (2, 2),
+        returns: returns::date,
+        body: |call| shift_days(call, 1),
+    },
+    Function {
+        name: "$date_minus",
+        arity: (2, 2),
+        returns: returns::date,
+        body: |call| shift_days(call, -1),
+    },
+    Function {
+        name: "$date_diff",
+        arity: (2, 2),
+        returns: returns::int8,
+        body: date_difference,
+    },
+    Function {
+        name: "$timestamp_diff",
+        arity: (2, 2),
+        returns: |_| Ok(SqlType::Interval),
+        body: timestamp_difference,
+    },
+    Function {
+        name: "$add_interval",
+        arity: (2, 2),
+        returns: instant_type,
+        body: |call| add_interval(call, 1),
+    },
+    Function {
+        name: "$sub_interval",
+        arity: (2, 2),
+        returns: instant_type,
+        body: |call| add_interval(call, -1),
+    },
+    Function {
+        name: "$mul_interval",
+        arity: (2, 2),
+        returns: |_| Ok(SqlType::Interval),
+        body: multiply_interval,
+    },
+    Function {
+        name: "round",
+        arity: (1, 2),
+        returns: round_type,
+        body: round,
+    },
+    Function {
+        name: "trunc",
+        arity: (1, 2),
+        returns: trunc_type,
+        body: trunc,
+    },
+    Function {
+        name: "ceil",
+        arity: (1, 1),
+        returns: whole_type,
+        body: |call| {
+            whole(call, f64::ceil, |value, unit| {
+                value.div_euclid(unit) + i128::from(value.rem_euclid(unit) != 0)
+            })
+        },
+    },
+    Function {
+        name: "ceiling",
+        arity: (1, 1),
+        returns: whole_type,
+        body: |call| {
+            whole(call, f64::ceil, |value, unit| {
+                value.div_euclid(unit) + i128::from(value.rem_euclid(unit) != 0)
+            })
+        },
+    },
+    Function {
+        name: "floor",
+        arity: (1, 1),
+        returns: whole_type,
+        body: |call| whole(call, f64::floor, i128::div_euclid),
+    },
+    Function {
+        name: "sign",
+        arity: (1, 1),
+        returns: sign_type,
+        body: |call| {
+            call_cast(
+                call,
+                call.float(0)?
+                    .unary(|value: f64| if value == 0.0 { 0.0 } else { value.signum() }),
+            )
+        },
+    },
+    Function {
+        name: "sqrt",
+        arity: (1, 1),
+        returns: returns::float8,
+        body: |call| {
+            float_function(call, |value| {
+                if value < 0.0 {
+                    Err(domain("cannot take square root of a negative number"))
+                } else {
+                    Ok(value.sqrt())
+                }
+            })
+        },
+    },
+    Function {
+        name: "cbrt",
+        arity: (1, 1),
+        returns: returns::float8,
+        body: |call| float_function(call, |value| Ok(value.cbrt())),
+    },
+    Function {
+        name: "exp",
+        arity: (1, 1),
+        returns: returns::float8,
+        body: |call| float_function(call, |value| Ok(value.exp())),
+    },
+    Function {
+        name: "ln",
+        arity: (1, 1),
+        returns: returns::float8,
+        body: |call| float_function(call, |value| logarithm(value, f64::ln)),
+    },
+    Function {
+        name: "dlog1",
+        arity: (1, 1),
+        returns: returns::float8,
+        body: |call| float_function(call, |value| logarithm(value, f64::ln)),
+    },
+    Function {
+        name: "log",
+        arity: (1, 1),
+        returns: returns::float8,
+        body: |call| float_function(call, |value| logarithm(value, f64::log10)),
+    },
+    Function {
+        name: "dlog10",
+        arity: (1, 1),
+        returns: returns::float8,
+        body: |call| float_function(call, |value| logarithm(value, f64::log10)),
+    },
+    Function {
+        name: "degrees",
+        arity: (1, 1),
+        returns: returns::float8,
+        body: |call| float_function(call, |value| Ok(value.to_degrees())),
+    },
+    Function {
+        name: "radians",
+        arity: (1, 1),
+        returns: returns::float8,
+        body: |call| float_function(call, |value| Ok(value.to_radians())),
+    },
+    Function {
+        name: "pi",
+        arity: (0, 0),
+        returns: returns::float8,
+        body: |call| call.floats(|_| Ok(Some(std::f64::consts::PI))),
+    },
+    Function {
+        name: "power",
+        arity: (2, 2),
+        returns: returns::float8,
+        body: power,
+    },
+    Function {
+        name: "pow",
+        arity: (2, 2),
+        returns: returns::float8,
+        body: power,
+    },
+    Function {
+        name: "dexp",
+        arity: (1, 1),
+        returns: returns::float8,
+        body: |call| float_function(call, |value| Ok(value.exp())),
+    },
+    Function {
+        name: "mod",
+        arity: (2, 2),
+        returns: mod_type,
+        body: modulo,
+    },
 ];
 
 const WIDEST: u8 = 38;
@@ -60,7 +257,10 @@ fn decimal_shape(sql_type: SqlType) -> (u8, u8) {
 fn sum_type(shape: &Shape) -> Result<SqlType> {
     let ((p1, s1), (p2, s2)) = (decimal_shape(shape.types[0]), decimal_shape(shape.types[1]));
     let scale = s1.max(s2);
-    Ok(SqlType::Numeric(((p1 - s1).max(p2 - s2) + scale + 1).min(WIDEST), scale))
+    Ok(SqlType::Numeric(
+        ((p1 - s1).max(p2 - s2) + scale + 1).min(WIDEST),
+        scale,
+    ))
 }
 
 fn product_type(shape: &Shape) -> Result<SqlType> {
@@ -78,6 +278,24 @@ fn quotient_type(shape: &Shape) -> Result<SqlType> {
     }
     let scale = (i16::from(WIDEST) - (precision - scale)).max(4);
     Ok(SqlType::Numeric(WIDEST, scale.min(37) as u8))
+}
+
+/// The wider of two whole types; an overflow is an error, never a wrap.
+fn wider_type(shape: &Shape) -> Result<SqlType> {
+    Ok(match (shape.types[0], shape.types[1]) {
+        (SqlType::Int8, _) | (_, SqlType::Int8) => SqlType::Int8,
+        (SqlType::Int2, SqlType::Int2) => SqlType::Int2,
+        _ => SqlType::Int4,
+    })
+}
+
+fn integers(
+    call: &Call,
+    kernel: fn(&dyn Datum, &dyn Datum) -> std::result::Result<ArrayRef, ArrowError>,
+) -> Result<ArrayRef> {
+    let side = |index: usize| cast(&call.args[index], call.returns, Mode::Explicit);
+    kernel(&side(0)?, &side(1)?)
+        .map_err(|_| SqlError::new("22003", format!("{} out of range", call.returns.base_name())))
 }
 
 fn overflow() -> SqlError {
@@ -100,11 +318,18 @@ fn decimals(call: &Call, operation: impl Fn(i128, i128, u8) -> Option<i128>) -> 
     let (scale, limit) = scale_of(call);
     let side = |index: usize| cast(&call.args[index], SqlType::Numeric(WIDEST, scale), Mode::Explicit);
     let (left, right) = (side(0)?, side(1)?);
-    let (left, right) = (left.as_primitive::<Decimal128Type>(), right.as_primitive::<Decimal128Type>());
+    let (left, right) = (
+        left.as_primitive::<Decimal128Type>(),
+        right.as_primitive::<Decimal128Type>(),
+    );
     let mut builder = Decimal128Array::builder(call.rows);
     for row in 0..call.rows {
         builder.append_option(match (number_at(left, row), number_at(right, row)) {
-            (Some(a), Some(b)) => Some(operation(a, b, scale).filter(|value| value.abs() < limit).ok_or_else(overflow)?),
+            (Some(a), Some(b)) => Some(
+                operation(a, b, scale)
+                    .filter(|value| value.abs() < limit)
+                    .ok_or_else(overflow)?,
+            ),
             _ => None,
         });
     }
@@ -129,7 +354,11 @@ fn times(call: &Call) -> Result<ArrayRef> {
         builder.append_option(match (number_at(&left, row), number_at(&right, row)) {
             (Some(a), Some(b)) => {
                 let product = a.checked_mul(b).ok_or_else(overflow)?;
-                Some(Some(round_div(product, surplus)).filter(|value| value.abs() < limit).ok_or_else(overflow)?)
+                Some(
+                    Some(round_div(product, surplus))
+                        .filter(|value| value.abs() < limit)
+                        .ok_or_else(overflow)?,
+                )
             }
             _ => None,
         });
@@ -145,8 +374,13 @@ fn divide(call: &Call) -> Result<ArrayRef> {
         builder.append_option(match (number_at(&left, row), number_at(&right, row)) {
             (Some(_), Some(0)) => return Err(SqlError::new("22012", "division by zero")),
             (Some(a), Some(b)) => {
-                let quotient = long_divide(a, b, i32::from(scale) + i32::from(s2) - i32::from(s1)).ok_or_else(overflow)?;
-                Some(Some(quotient).filter(|value| value.abs() < limit).ok_or_else(overflow)?)
+                let quotient =
+                    long_divide(a, b, i32::from(scale) + i32::from(s2) - i32::from(s1)).ok_or_else(overflow)?;
+                Some(
+                    Some(quotient)
+                        .filter(|value| value.abs() < limit)
+                        .ok_or_else(overflow)?,
+                )
             }
             _ => None,
         });
@@ -177,14 +411,20 @@ fn round_div(value: i128, unit: i128) -> i128 {
 
 fn shift_days(call: &Call, sign: i64) -> Result<ArrayRef> {
     let (dates, days) = (call.micros(0)?, call.int(1)?);
-    call.instants(|row| Ok(number_at(&dates, row).zip(number_at(&days, row)).map(|(date, days)| date + sign * days * MICROS_PER_DAY)))
+    call.instants(|row| {
+        Ok(number_at(&dates, row)
+            .zip(number_at(&days, row))
+            .map(|(date, days)| date + sign * days * MICROS_PER_DAY))
+    })
 }
 
 fn date_difference(call: &Call) -> Result<ArrayRef> {
     let (left, right) = (call.micros(0)?, call.micros(1)?);
     call.ints(|row| {
         let days = |micros: i64| micros.div_euclid(MICROS_PER_DAY);
-        Ok(number_at(&left, row).zip(number_at(&right, row)).map(|(left, right)| days(left) - days(right)))
+        Ok(number_at(&left, row)
+            .zip(number_at(&right, row))
+            .map(|(left, right)| days(left) - days(right)))
     })
 }
 
@@ -193,28 +433,48 @@ fn timestamp_difference(call: &Call) -> Result<ArrayRef> {
     let values: IntervalMonthDayNanoArray = (0..call.rows)
         .map(|row| {
             let micros = number_at(&left, row)? - number_at(&right, row)?;
-            Some(IntervalMonthDayNano::new(0, (micros / MICROS_PER_DAY) as i32, micros % MICROS_PER_DAY * 1000))
+            Some(IntervalMonthDayNano::new(
+                0,
+                (micros / MICROS_PER_DAY) as i32,
+                micros % MICROS_PER_DAY * 1000,
+            ))
         })
         .collect();
     Ok(Arc::new(values))
 }
 
 fn instant_type(shape: &Shape) -> Result<SqlType> {
-    Ok(if shape.types[0] == SqlType::Timestamptz { SqlType::Timestamptz } else { SqlType::Timestamp })
+    Ok(if shape.types[0] == SqlType::Timestamptz {
+        SqlType::Timestamptz
+    } else {
+        SqlType::Timestamp
+    })
 }
 
 fn add_interval(call: &Call, sign: i64) -> Result<ArrayRef> {
     let instants = call.micros(0)?;
-    let intervals = call.args[1].as_primitive_opt::<IntervalMonthDayNanoType>().ok_or_else(|| SqlError::internal("no interval"))?;
+    let intervals = call.args[1]
+        .as_primitive_opt::<IntervalMonthDayNanoType>()
+        .ok_or_else(|| SqlError::internal("no interval"))?;
     call.instants(|row| {
-        let (Some(instant), Some(interval)) = (number_at(&instants, row), number_at(intervals, row)) else { return Ok(None) };
-        let moved = if interval.months == 0 { instant } else { super::datetime::plus_months(instant, sign * i64::from(interval.months))? };
-        Ok(Some(moved + sign * (i64::from(interval.days) * MICROS_PER_DAY + interval.nanoseconds / 1000)))
+        let (Some(instant), Some(interval)) = (number_at(&instants, row), number_at(intervals, row)) else {
+            return Ok(None);
+        };
+        let moved = if interval.months == 0 {
+            instant
+        } else {
+            super::datetime::plus_months(instant, sign * i64::from(interval.months))?
+        };
+        Ok(Some(
+            moved + sign * (i64::from(interval.days) * MICROS_PER_DAY + interval.nanoseconds / 1000),
+        ))
     })
 }
 
 fn multiply_interval(call: &Call) -> Result<ArrayRef> {
-    let intervals = call.args[0].as_primitive_opt::<IntervalMonthDayNanoType>().ok_or_else(|| SqlError::internal("no interval"))?;
+    let intervals = call.args[0]
+        .as_primitive_opt::<IntervalMonthDayNanoType>()
+        .ok_or_else(|| SqlError::internal("no interval"))?;
     let factors = call.float(1)?;
     let values: IntervalMonthDayNanoArray = (0..call.rows)
         .map(|row| {
@@ -225,7 +485,11 @@ fn multiply_interval(call: &Call) -> Result<ArrayRef> {
             let whole_days = (micros / MICROS_PER_DAY as f64).trunc();
             let rest = micros - whole_days * MICROS_PER_DAY as f64;
             let months = (f64::from(interval.months) * factor).round() as i32;
-            Some(IntervalMonthDayNano::new(months, days.trunc() as i32 + whole_days as i32, (rest * 1000.0).round() as i64))
+            Some(IntervalMonthDayNano::new(
+                months,
+                days.trunc() as i32 + whole_days as i32,
+                (rest * 1000.0).round() as i64,
+            ))
         })
         .collect();
     Ok(Arc::new(values))
@@ -246,7 +510,9 @@ fn trunc_type(shape: &Shape) -> Result<SqlType> {
 }
 
 fn round(call: &Call) -> Result<ArrayRef> {
-    digits(call, round_div, |value| value.abs().mul_add(1.0, 0.5).floor() * value.signum())
+    digits(call, round_div, |value| {
+        value.abs().mul_add(1.0, 0.5).floor() * value.signum()
+    })
 }
 
 fn trunc(call: &Call) -> Result<ArrayRef> {
@@ -267,7 +533,9 @@ fn digits(call: &Call, exact: impl Fn(i128, i128) -> i128, inexact: impl Fn(f64)
         DataType::Float32 | DataType::Float64 | DataType::Utf8 | DataType::Null => {
             let values = call.float(0)?;
             call.floats(|row| {
-                let (Some(value), Some(places)) = (number_at(&values, row), places(row)) else { return Ok(None) };
+                let (Some(value), Some(places)) = (number_at(&values, row), places(row)) else {
+                    return Ok(None);
+                };
                 let unit = 10f64.powi(places as i32);
                 Ok(Some(inexact(value * unit) / unit))
             })
@@ -301,7 +569,9 @@ fn whole(call: &Call, inexact: fn(f64) -> f64, exact: fn(i128, i128) -> i128) ->
     match call.args[0].data_type() {
         DataType::Decimal128(_, scale) => {
             let unit = 10i128.pow((*scale).max(0) as u32);
-            let values: Decimal128Array = call.args[0].as_primitive::<Decimal128Type>().unary(|value| exact(value, unit));
+            let values: Decimal128Array = call.args[0]
+                .as_primitive::<Decimal128Type>()
+                .unary(|value| exact(value, unit));
             Ok(Arc::new(values.with_data_type(call.returns.arrow())))
         }
         DataType::Int16 | DataType::Int32 | DataType::Int64 => Ok(call.args[0].clone()),
@@ -328,20 +598,33 @@ fn float_function(call: &Call, function: impl Fn(f64) -> Result<f64>) -> Result<
 
 fn logarithm(value: f64, function: fn(f64) -> f64) -> Result<f64> {
     if value <= 0.0 {
-        return Err(SqlError::new("2201E", if value == 0.0 { "cannot take logarithm of zero" } else { "cannot take logarithm of a negative number" }));
+        return Err(SqlError::new(
+            "2201E",
+            if value == 0.0 {
+                "cannot take logarithm of zero"
+            } else {
+                "cannot take logarithm of a negative number"
+            },
+        ));
     }
     Ok(function(value))
 }
 
 fn power(call: &Call) -> Result<ArrayRef> {
     let (bases, exponents) = (call.float(0)?, call.float(1)?);
-    call.floats(|row| Ok(number_at(&bases, row).zip(number_at(&exponents, row)).map(|(base, exponent)| base.powf(exponent))))
+    call.floats(|row| {
+        Ok(number_at(&bases, row)
+            .zip(number_at(&exponents, row))
+            .map(|(base, exponent)| base.powf(exponent)))
+    })
 }
 
 fn mod_type(shape: &Shape) -> Result<SqlType> {
     Ok(match (shape.types[0], shape.types[1]) {
         (SqlType::Numeric(p1, s1), SqlType::Numeric(p2, s2)) => SqlType::Numeric(p1.max(p2), s1.max(s2)),
-        (SqlType::Numeric(precision, scale), _) | (_, SqlType::Numeric(precision, scale)) => SqlType::Numeric(precision.max(19), scale),
+        (SqlType::Numeric(precision, scale), _) | (_, SqlType::Numeric(precision, scale)) => {
+            SqlType::Numeric(precision.max(19), scale)
+        }
         (SqlType::Int8, _) | (_, SqlType::Int8) => SqlType::Int8,
         (SqlType::Int2, SqlType::Int2) => SqlType::Int2,
         _ => SqlType::Int4,

@@ -16,7 +16,9 @@ pub struct OperatorRules {
 
 impl OperatorRules {
     pub fn shared(functions: impl Iterator<Item = Arc<ScalarUDF>>) -> Arc<dyn ExprPlanner> {
-        Arc::new(Self { functions: functions.filter(|function| function.name().starts_with('$')).collect() })
+        Arc::new(Self {
+            functions: functions.filter(|function| function.name().starts_with('$')).collect(),
+        })
     }
 
     fn planned(&self, name: &str, args: Vec<Expr>) -> DfResult<Expr> {
@@ -51,7 +53,9 @@ impl ExprPlanner for OperatorRules {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> DfResult<PlannerResult<RawBinaryExpr>> {
         let type_of = |side: &Expr| -> DfResult<SqlType> { Ok(SqlType::of_field(side.to_field(schema)?.1.as_ref())) };
         // Columns of an outer query are not in this schema; the planner's own rules are good enough for them.
-        let (Ok(left), Ok(right)) = (type_of(&expr.left), type_of(&expr.right)) else { return Ok(PlannerResult::Original(expr)) };
+        let (Ok(left), Ok(right)) = (type_of(&expr.left), type_of(&expr.right)) else {
+            return Ok(PlannerResult::Original(expr));
+        };
         let numeric = |sql_type: SqlType| matches!(sql_type, SqlType::Numeric(..));
         let whole = |sql_type: SqlType| matches!(sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8);
         let dated = |sql_type: SqlType| matches!(sql_type, SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz);
@@ -61,11 +65,15 @@ impl ExprPlanner for OperatorRules {
             BinaryOperator::Plus | BinaryOperator::Minus => {
                 let minus = op == BinaryOperator::Minus;
                 match (left, right) {
-                    (SqlType::Date, other) if whole(other) => return self.call(if minus { "$date_minus" } else { "$date_plus" }, args(l, r)),
+                    (SqlType::Date, other) if whole(other) => {
+                        return self.call(if minus { "$date_minus" } else { "$date_plus" }, args(l, r));
+                    }
                     (other, SqlType::Date) if whole(other) && !minus => return self.call("$date_plus", args(r, l)),
                     (SqlType::Date, SqlType::Date) if minus => return self.call("$date_diff", args(l, r)),
                     (SqlType::Date, _) if is_unknown(&r) && minus => return self.call("$date_diff", args(l, r)),
-                    (SqlType::Interval, other) if dated(other) && !minus => return self.call("$add_interval", args(r, l)),
+                    (SqlType::Interval, other) if dated(other) && !minus => {
+                        return self.call("$add_interval", args(r, l));
+                    }
                     (other, SqlType::Interval) if dated(other) || is_unknown(&l) => {
                         return self.call(if minus { "$sub_interval" } else { "$add_interval" }, args(l, r));
                     }
@@ -89,7 +97,9 @@ impl ExprPlanner for OperatorRules {
                     None => Ok(PlannerResult::Original(RawBinaryExpr { op, left: l, right: r })),
                 }
             }
-            BinaryOperator::Divide if (numeric(left) && (numeric(right) || whole(right))) || (whole(left) && numeric(right)) => {
+            BinaryOperator::Divide
+                if (numeric(left) && (numeric(right) || whole(right))) || (whole(left) && numeric(right)) =>
+            {
                 self.call("$divide", args(l, r))
             }
             BinaryOperator::Eq
@@ -104,6 +114,12 @@ impl ExprPlanner for OperatorRules {
                 if left.is_text() && right.is_text() && (blanks(&l) || blanks(&r) || is_char(left) || is_char(right)) {
                     let (left, right) = (self.planned("$trimmed", vec![l])?, self.planned("$trimmed", vec![r])?);
                     return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+                }
+                // regclass and regtype values are names here, OIDs are numbers.
+                if left == SqlType::Oid && right == SqlType::Name {
+                    let text = Expr::Literal(ScalarValue::Utf8(Some("name".into())), None);
+                    let left = self.planned("$cast", vec![l, text])?;
+                    return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right: r }));
                 }
                 // A quoted literal takes the type of the other side.
                 let typed = |sql_type: SqlType| !sql_type.is_text() && !matches!(sql_type, SqlType::TextArray);
@@ -128,7 +144,9 @@ impl OperatorRules {
     fn literal(&self, expr: Expr, sql_type: SqlType) -> DfResult<Expr> {
         let name = match sql_type {
             SqlType::Numeric(precision, scale) => {
-                let digits = text_of(&expr).and_then(|text| text.split_once('.')).map_or(0, |(_, fraction)| fraction.len() as u8);
+                let digits = text_of(&expr)
+                    .and_then(|text| text.split_once('.'))
+                    .map_or(0, |(_, fraction)| fraction.len() as u8);
                 SqlType::Numeric(38.min(precision.max(18) + digits), scale.max(digits).min(37)).to_string()
             }
             other => other.to_string(),
@@ -145,8 +163,9 @@ fn arithmetic(
     whole: impl Fn(SqlType) -> bool,
     numeric: impl Fn(SqlType) -> bool,
 ) -> Option<[&'static str; 3]> {
-    if numeric(left) && (numeric(right) || whole(right)) || (whole(left) && numeric(right)) {
-        return Some(["$plus", "$minus", "$times"]);
+    match (whole(left) || numeric(left), whole(right) || numeric(right)) {
+        (true, true) if whole(left) && whole(right) => Some(["$int_plus", "$int_minus", "$int_times"]),
+        (true, true) => Some(["$plus", "$minus", "$times"]),
+        _ => None,
     }
-    None
 }

@@ -14,13 +14,48 @@ use crate::types::SqlType;
 use crate::value::{datetime_of, micros_of, parse_decimal};
 
 pub const FUNCTIONS: &[Function] = &[
-    Function { name: "to_char", arity: (2, 2), returns: returns::text, body: to_char },
-    Function { name: "to_date", arity: (1, 3), returns: returns::date, body: to_instant },
-    Function { name: "to_timestamp", arity: (2, 3), returns: returns::timestamptz, body: to_instant },
-    Function { name: "to_number", arity: (2, 2), returns: number_type, body: to_number },
-    Function { name: "sha", arity: (1, 1), returns: returns::text, body: |_| Err(SqlError::unsupported("SHA1")) },
-    Function { name: "sha1", arity: (1, 1), returns: returns::text, body: |_| Err(SqlError::unsupported("SHA1")) },
-    Function { name: "sha2", arity: (2, 2), returns: returns::text, body: sha2 },
+    Function {
+        name: "to_char",
+        arity: (2, 2),
+        returns: returns::text,
+        body: to_char,
+    },
+    Function {
+        name: "to_date",
+        arity: (1, 3),
+        returns: returns::date,
+        body: to_instant,
+    },
+    Function {
+        name: "to_timestamp",
+        arity: (2, 3),
+        returns: returns::timestamptz,
+        body: to_instant,
+    },
+    Function {
+        name: "to_number",
+        arity: (2, 2),
+        returns: number_type,
+        body: to_number,
+    },
+    Function {
+        name: "sha",
+        arity: (1, 1),
+        returns: returns::text,
+        body: |_| Err(SqlError::unsupported("SHA1")),
+    },
+    Function {
+        name: "sha1",
+        arity: (1, 1),
+        returns: returns::text,
+        body: |_| Err(SqlError::unsupported("SHA1")),
+    },
+    Function {
+        name: "sha2",
+        arity: (2, 2),
+        returns: returns::text,
+        body: sha2,
+    },
 ];
 
 fn sha2(call: &Call) -> Result<ArrayRef> {
@@ -49,7 +84,9 @@ fn sha2(call: &Call) -> Result<ArrayRef> {
             config_options: Arc::default(),
         })?;
         match value {
-            ColumnarValue::Scalar(ScalarValue::Binary(Some(bytes))) => Ok(Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())),
+            ColumnarValue::Scalar(ScalarValue::Binary(Some(bytes))) => {
+                Ok(Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+            }
             _ => Err(SqlError::internal("a digest is no binary value")),
         }
     })
@@ -57,37 +94,71 @@ fn sha2(call: &Call) -> Result<ArrayRef> {
 
 fn to_char(call: &Call) -> Result<ArrayRef> {
     let formats = call.text(1)?;
-    let dated = matches!(call.args[0].data_type(), DataType::Date32 | DataType::Timestamp(..) | DataType::Utf8);
+    let dated = matches!(
+        call.args[0].data_type(),
+        DataType::Date32 | DataType::Timestamp(..) | DataType::Utf8
+    );
     if dated {
         let instants = call.micros(0)?;
         return call.texts(|row| {
-            let (Some(at), Some(format)) = (number_at(&instants, row).and_then(datetime_of), at(&formats, row)) else { return Ok(None) };
+            let (Some(at), Some(format)) = (number_at(&instants, row).and_then(datetime_of), at(&formats, row)) else {
+                return Ok(None);
+            };
             Ok(Some(format_date(at, format)))
         });
     }
     let numbers = call.text(0)?;
     call.texts(|row| {
-        let (Some(number), Some(format)) = (at(&numbers, row), at(&formats, row)) else { return Ok(None) };
+        let (Some(number), Some(format)) = (at(&numbers, row), at(&formats, row)) else {
+            return Ok(None);
+        };
         Ok(Some(format_number(number, format)))
     })
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const DAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
 
 /// The patterns, longest first, so that `MONTH` is not read as `MON` and `TH`.
 const PATTERNS: [&str; 42] = [
-    "MONTH", "Month", "month", "Y,YYY", "HH24", "HH12", "SSSS", "YYYY", "IYYY", "A.M.", "P.M.", "a.m.", "p.m.", "Mon", "MON", "mon", "DAY", "Day",
-    "day", "DDD", "YYY", "HH", "MI", "SS", "MS", "US", "AM", "PM", "am", "pm", "YY", "DY", "Dy", "dy", "DD", "MM", "WW", "IW", "CC", "TZ", "D", "Q",
+    "MONTH", "Month", "month", "Y,YYY", "HH24", "HH12", "SSSS", "YYYY", "IYYY", "A.M.", "P.M.", "a.m.", "p.m.", "Mon",
+    "MON", "mon", "DAY", "Day", "day", "DDD", "YYY", "HH", "MI", "SS", "MS", "US", "AM", "PM", "am", "pm", "YY", "DY",
+    "Dy", "dy", "DD", "MM", "WW", "IW", "CC", "TZ", "D", "Q",
 ];
 
 fn pattern_at(format: &str) -> Option<&'static str> {
-    PATTERNS.into_iter().find(|pattern| format.starts_with(pattern)).or_else(|| {
-        let upper = format.get(..4.min(format.len()))?.to_uppercase();
-        ["YYYY", "HH24", "HH12", "MI", "SS", "MM", "DD", "MS", "US", "YY", "HH", "IW", "WW", "Y", "W", "J"].into_iter().find(|pattern| upper.starts_with(pattern))
-    })
+    PATTERNS
+        .into_iter()
+        .find(|pattern| format.starts_with(pattern))
+        .or_else(|| {
+            let upper = format.get(..4.min(format.len()))?.to_uppercase();
+            [
+                "YYYY", "HH24", "HH12", "MI", "SS", "MM", "DD", "MS", "US", "YY", "HH", "IW", "WW", "Y", "W", "J",
+            ]
+            .into_iter()
+            .find(|pattern| upper.starts_with(pattern))
+        })
 }
 
 fn format_date(at: NaiveDateTime, format: &str) -> String {
@@ -118,7 +189,13 @@ fn format_date(at: NaiveDateTime, format: &str) -> String {
             continue;
         };
         rest = &body[pattern.len()..];
-        let padded = |value: i64, width: usize| if fill { format!("{value:0>width$}") } else { value.to_string() };
+        let padded = |value: i64, width: usize| {
+            if fill {
+                format!("{value:0>width$}")
+            } else {
+                value.to_string()
+            }
+        };
         let named = |text: String, width: usize| if fill { format!("{text:<width$}") } else { text };
         let hour12 = i64::from((at.hour() + 11) % 12 + 1);
         let micros = i64::from(at.nanosecond() / 1000);
@@ -191,12 +268,26 @@ fn format_number(number: &str, format: &str) -> String {
     let sign_shown = whole_format.contains('S') || format.contains("MI") || format.contains("PR");
     let mut out = String::new();
     if whole.len() > places {
-        let hashes: String = whole_format.chars().map(|c| if matches!(c, '9' | '0') { '#' } else { c }).collect();
-        return format!(" {hashes}{}", if decimals > 0 { format!(".{}", "#".repeat(decimals)) } else { String::new() });
+        let hashes: String = whole_format
+            .chars()
+            .map(|c| if matches!(c, '9' | '0') { '#' } else { c })
+            .collect();
+        return format!(
+            " {hashes}{}",
+            if decimals > 0 {
+                format!(".{}", "#".repeat(decimals))
+            } else {
+                String::new()
+            }
+        );
     }
     let mut index = 0;
     let lead = places - whole.len();
-    let first_zero = whole_format.chars().filter(|c| matches!(c, '9' | '0')).position(|c| c == '0').unwrap_or(usize::MAX);
+    let first_zero = whole_format
+        .chars()
+        .filter(|c| matches!(c, '9' | '0'))
+        .position(|c| c == '0')
+        .unwrap_or(usize::MAX);
     let mut started = false;
     for c in whole_format.chars() {
         match c {
@@ -225,8 +316,15 @@ fn format_number(number: &str, format: &str) -> String {
         }
     }
     if decimals > 0 {
-        let fraction = if fill { fraction.to_string() } else {
-            let kept = fraction_format.chars().filter(|c| matches!(c, '9' | '0')).collect::<String>().rfind('0').map_or(0, |at| at + 1);
+        let fraction = if fill {
+            fraction.to_string()
+        } else {
+            let kept = fraction_format
+                .chars()
+                .filter(|c| matches!(c, '9' | '0'))
+                .collect::<String>()
+                .rfind('0')
+                .map_or(0, |at| at + 1);
             let trimmed = fraction.trim_end_matches('0');
             fraction[..trimmed.len().max(kept)].to_string()
         };
@@ -252,7 +350,9 @@ fn to_instant(call: &Call) -> Result<ArrayRef> {
     }
     let (texts, formats) = (call.text(0)?, call.text(1)?);
     call.instants(|row| {
-        let (Some(text), Some(format)) = (at(&texts, row), at(&formats, row)) else { return Ok(None) };
+        let (Some(text), Some(format)) = (at(&texts, row), at(&formats, row)) else {
+            return Ok(None);
+        };
         parse_with(text, format).map(|at| Some(micros_of(at)))
     })
 }
@@ -318,11 +418,15 @@ pub fn parse_with(text: &str, format: &str) -> Result<NaiveDateTime> {
             "MONTH" | "Month" | "month" | "MON" | "Mon" | "mon" => {
                 let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
                 let name = rest[..letters].to_lowercase();
-                let found = MONTHS.iter().position(|month| name.len() >= 3 && month.to_lowercase().starts_with(&name[..3]));
+                let found = MONTHS
+                    .iter()
+                    .position(|month| name.len() >= 3 && month.to_lowercase().starts_with(&name[..3]));
                 month = found.ok_or_else(bad)? as u32 + 1;
                 rest = &rest[letters..];
             }
-            "DAY" | "Day" | "day" | "DY" | "Dy" | "dy" => rest = rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()),
+            "DAY" | "Day" | "day" | "DY" | "Dy" | "dy" => {
+                rest = rest.trim_start_matches(|c: char| c.is_ascii_alphabetic())
+            }
             _ => return Err(SqlError::unsupported(format!("format pattern {pattern} for reading"))),
         }
     }
@@ -333,7 +437,8 @@ pub fn parse_with(text: &str, format: &str) -> Result<NaiveDateTime> {
         Some(ordinal) => NaiveDate::from_yo_opt(year, ordinal),
         None => NaiveDate::from_ymd_opt(year, month, day),
     };
-    date.and_then(|date| date.and_hms_micro_opt(hour, minute, second, micros)).ok_or_else(bad)
+    date.and_then(|date| date.and_hms_micro_opt(hour, minute, second, micros))
+        .ok_or_else(bad)
 }
 
 fn number_type(shape: &Shape) -> Result<SqlType> {
@@ -344,7 +449,9 @@ fn number_type(shape: &Shape) -> Result<SqlType> {
 }
 
 fn to_number(call: &Call) -> Result<ArrayRef> {
-    let SqlType::Numeric(precision, scale) = call.returns else { return Err(SqlError::internal("to_number is numeric")) };
+    let SqlType::Numeric(precision, scale) = call.returns else {
+        return Err(SqlError::internal("to_number is numeric"));
+    };
     let texts = call.text(0)?;
     let mut builder = Decimal128Array::builder(call.rows);
     for row in 0..call.rows {
@@ -354,10 +461,13 @@ fn to_number(call: &Call) -> Result<ArrayRef> {
         };
         let negative = text.contains('-') || text.trim().starts_with('<');
         let digits: String = text.chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
-        let value = parse_decimal(&digits, scale).ok_or_else(|| SqlError::new("22P02", format!("invalid input syntax for type numeric: \"{text}\"")))?;
+        let value = parse_decimal(&digits, scale)
+            .ok_or_else(|| SqlError::new("22P02", format!("invalid input syntax for type numeric: \"{text}\"")))?;
         builder.append_value(if negative { -value } else { value });
     }
-    Ok(Arc::new(builder.finish().with_precision_and_scale(precision, scale as i8)?))
+    Ok(Arc::new(
+        builder.finish().with_precision_and_scale(precision, scale as i8)?,
+    ))
 }
 
 #[cfg(test)]
@@ -385,7 +495,10 @@ mod tests {
         let at = parse_with("Jan 05, 2020 3:07 pm", "Mon DD, YYYY HH:MI pm").unwrap();
         assert_eq!(format_date(at, "YYYY-MM-DD HH24:MI:SS"), "2020-01-05 15:07:00");
         assert_eq!(format_date(at, "FMMonth FMDD \"of\" Day Q"), "January 5 of Sunday    1");
-        assert_eq!(parse_with("20200131", "YYYYMMDD").unwrap().date(), NaiveDate::from_ymd_opt(2020, 1, 31).unwrap());
+        assert_eq!(
+            parse_with("20200131", "YYYYMMDD").unwrap().date(),
+            NaiveDate::from_ymd_opt(2020, 1, 31).unwrap()
+        );
         assert!(parse_with("2020-13-01", "YYYY-MM-DD").is_err());
     }
 }

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, TrimWhereField, UnaryOperator, Value,
-    VisitorMut, WindowType,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, TrimWhereField,
+    UnaryOperator, Value, VisitorMut, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -16,8 +16,17 @@ use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 
 /// Functions whose first argument is a date part, written bare.
-const DATE_PART_FUNCTIONS: [&str; 9] =
-    ["dateadd", "date_add", "datediff", "date_diff", "date_part", "datepart", "pgdate_part", "date_part_year", "date_trunc"];
+const DATE_PART_FUNCTIONS: [&str; 9] = [
+    "dateadd",
+    "date_add",
+    "datediff",
+    "date_diff",
+    "date_part",
+    "datepart",
+    "pgdate_part",
+    "date_part_year",
+    "date_trunc",
+];
 
 pub struct Visitor<'a> {
     rewriter: &'a Rewriter<'a>,
@@ -29,7 +38,12 @@ pub struct Visitor<'a> {
 
 impl<'a> Visitor<'a> {
     pub fn new(rewriter: &'a Rewriter<'a>, scope: &'a Scope<'a>, aliases: &'a BTreeMap<String, Expr>) -> Self {
-        Self { rewriter, scope, aliases, depth: 0 }
+        Self {
+            rewriter,
+            scope,
+            aliases,
+            depth: 0,
+        }
     }
 
     fn subquery(&self, query: &mut Query) -> Result<()> {
@@ -52,7 +66,11 @@ impl<'a> Visitor<'a> {
                     *first = text(&ident.value);
                 }
             }
-            Expr::InSubquery { expr: left, subquery, negated } => {
+            Expr::InSubquery {
+                expr: left,
+                subquery,
+                negated,
+            } => {
                 let left = match left.as_ref() {
                     Expr::Nested(inner) => inner.as_ref(),
                     other => other,
@@ -61,7 +79,10 @@ impl<'a> Visitor<'a> {
                     if *negated {
                         return Err(SqlError::unsupported("NOT IN with several columns"));
                     }
-                    *expr = Expr::Exists { subquery: Box::new(membership(keys, subquery)?), negated: false };
+                    *expr = Expr::Exists {
+                        subquery: Box::new(membership(keys, subquery)?),
+                        negated: false,
+                    };
                 }
             }
             _ => {}
@@ -86,36 +107,76 @@ impl<'a> Visitor<'a> {
             },
             Expr::Subquery(query) => {
                 self.subquery(query)?;
+                single_catalog_row(query);
                 return Ok(());
             }
             Expr::Exists { subquery, .. } | Expr::InSubquery { subquery, .. } => {
                 self.subquery(subquery)?;
                 return Ok(());
             }
-            Expr::AnyOp { left, compare_op, right, .. } => match (compare_op, right.as_mut()) {
+            Expr::AnyOp {
+                left,
+                compare_op,
+                right,
+                ..
+            } => match (compare_op, right.as_mut()) {
                 (BinaryOperator::Eq, Expr::Subquery(query)) => {
                     let subquery = query.clone();
-                    Expr::InSubquery { expr: left.clone(), subquery, negated: false }
+                    Expr::InSubquery {
+                        expr: left.clone(),
+                        subquery,
+                        negated: false,
+                    }
                 }
-                (BinaryOperator::Eq, Expr::Array(array)) => Expr::InList { expr: left.clone(), list: array.elem.clone(), negated: false },
+                (BinaryOperator::Eq, Expr::Array(array)) => Expr::InList {
+                    expr: left.clone(),
+                    list: array.elem.clone(),
+                    negated: false,
+                },
                 (BinaryOperator::Eq, right) => call("array_has", vec![right.clone(), left.as_ref().clone()]),
                 _ => return Err(SqlError::unsupported("ANY with an operator other than =")),
             },
-            Expr::AllOp { left, compare_op, right } => match (compare_op, right.as_mut()) {
-                (BinaryOperator::NotEq, Expr::Subquery(query)) => {
-                    Expr::InSubquery { expr: left.clone(), subquery: query.clone(), negated: true }
-                }
+            Expr::AllOp {
+                left,
+                compare_op,
+                right,
+            } => match (compare_op, right.as_mut()) {
+                (BinaryOperator::NotEq, Expr::Subquery(query)) => Expr::InSubquery {
+                    expr: left.clone(),
+                    subquery: query.clone(),
+                    negated: true,
+                },
                 _ => return Err(SqlError::unsupported("ALL with an operator other than <>")),
             },
-            Expr::Cast { kind, expr: inner, data_type, .. } => {
-                let function = if *kind == CastKind::TryCast { "$try_cast" } else { "$cast" };
+            Expr::Cast {
+                kind,
+                expr: inner,
+                data_type,
+                ..
+            } => {
+                let function = if *kind == CastKind::TryCast {
+                    "$try_cast"
+                } else {
+                    "$cast"
+                };
                 call(function, vec![take(inner), text(&type_text(data_type))])
             }
-            Expr::Convert { expr: inner, data_type: Some(data_type), .. } => call("$cast", vec![take(inner), text(&type_text(data_type))]),
-            Expr::TypedString(typed) => call("$cast", vec![Expr::Value(typed.value.clone()), text(&type_text(&typed.data_type))]),
-            Expr::Interval(interval) => match literal_text(&interval.value).or_else(|| literal_number(&interval.value)) {
+            Expr::Convert {
+                expr: inner,
+                data_type: Some(data_type),
+                ..
+            } => call("$cast", vec![take(inner), text(&type_text(data_type))]),
+            Expr::TypedString(typed) => call(
+                "$cast",
+                vec![Expr::Value(typed.value.clone()), text(&type_text(&typed.data_type))],
+            ),
+            Expr::Interval(interval) => match literal_text(&interval.value).or_else(|| literal_number(&interval.value))
+            {
                 Some(amount) => {
-                    let unit = interval.leading_field.as_ref().map_or_else(String::new, |field| format!(" {}", field.to_string().to_lowercase()));
+                    let unit = interval
+                        .leading_field
+                        .as_ref()
+                        .map_or_else(String::new, |field| format!(" {}", field.to_string().to_lowercase()));
                     if interval.last_field.is_some() {
                         return Err(SqlError::unsupported("INTERVAL … TO …"));
                     }
@@ -137,13 +198,23 @@ impl<'a> Visitor<'a> {
                 CeilFloorKind::Scale(_) => return Err(SqlError::unsupported("FLOOR with a scale")),
             },
             Expr::Position { expr: needle, r#in } => call("strpos", vec![take(r#in), take(needle)]),
-            Expr::Substring { expr: inner, substring_from, substring_for, .. } => {
+            Expr::Substring {
+                expr: inner,
+                substring_from,
+                substring_for,
+                ..
+            } => {
                 let from = substring_from.as_mut().map_or_else(|| number("1"), |from| take(from));
                 let mut arguments = vec![take(inner), from];
                 arguments.extend(substring_for.as_mut().map(|count| take(count)));
                 call("substring", arguments)
             }
-            Expr::Trim { trim_where, trim_what, expr: inner, trim_characters } => {
+            Expr::Trim {
+                trim_where,
+                trim_what,
+                expr: inner,
+                trim_characters,
+            } => {
                 let name = match trim_where {
                     Some(TrimWhereField::Leading) => "ltrim",
                     Some(TrimWhereField::Trailing) => "rtrim",
@@ -154,21 +225,53 @@ impl<'a> Visitor<'a> {
                 arguments.extend(trim_characters.take().into_iter().flatten());
                 call(name, arguments)
             }
-            Expr::Overlay { expr: inner, overlay_what, overlay_from, overlay_for } => {
+            Expr::Overlay {
+                expr: inner,
+                overlay_what,
+                overlay_from,
+                overlay_for,
+            } => {
                 let mut arguments = vec![take(inner), take(overlay_what), take(overlay_from)];
                 arguments.extend(overlay_for.as_mut().map(|count| take(count)));
                 call("$overlay", arguments)
             }
-            Expr::SimilarTo { negated, expr: inner, pattern, escape_char } => {
-                let escape = escape_char.as_ref().map_or_else(|| text("\\"), |escape| Expr::Value(escape.clone()));
+            Expr::SimilarTo {
+                negated,
+                expr: inner,
+                pattern,
+                escape_char,
+            } => {
+                let escape = escape_char
+                    .as_ref()
+                    .map_or_else(|| text("\\"), |escape| Expr::Value(escape.clone()));
                 negate(*negated, call("$similar_to", vec![take(inner), take(pattern), escape]))
             }
-            Expr::Like { negated, expr: inner, pattern, escape_char: Some(escape), .. } => {
-                negate(*negated, call("$like", vec![take(inner), take(pattern), Expr::Value(escape.clone()), boolean(false)]))
-            }
-            Expr::ILike { negated, expr: inner, pattern, escape_char: Some(escape), .. } => {
-                negate(*negated, call("$like", vec![take(inner), take(pattern), Expr::Value(escape.clone()), boolean(true)]))
-            }
+            Expr::Like {
+                negated,
+                expr: inner,
+                pattern,
+                escape_char: Some(escape),
+                ..
+            } => negate(
+                *negated,
+                call(
+                    "$like",
+                    vec![take(inner), take(pattern), Expr::Value(escape.clone()), boolean(false)],
+                ),
+            ),
+            Expr::ILike {
+                negated,
+                expr: inner,
+                pattern,
+                escape_char: Some(escape),
+                ..
+            } => negate(
+                *negated,
+                call(
+                    "$like",
+                    vec![take(inner), take(pattern), Expr::Value(escape.clone()), boolean(true)],
+                ),
+            ),
             Expr::Collate { expr: inner, .. } => take(inner),
             Expr::UnaryOp { op, expr: inner } => match op {
                 UnaryOperator::PGSquareRoot => call("sqrt", vec![take(inner)]),
@@ -199,10 +302,15 @@ impl<'a> Visitor<'a> {
                 if !like {
                     return Ok(());
                 }
-                negate(negated, call("$like", vec![take(left), take(right), text("\\"), boolean(insensitive)]))
+                negate(
+                    negated,
+                    call("$like", vec![take(left), take(right), text("\\"), boolean(insensitive)]),
+                )
             }
             Expr::Function(_) => {
-                let Expr::Function(function) = std::mem::replace(expr, Expr::Value(Value::Null.into())) else { return Ok(()) };
+                let Expr::Function(function) = std::mem::replace(expr, Expr::Value(Value::Null.into())) else {
+                    return Ok(());
+                };
                 *expr = self.function(function)?;
                 return Ok(());
             }
@@ -258,12 +366,14 @@ impl<'a> Visitor<'a> {
                 return Err(SqlError::new("42883", "function count() does not exist"));
             }
         }
-        if let Some(WindowType::WindowSpec(spec)) = &mut function.over {
-            if let Some(frame) = &mut spec.window_frame {
-                for bound in std::iter::once(&mut frame.start_bound).chain(frame.end_bound.as_mut()) {
-                    if let ast::WindowFrameBound::Preceding(Some(amount)) | ast::WindowFrameBound::Following(Some(amount)) = bound {
-                        bare(amount);
-                    }
+        if let Some(WindowType::WindowSpec(spec)) = &mut function.over
+            && let Some(frame) = &mut spec.window_frame
+        {
+            for bound in std::iter::once(&mut frame.start_bound).chain(frame.end_bound.as_mut()) {
+                if let ast::WindowFrameBound::Preceding(Some(amount)) | ast::WindowFrameBound::Following(Some(amount)) =
+                    bound
+                {
+                    bare(amount);
                 }
             }
         }
@@ -306,8 +416,12 @@ impl<'a> Visitor<'a> {
                     right: Box::new(call("$cast", vec![whole, text("float8")])),
                 }
             }
-            ("count", 2..) if is_distinct(&function) => return Err(SqlError::unsupported("COUNT(DISTINCT …) over several columns")),
-            ("percentile_disc" | "approximate_percentile_disc", _) => return Err(SqlError::unsupported("PERCENTILE_DISC")),
+            ("count", 2..) if is_distinct(&function) => {
+                return Err(SqlError::unsupported("COUNT(DISTINCT …) over several columns"));
+            }
+            ("percentile_disc" | "approximate_percentile_disc", _) => {
+                return Err(SqlError::unsupported("PERCENTILE_DISC"));
+            }
             ("date_add", 3) => renamed(function, "dateadd"),
             ("date_diff", 3) => renamed(function, "datediff"),
             ("datepart" | "pgdate_part", 2) => renamed(function, "date_part"),
@@ -318,7 +432,10 @@ impl<'a> Visitor<'a> {
             ("convert", 2) => return Err(SqlError::unsupported("CONVERT of this form")),
             ("format_type" | "text" | "date" | "timestamp", 1) if name != "format_type" => {
                 let [value] = take_array(args);
-                call("$cast", vec![value, text(if name == "text" { "varchar(65535)" } else { &name })])
+                call(
+                    "$cast",
+                    vec![value, text(if name == "text" { "varchar(65535)" } else { &name })],
+                )
             }
             ("array_to_string", _) => renamed(function, "array_to_string"),
             _ => Expr::Function(function),
@@ -406,10 +523,16 @@ fn own_name(expr: &Expr) -> Option<String> {
 fn membership(keys: &[Expr], subquery: &Query) -> Result<Query> {
     const ALIAS: &str = "$in";
     let columns: Vec<String> = (0..keys.len()).map(|index| format!("$c{index}")).collect();
-    let list = columns.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
+    let list = columns
+        .iter()
+        .map(|column| format!("\"{column}\""))
+        .collect::<Vec<_>>()
+        .join(", ");
     let mut query = crate::parse::query(&format!("select 1 as one from (select 1) as \"{ALIAS}\" ({list})"))?;
     if let ast::SetExpr::Select(select) = query.body.as_mut() {
-        if let Some(ast::TableFactor::Derived { subquery: inner, .. }) = select.from.first_mut().map(|item| &mut item.relation) {
+        if let Some(ast::TableFactor::Derived { subquery: inner, .. }) =
+            select.from.first_mut().map(|item| &mut item.relation)
+        {
             **inner = subquery.clone();
         }
         select.selection = keys
@@ -420,16 +543,70 @@ fn membership(keys: &[Expr], subquery: &Query) -> Result<Query> {
                 op: BinaryOperator::Eq,
                 right: Box::new(key.clone()),
             })
-            .reduce(|left, right| Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) });
+            .reduce(|left, right| Expr::BinaryOp {
+                left: Box::new(left),
+                op: BinaryOperator::And,
+                right: Box::new(right),
+            });
     }
     Ok(*query)
 }
 
+/// Clients look single rows of the catalog up by key in correlated subqueries. The planner wants to see that there is
+/// one row, and an aggregate shows it.
+fn single_catalog_row(query: &mut Query) {
+    let ast::SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    let of_catalog = |item: &ast::TableWithJoins| match &item.relation {
+        ast::TableFactor::Table { name, .. } => item.joins.is_empty() && name.to_string().starts_with("\"pg_catalog."),
+        _ => false,
+    };
+    let plain = matches!(&select.group_by, ast::GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
+    if select.from.is_empty() || !select.from.iter().all(of_catalog) || !plain {
+        return;
+    }
+    if let [ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. }] =
+        select.projection.as_mut_slice()
+    {
+        let is_aggregate =
+            matches!(expr, Expr::Function(function) if AGGREGATES.contains(&function_name(function).as_str()));
+        if !is_aggregate {
+            *expr = call("min", vec![take(expr)]);
+        }
+    }
+}
+
+const AGGREGATES: [&str; 8] = [
+    "min",
+    "max",
+    "count",
+    "array_agg",
+    "$sum",
+    "$avg",
+    "$list_join",
+    "bool_or",
+];
+
 /// `array(select x …)` as a subquery that collects its rows.
 fn collected(subquery: &Query) -> Result<Query> {
-    let mut query = crate::parse::query("select array_agg(\"$item\") as \"array\" from (select 1) as \"$array\" (\"$item\")")?;
+    let mut direct = subquery.clone();
+    if let ast::SetExpr::Select(select) = direct.body.as_mut()
+        && select.distinct.is_none()
+        && direct.limit_clause.is_none()
+        && let [ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. }] =
+            select.projection.as_mut_slice()
+    {
+        // Correlated columns are only found one query deep, so the aggregate goes straight in.
+        *expr = call("array_agg", vec![take(expr)]);
+        direct.order_by = None;
+        return Ok(direct);
+    }
+    let mut query =
+        crate::parse::query("select array_agg(\"$item\") as \"array\" from (select 1) as \"$array\" (\"$item\")")?;
     if let ast::SetExpr::Select(select) = query.body.as_mut()
-        && let Some(ast::TableFactor::Derived { subquery: inner, .. }) = select.from.first_mut().map(|item| &mut item.relation)
+        && let Some(ast::TableFactor::Derived { subquery: inner, .. }) =
+            select.from.first_mut().map(|item| &mut item.relation)
     {
         **inner = subquery.clone();
     }
@@ -444,7 +621,12 @@ fn decode(args: Vec<Expr>) -> Expr {
     // Unlike CASE, DECODE finds null equal to null.
     let arms = chunks
         .by_ref()
-        .map(|pair| (Expr::IsNotDistinctFrom(Box::new(subject.clone()), Box::new(pair[0].clone())), pair[1].clone()))
+        .map(|pair| {
+            (
+                Expr::IsNotDistinctFrom(Box::new(subject.clone()), Box::new(pair[0].clone())),
+                pair[1].clone(),
+            )
+        })
         .collect();
     case(arms, chunks.remainder().first().cloned())
 }
@@ -460,10 +642,21 @@ fn listagg(function: Function) -> Result<Expr> {
     let mut order_by = function.within_group.clone();
     // Distinct values come together when the values themselves are the last sort key.
     if order_by.is_empty() && distinct {
-        let options = ast::OrderByOptions { asc: None, nulls_first: None };
-        order_by.push(ast::OrderByExpr { expr: value.clone(), options, with_fill: None });
+        let options = ast::OrderByOptions {
+            asc: None,
+            nulls_first: None,
+        };
+        order_by.push(ast::OrderByExpr {
+            expr: value.clone(),
+            options,
+            with_fill: None,
+        });
     }
-    let clauses = if order_by.is_empty() { Vec::new() } else { vec![FunctionArgumentClause::OrderBy(order_by)] };
+    let clauses = if order_by.is_empty() {
+        Vec::new()
+    } else {
+        vec![FunctionArgumentClause::OrderBy(order_by)]
+    };
     let collected = Function {
         name: ObjectName::from(vec![quoted("array_agg")]),
         args: FunctionArguments::List(FunctionArgumentList {
@@ -474,7 +667,10 @@ fn listagg(function: Function) -> Result<Expr> {
         within_group: Vec::new(),
         ..function
     };
-    Ok(call("$list_join", vec![Expr::Function(collected), delimiter, boolean(distinct)]))
+    Ok(call(
+        "$list_join",
+        vec![Expr::Function(collected), delimiter, boolean(distinct)],
+    ))
 }
 
 fn median(function: Function) -> Result<Expr> {
@@ -482,7 +678,10 @@ fn median(function: Function) -> Result<Expr> {
         return Err(SqlError::unsupported("MEDIAN as a window function"));
     }
     let value = arguments(&function).remove(0);
-    let options = ast::OrderByOptions { asc: None, nulls_first: None };
+    let options = ast::OrderByOptions {
+        asc: None,
+        nulls_first: None,
+    };
     Ok(Expr::Function(Function {
         name: ObjectName::from(vec![quoted("percentile_cont")]),
         args: FunctionArguments::List(FunctionArgumentList {
@@ -490,7 +689,11 @@ fn median(function: Function) -> Result<Expr> {
             args: vec![argument(bare_number("0.5"))],
             clauses: Vec::new(),
         }),
-        within_group: vec![ast::OrderByExpr { expr: value, options, with_fill: None }],
+        within_group: vec![ast::OrderByExpr {
+            expr: value,
+            options,
+            with_fill: None,
+        }],
         ..function
     }))
 }
@@ -498,7 +701,10 @@ fn median(function: Function) -> Result<Expr> {
 fn is_distinct(function: &Function) -> bool {
     matches!(
         &function.args,
-        FunctionArguments::List(FunctionArgumentList { duplicate_treatment: Some(ast::DuplicateTreatment::Distinct), .. })
+        FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: Some(ast::DuplicateTreatment::Distinct),
+            ..
+        })
     )
 }
 
@@ -510,7 +716,12 @@ fn operator(parts: &[String]) -> Result<BinaryOperator> {
         Some("!~*") => BinaryOperator::PGRegexNotIMatch,
         Some("=") => BinaryOperator::Eq,
         Some("<>") => BinaryOperator::NotEq,
-        other => return Err(SqlError::unsupported(format!("OPERATOR({})", other.unwrap_or_default()))),
+        other => {
+            return Err(SqlError::unsupported(format!(
+                "OPERATOR({})",
+                other.unwrap_or_default()
+            )));
+        }
     })
 }
 
@@ -524,11 +735,19 @@ fn strip_system_schema(function: &mut Function) {
 }
 
 fn function_name(function: &Function) -> String {
-    function.name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone()).unwrap_or_default()
+    function
+        .name
+        .0
+        .last()
+        .and_then(|part| part.as_ident())
+        .map(|ident| ident.value.clone())
+        .unwrap_or_default()
 }
 
 fn arguments(function: &Function) -> Vec<Expr> {
-    let FunctionArguments::List(list) = &function.args else { return Vec::new() };
+    let FunctionArguments::List(list) = &function.args else {
+        return Vec::new();
+    };
     list.args
         .iter()
         .map(|argument| match argument {
@@ -539,7 +758,8 @@ fn arguments(function: &Function) -> Vec<Expr> {
 }
 
 fn take_array<const N: usize>(args: Vec<Expr>) -> [Expr; N] {
-    args.try_into().unwrap_or_else(|_| std::array::from_fn(|_| Expr::Value(Value::Null.into())))
+    args.try_into()
+        .unwrap_or_else(|_| std::array::from_fn(|_| Expr::Value(Value::Null.into())))
 }
 
 fn renamed(mut function: Function, name: &str) -> Expr {
@@ -573,13 +793,23 @@ fn case(arms: Vec<(Expr, Expr)>, otherwise: Option<Expr>) -> Expr {
         case_token: ast::helpers::attached_token::AttachedToken::empty(),
         end_token: ast::helpers::attached_token::AttachedToken::empty(),
         operand: None,
-        conditions: arms.into_iter().map(|(condition, result)| CaseWhen { condition, result }).collect(),
+        conditions: arms
+            .into_iter()
+            .map(|(condition, result)| CaseWhen { condition, result })
+            .collect(),
         else_result: otherwise.map(Box::new),
     }
 }
 
 fn negate(negated: bool, expr: Expr) -> Expr {
-    if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) } } else { expr }
+    if negated {
+        Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr: Box::new(expr),
+        }
+    } else {
+        expr
+    }
 }
 
 fn take(expr: &mut Expr) -> Expr {
@@ -621,7 +851,10 @@ pub fn number(value: &str) -> Expr {
     if value.parse::<i64>().is_ok() || value.contains('.') {
         return bare_number(value);
     }
-    call("$cast", vec![text(value), text(&format!("numeric({},0)", value.len().min(38)))])
+    call(
+        "$cast",
+        vec![text(value), text(&format!("numeric({},0)", value.len().min(38)))],
+    )
 }
 
 /// Undoes [`number`] where the planner insists on a plain literal.
@@ -637,7 +870,11 @@ pub fn literal_number(expr: &Expr) -> Option<String> {
             Value::Number(text, _) => Some(text.clone()),
             _ => None,
         },
-        Expr::Cast { expr, data_type: DataType::Int(None), .. } => literal_number(expr),
+        Expr::Cast {
+            expr,
+            data_type: DataType::Int(None),
+            ..
+        } => literal_number(expr),
         _ => None,
     }
 }
@@ -653,11 +890,17 @@ pub fn literal_text(expr: &Expr) -> Option<String> {
 }
 
 pub fn parameter_number(name: &str) -> Result<usize> {
-    name.trim_start_matches('$').parse().map_err(|_| SqlError::new("42P02", format!("there is no parameter {name}")))
+    name.trim_start_matches('$')
+        .parse()
+        .map_err(|_| SqlError::new("42P02", format!("there is no parameter {name}")))
 }
 
 /// The text of a type for the cast functions. A cast to `text` does not cut.
 fn type_text(data_type: &DataType) -> String {
-    let text = data_type.to_string().to_lowercase().replace("pg_catalog.", "").replace('"', "");
+    let text = data_type
+        .to_string()
+        .to_lowercase()
+        .replace("pg_catalog.", "")
+        .replace('"', "");
     if text == "text" { "varchar(65535)".into() } else { text }
 }

@@ -9,12 +9,34 @@ use crate::utility::{Command, GrantTarget, GranteeName};
 
 /// Settings that clients set and this engine has nothing to do for.
 const HARMLESS: [&str; 28] = [
-    "query_group", "application_name", "extra_float_digits", "client_encoding", "statement_timeout", "wlm_query_slot_count",
-    "enable_result_cache_for_session", "analyze_threshold_percent", "client_min_messages", "role", "transaction", "names",
-    "enable_case_sensitive_identifier", "json_serialization_enable", "json_serialization_parse_nested_strings", "describe_field_name_in_uppercase",
-    "mv_enable_aqmv_for_session", "navigate_super_null_on_error", "cast_super_null_on_error", "parse_super_null_on_error",
-    "use_fips_ssl", "spectrum_query_maxerror", "autocommit", "max_cursor_result_set_size", "idle_session_timeout", "stored_proc_log_min_messages",
-    "standard_conforming_strings", "session_authorization",
+    "query_group",
+    "application_name",
+    "extra_float_digits",
+    "client_encoding",
+    "statement_timeout",
+    "wlm_query_slot_count",
+    "enable_result_cache_for_session",
+    "analyze_threshold_percent",
+    "client_min_messages",
+    "role",
+    "transaction",
+    "names",
+    "enable_case_sensitive_identifier",
+    "json_serialization_enable",
+    "json_serialization_parse_nested_strings",
+    "describe_field_name_in_uppercase",
+    "mv_enable_aqmv_for_session",
+    "navigate_super_null_on_error",
+    "cast_super_null_on_error",
+    "parse_super_null_on_error",
+    "use_fips_ssl",
+    "spectrum_query_maxerror",
+    "autocommit",
+    "max_cursor_result_set_size",
+    "idle_session_timeout",
+    "stored_proc_log_min_messages",
+    "standard_conforming_strings",
+    "session_authorization",
 ];
 
 impl Session {
@@ -27,11 +49,18 @@ impl Session {
                     return Err(SqlError::unsupported("a session time zone other than UTC"));
                 }
             }
-            "enable_case_sensitive_identifier" | "downcase_delimited_identifier" if matches!(lower.as_str(), "on" | "true") && name.starts_with("enable") => {
+            "enable_case_sensitive_identifier" | "downcase_delimited_identifier"
+                if matches!(lower.as_str(), "on" | "true") && name.starts_with("enable") =>
+            {
                 return Err(SqlError::unsupported("case-sensitive identifiers"));
             }
             _ if HARMLESS.contains(&name) || name.contains('.') => {}
-            _ => return Err(SqlError::new("42704", format!("unrecognized configuration parameter \"{name}\""))),
+            _ => {
+                return Err(SqlError::new(
+                    "42704",
+                    format!("unrecognized configuration parameter \"{name}\""),
+                ));
+            }
         }
         if lower == "default" {
             self.settings.remove(name);
@@ -65,15 +94,32 @@ impl Session {
 
     pub(super) fn access(&mut self, command: Command) -> Result<Outcome> {
         match command {
-            Command::Grant { revoke, privileges, target, grantees, with_option } => {
-                self.grant(revoke, &privileges, &target, &grantees, with_option)
-            }
-            Command::CreateUser { name, password, superuser, createdb, groups, alter } => {
+            Command::Grant {
+                revoke,
+                privileges,
+                target,
+                grantees,
+                with_option,
+            } => self.grant(revoke, &privileges, &target, &grantees, with_option),
+            Command::CreateUser {
+                name,
+                password,
+                superuser,
+                createdb,
+                groups,
+                alter,
+            } => {
                 self.must_be_superuser()?;
                 let existing = self.tx()?.work.user(&name).cloned();
                 let mut user = match (existing, alter) {
                     (Some(user), true) => user.as_ref().clone(),
-                    (None, false) => User { oid: self.engine.new_oid(), name: name.clone(), password: None, superuser: false, createdb: false },
+                    (None, false) => User {
+                        oid: self.engine.new_oid(),
+                        name: name.clone(),
+                        password: None,
+                        superuser: false,
+                        createdb: false,
+                    },
                     (Some(_), false) => return Err(SqlError::new("42710", format!("user \"{name}\" already exists"))),
                     (None, true) => return Err(no_user(&name)),
                 };
@@ -98,10 +144,23 @@ impl Session {
                         }
                         return Err(no_user(&name));
                     };
-                    let owns = self.tx()?.work.relations.values().any(|relation| relation.owner == user.oid)
-                        || self.tx()?.work.schemas.values().any(|schema| schema.owner == user.oid && !schema.temporary);
+                    let owns = self
+                        .tx()?
+                        .work
+                        .relations
+                        .values()
+                        .any(|relation| relation.owner == user.oid)
+                        || self
+                            .tx()?
+                            .work
+                            .schemas
+                            .values()
+                            .any(|schema| schema.owner == user.oid && !schema.temporary);
                     if owns {
-                        return Err(SqlError::new("2BP01", format!("user \"{name}\" cannot be dropped because the user owns some object")));
+                        return Err(SqlError::new(
+                            "2BP01",
+                            format!("user \"{name}\" cannot be dropped because the user owns some object"),
+                        ));
                     }
                     self.work()?.users.remove(&user.oid);
                 }
@@ -113,13 +172,27 @@ impl Session {
                 if self.tx()?.work.group(&name).is_some() {
                     return Err(SqlError::new("42710", format!("{kind} \"{name}\" already exists")));
                 }
-                let members = members.iter().map(|member| self.user_oid(member)).collect::<Result<_>>()?;
+                let members = members
+                    .iter()
+                    .map(|member| self.user_oid(member))
+                    .collect::<Result<_>>()?;
                 let oid = self.engine.new_oid();
-                self.work()?.groups.insert(oid, Arc::new(Group { oid, name, members, role }));
+                self.work()?.groups.insert(
+                    oid,
+                    Arc::new(Group {
+                        oid,
+                        name,
+                        members,
+                        role,
+                    }),
+                );
                 Ok(Outcome::command(if role { "CREATE ROLE" } else { "CREATE GROUP" }))
             }
             Command::AlterGroup { name, add, members } => {
-                let members = members.iter().map(|member| self.user_oid(member)).collect::<Result<Vec<_>>>()?;
+                let members = members
+                    .iter()
+                    .map(|member| self.user_oid(member))
+                    .collect::<Result<Vec<_>>>()?;
                 self.change_group(&name, |known| {
                     known.retain(|oid| !members.contains(oid));
                     if add {
@@ -155,7 +228,13 @@ impl Session {
     }
 
     fn change_group(&mut self, name: &str, change: impl FnOnce(&mut Vec<Oid>)) -> Result<()> {
-        let mut group = self.tx()?.work.group(name).ok_or_else(|| no_group(name))?.as_ref().clone();
+        let mut group = self
+            .tx()?
+            .work
+            .group(name)
+            .ok_or_else(|| no_group(name))?
+            .as_ref()
+            .clone();
         change(&mut group.members);
         self.work()?.groups.insert(group.oid, Arc::new(group));
         Ok(())
@@ -175,7 +254,9 @@ impl Session {
             known.push(match grantee {
                 GranteeName::Public => Grantee::Public,
                 GranteeName::User(name) => Grantee::User(self.user_oid(name)?),
-                GranteeName::Group(name) => Grantee::Group(self.tx()?.work.group(name).ok_or_else(|| no_group(name))?.oid),
+                GranteeName::Group(name) => {
+                    Grantee::Group(self.tx()?.work.group(name).ok_or_else(|| no_group(name))?.oid)
+                }
             });
         }
         let mut relations = Vec::new();
@@ -183,7 +264,10 @@ impl Session {
             GrantTarget::Relations(names) => {
                 for name in names {
                     if self.external_schema(name)?.is_some() {
-                        return Err(SqlError::new("0A000", "Operation not supported on external tables; grant USAGE on the schema"));
+                        return Err(SqlError::new(
+                            "0A000",
+                            "Operation not supported on external tables; grant USAGE on the schema",
+                        ));
                     }
                     relations.push(self.find_relation(name)?.ok_or_else(|| SqlError::no_relation(name))?);
                 }
@@ -196,18 +280,43 @@ impl Session {
             }
             GrantTarget::Schemas(names) => {
                 for name in names {
-                    let mut schema = self.find_schema(None, name)?.ok_or_else(|| SqlError::no_schema(name))?.as_ref().clone();
+                    let mut schema = self
+                        .find_schema(None, name)?
+                        .ok_or_else(|| SqlError::no_schema(name))?
+                        .as_ref()
+                        .clone();
                     let all = ["usage", "create"];
-                    change_grants(&mut schema.grants, revoke, &expand(privileges, &all), &known, with_option);
+                    change_grants(
+                        &mut schema.grants,
+                        revoke,
+                        &expand(privileges, &all),
+                        &known,
+                        with_option,
+                    );
                     self.work()?.schemas.insert(schema.oid, Arc::new(schema));
                 }
             }
             GrantTarget::Unread => {}
         }
-        let all = ["select", "insert", "update", "delete", "references", "drop", "truncate", "alter"];
+        let all = [
+            "select",
+            "insert",
+            "update",
+            "delete",
+            "references",
+            "drop",
+            "truncate",
+            "alter",
+        ];
         for relation in relations {
             let mut relation = relation.as_ref().clone();
-            change_grants(&mut relation.grants, revoke, &expand(privileges, &all), &known, with_option);
+            change_grants(
+                &mut relation.grants,
+                revoke,
+                &expand(privileges, &all),
+                &known,
+                with_option,
+            );
             self.work()?.put_relation(relation);
         }
         Ok(outcome)
@@ -215,15 +324,29 @@ impl Session {
 }
 
 fn expand(privileges: &[String], all: &[&str]) -> Vec<String> {
-    if privileges.iter().any(|privilege| privilege == "all") { all.iter().map(ToString::to_string).collect() } else { privileges.to_vec() }
+    if privileges.iter().any(|privilege| privilege == "all") {
+        all.iter().map(ToString::to_string).collect()
+    } else {
+        privileges.to_vec()
+    }
 }
 
-fn change_grants(grants: &mut Vec<Grant>, revoke: bool, privileges: &[String], grantees: &[Grantee], with_option: bool) {
+fn change_grants(
+    grants: &mut Vec<Grant>,
+    revoke: bool,
+    privileges: &[String],
+    grantees: &[Grantee],
+    with_option: bool,
+) {
     grants.retain(|grant| !(privileges.contains(&grant.privilege) && grantees.contains(&grant.grantee)));
     if !revoke {
         for grantee in grantees {
             for privilege in privileges {
-                grants.push(Grant { grantee: grantee.clone(), privilege: privilege.clone(), with_option });
+                grants.push(Grant {
+                    grantee: grantee.clone(),
+                    privilege: privilege.clone(),
+                    with_option,
+                });
             }
         }
     }
@@ -234,7 +357,10 @@ fn stored_password(name: &str, password: &str) -> String {
     if password.len() == 35 && password.starts_with("md5") {
         return password.to_string();
     }
-    format!("md5{}", crate::functions::md5_hex(format!("{password}{name}").as_bytes()))
+    format!(
+        "md5{}",
+        crate::functions::md5_hex(format!("{password}{name}").as_bytes())
+    )
 }
 
 fn no_user(name: &str) -> SqlError {

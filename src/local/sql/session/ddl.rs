@@ -15,7 +15,8 @@ use crate::plan::relations_of;
 use crate::rewrite::{BY_OID, name_from, quoted};
 use crate::types::SqlType;
 use crate::utility::{
-    AlterAction, Command, CommentTarget, CreateTable, CreateView, DefinedColumn, Name, RelationKind, TableSource, ordered_partition,
+    AlterAction, Command, CommentTarget, CreateTable, CreateView, DefinedColumn, Name, RelationKind, TableSource,
+    ordered_partition,
 };
 
 impl Session {
@@ -29,32 +30,69 @@ impl Session {
             }
             Command::CreateDatabase { name, owner } => self.create_database(&name, owner),
             Command::DropDatabase { name } => self.drop_database(&name),
-            Command::CreateSchema { name, if_not_exists, owner } => {
+            Command::CreateSchema {
+                name,
+                if_not_exists,
+                owner,
+            } => {
                 let owner = self.owner(owner.as_deref())?;
                 self.create_schema(&name, if_not_exists, owner, None)
             }
-            Command::CreateExternalSchema { name, if_not_exists, source, create_database } => {
-                self.create_external_schema(&name, if_not_exists, source, create_database).await
+            Command::CreateExternalSchema {
+                name,
+                if_not_exists,
+                source,
+                create_database,
+            } => {
+                self.create_external_schema(&name, if_not_exists, source, create_database)
+                    .await
             }
             Command::AlterSchema { name, rename, owner } => self.alter_schema(&name, rename, owner),
-            Command::DropSchema { names, if_exists, cascade, drop_external_database } => {
-                self.drop_schemas(&names, if_exists, cascade, drop_external_database).await
+            Command::DropSchema {
+                names,
+                if_exists,
+                cascade,
+                drop_external_database,
+            } => {
+                self.drop_schemas(&names, if_exists, cascade, drop_external_database)
+                    .await
             }
             Command::CreateTable(create) => self.create_table(create).await,
             Command::CreateView(create) => self.create_view(create).await,
-            Command::CreateExternalTable { name, table, if_not_exists } => {
+            Command::CreateExternalTable {
+                name,
+                table,
+                if_not_exists,
+            } => {
                 if self.in_block() {
-                    return Err(SqlError::new("25001", "CREATE EXTERNAL TABLE cannot run inside a transaction block"));
+                    return Err(SqlError::new(
+                        "25001",
+                        "CREATE EXTERNAL TABLE cannot run inside a transaction block",
+                    ));
                 }
                 let (_, source) = self.external_schema(&name)?.ok_or_else(|| not_external(&name))?;
-                match self.engine.lake.create_table(&source.role, &source.database, &table).await {
+                match self
+                    .engine
+                    .lake
+                    .create_table(&source.role, &source.database, &table)
+                    .await
+                {
                     Err(error) if error.kind == LakeErrorKind::AlreadyExists && if_not_exists => {}
                     other => other?,
                 }
                 Ok(Outcome::command("CREATE EXTERNAL TABLE"))
             }
-            Command::AlterTable { name, if_exists, action } => self.alter_table(name, if_exists, action).await,
-            Command::Drop { kind, names, if_exists, cascade } => self.drop_relations(kind, &names, if_exists, cascade).await,
+            Command::AlterTable {
+                name,
+                if_exists,
+                action,
+            } => self.alter_table(name, if_exists, action).await,
+            Command::Drop {
+                kind,
+                names,
+                if_exists,
+                cascade,
+            } => self.drop_relations(kind, &names, if_exists, cascade).await,
             Command::Truncate { name } => {
                 let relation = self.table_named(&name)?;
                 let relation = self.lock_for_write(relation.oid).await?;
@@ -98,7 +136,10 @@ impl Session {
 
     fn create_database(&mut self, name: &str, owner: Option<String>) -> Result<Outcome> {
         if self.in_block() {
-            return Err(SqlError::new("25001", "CREATE DATABASE cannot run inside a transaction block"));
+            return Err(SqlError::new(
+                "25001",
+                "CREATE DATABASE cannot run inside a transaction block",
+            ));
         }
         let owner = self.owner(owner.as_deref())?;
         let (oid, schema) = (self.engine.new_oid(), self.engine.new_oid());
@@ -106,14 +147,25 @@ impl Session {
         if work.database(name).is_some() {
             return Err(SqlError::new("42P04", format!("database \"{name}\" already exists")));
         }
-        work.databases.insert(oid, Arc::new(crate::catalog::Database { oid, name: name.into(), owner }));
-        work.schemas.insert(schema, Arc::new(crate::engine::public_schema(schema, oid)));
+        work.databases.insert(
+            oid,
+            Arc::new(crate::catalog::Database {
+                oid,
+                name: name.into(),
+                owner,
+            }),
+        );
+        work.schemas
+            .insert(schema, Arc::new(crate::engine::public_schema(schema, oid)));
         Ok(Outcome::command("CREATE DATABASE"))
     }
 
     fn drop_database(&mut self, name: &str) -> Result<Outcome> {
         if self.in_block() {
-            return Err(SqlError::new("25001", "DROP DATABASE cannot run inside a transaction block"));
+            return Err(SqlError::new(
+                "25001",
+                "DROP DATABASE cannot run inside a transaction block",
+            ));
         }
         let current = self.database;
         let work = self.work()?;
@@ -121,7 +173,12 @@ impl Session {
         if oid == current {
             return Err(SqlError::new("55006", "cannot drop the currently open database"));
         }
-        let schemas: Vec<Oid> = work.schemas.values().filter(|schema| schema.database == oid).map(|schema| schema.oid).collect();
+        let schemas: Vec<Oid> = work
+            .schemas
+            .values()
+            .filter(|schema| schema.database == oid)
+            .map(|schema| schema.oid)
+            .collect();
         for schema in schemas {
             let relations: Vec<Oid> = work.relations_in(schema).map(|relation| relation.oid).collect();
             for relation in relations {
@@ -133,7 +190,13 @@ impl Session {
         Ok(Outcome::command("DROP DATABASE"))
     }
 
-    fn create_schema(&mut self, name: &str, if_not_exists: bool, owner: Oid, external: Option<ExternalSource>) -> Result<Outcome> {
+    fn create_schema(
+        &mut self,
+        name: &str,
+        if_not_exists: bool,
+        owner: Oid,
+        external: Option<ExternalSource>,
+    ) -> Result<Outcome> {
         let database = self.database;
         let oid = self.engine.new_oid();
         let work = self.work()?;
@@ -144,9 +207,19 @@ impl Session {
             return Err(SqlError::new("42P06", format!("schema \"{name}\" already exists")));
         }
         if name.starts_with("pg_") {
-            return Err(SqlError::new("42939", format!("unacceptable schema name \"{name}\"")).with_detail("The prefix \"pg_\" is reserved for system schemas."));
+            return Err(SqlError::new("42939", format!("unacceptable schema name \"{name}\""))
+                .with_detail("The prefix \"pg_\" is reserved for system schemas."));
         }
-        let schema = Schema { oid, database, name: name.into(), owner, external, comment: None, grants: Vec::new(), temporary: false };
+        let schema = Schema {
+            oid,
+            database,
+            name: name.into(),
+            owner,
+            external,
+            comment: None,
+            grants: Vec::new(),
+            temporary: false,
+        };
         work.schemas.insert(oid, Arc::new(schema));
         Ok(Outcome::command("CREATE SCHEMA"))
     }
@@ -174,7 +247,11 @@ impl Session {
         let database = self.database;
         let owner = owner.map(|owner| self.owner(Some(&owner))).transpose()?;
         let work = self.work()?;
-        let mut schema = work.schema(database, name).ok_or_else(|| SqlError::no_schema(name))?.as_ref().clone();
+        let mut schema = work
+            .schema(database, name)
+            .ok_or_else(|| SqlError::no_schema(name))?
+            .as_ref()
+            .clone();
         if let Some(rename) = rename {
             if work.schema(database, &rename).is_some() {
                 return Err(SqlError::new("42P06", format!("schema \"{rename}\" already exists")));
@@ -186,7 +263,13 @@ impl Session {
         Ok(Outcome::command("ALTER SCHEMA"))
     }
 
-    async fn drop_schemas(&mut self, names: &[String], if_exists: bool, cascade: bool, drop_database: bool) -> Result<Outcome> {
+    async fn drop_schemas(
+        &mut self,
+        names: &[String],
+        if_exists: bool,
+        cascade: bool,
+        drop_database: bool,
+    ) -> Result<Outcome> {
         for name in names {
             let database = self.database;
             let Some(schema) = self.tx()?.work.schema(database, name).cloned() else {
@@ -195,10 +278,18 @@ impl Session {
                 }
                 return Err(SqlError::no_schema(name));
             };
-            let members: Vec<Oid> = self.tx()?.work.relations_in(schema.oid).map(|relation| relation.oid).collect();
+            let members: Vec<Oid> = self
+                .tx()?
+                .work
+                .relations_in(schema.oid)
+                .map(|relation| relation.oid)
+                .collect();
             if !members.is_empty() && !cascade {
-                return Err(SqlError::new("2BP01", format!("cannot drop schema {name} because other objects depend on it"))
-                    .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
+                return Err(SqlError::new(
+                    "2BP01",
+                    format!("cannot drop schema {name} because other objects depend on it"),
+                )
+                .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
             }
             for oid in members {
                 self.drop_with_dependents(oid, true).await?;
@@ -217,7 +308,16 @@ impl Session {
     pub(crate) fn search_path(&self) -> Vec<String> {
         let path = self.settings.get("search_path").map_or("$user, public", String::as_str);
         let user = self.tx().map(|tx| tx.work.user_name(self.user)).unwrap_or_default();
-        path.split(',').map(|part| part.trim().trim_matches(['"', '\''])).map(|part| if part == "$user" { user.clone() } else { part.to_lowercase() }).collect()
+        path.split(',')
+            .map(|part| part.trim().trim_matches(['"', '\'']))
+            .map(|part| {
+                if part == "$user" {
+                    user.clone()
+                } else {
+                    part.to_lowercase()
+                }
+            })
+            .collect()
     }
 
     pub(crate) fn current_schema_name(&self) -> String {
@@ -231,7 +331,10 @@ impl Session {
             None => self.database,
             Some(name) => catalog.database(name).ok_or_else(|| no_database(name))?.oid,
         };
-        Ok(catalog.schema(database, name).filter(|schema| !schema.temporary || schema.oid == self.temp_schema).cloned())
+        Ok(catalog
+            .schema(database, name)
+            .filter(|schema| !schema.temporary || schema.oid == self.temp_schema)
+            .cloned())
     }
 
     /// Returns the native table or view of a name.
@@ -263,7 +366,10 @@ impl Session {
 
     pub(crate) fn table_named(&self, name: &Name) -> Result<Arc<Relation>> {
         if self.external_schema(name)?.is_some() {
-            return Err(SqlError::new("0A000", format!("Operation not supported on external table {name}")));
+            return Err(SqlError::new(
+                "0A000",
+                format!("Operation not supported on external table {name}"),
+            ));
         }
         let relation = self.find_relation(name)?.ok_or_else(|| SqlError::no_relation(name))?;
         if relation.table().is_none() {
@@ -281,12 +387,21 @@ impl Session {
             return Err(SqlError::unsupported("writing to another database"));
         }
         if temporary {
-            return catalog.schemas.get(&self.temp_schema).cloned().ok_or_else(|| SqlError::internal("no temporary schema"));
+            return catalog
+                .schemas
+                .get(&self.temp_schema)
+                .cloned()
+                .ok_or_else(|| SqlError::internal("no temporary schema"));
         }
         let schema = name.schema.clone().unwrap_or_else(|| self.current_schema_name());
-        let found = self.find_schema(None, &schema)?.ok_or_else(|| SqlError::no_schema(&schema))?;
+        let found = self
+            .find_schema(None, &schema)?
+            .ok_or_else(|| SqlError::no_schema(&schema))?;
         if found.external.is_some() || found.oid == PG_CATALOG {
-            return Err(SqlError::new("0A000", format!("cannot create a native relation in external schema \"{schema}\"")));
+            return Err(SqlError::new(
+                "0A000",
+                format!("cannot create a native relation in external schema \"{schema}\""),
+            ));
         }
         Ok(found)
     }
@@ -294,13 +409,22 @@ impl Session {
     // ---- tables ------------------------------------------------------------------------------------------------
 
     async fn create_table(&mut self, create: CreateTable) -> Result<Outcome> {
-        let CreateTable { name, temporary, if_not_exists, source, attributes } = create;
+        let CreateTable {
+            name,
+            temporary,
+            if_not_exists,
+            source,
+            attributes,
+        } = create;
         let schema = self.target_schema(&name, temporary)?;
         if self.tx()?.work.relation(schema.oid, &name.name).is_some() {
             if if_not_exists {
                 return Ok(Outcome::command("CREATE TABLE"));
             }
-            return Err(SqlError::new("42P07", format!("Relation \"{}\" already exists", name.name)));
+            return Err(SqlError::new(
+                "42P07",
+                format!("Relation \"{}\" already exists", name.name),
+            ));
         }
         let mut table = Table {
             diststyle: attributes.diststyle,
@@ -342,20 +466,33 @@ impl Session {
             TableSource::Query { columns: names, query } => {
                 let planned = self.plan(crate::parse::query_of(&query)?, &[]).await?;
                 if names.len() > planned.fields.len() {
-                    return Err(SqlError::new("42601", "CREATE TABLE AS specifies too many column names"));
+                    return Err(SqlError::new(
+                        "42601",
+                        "CREATE TABLE AS specifies too many column names",
+                    ));
                 }
                 let mut defined = Vec::new();
                 for (index, (field, sql_type)) in planned.fields.iter().enumerate() {
                     let name = names.get(index).unwrap_or(field).clone();
                     if matches!(sql_type, SqlType::TextArray | SqlType::Interval) {
-                        return Err(SqlError::new("0A000", format!("Column \"{name}\" has unsupported type \"{sql_type}\".")));
+                        return Err(SqlError::new(
+                            "0A000",
+                            format!("Column \"{name}\" has unsupported type \"{sql_type}\"."),
+                        ));
                     }
                     let sql_type = match sql_type {
                         SqlType::Text | SqlType::Name => SqlType::Varchar(crate::types::VARCHAR_MAX),
                         SqlType::Oid => SqlType::Int8,
                         other => *other,
                     };
-                    defined.push(DefinedColumn { name, sql_type, not_null: false, default: None, identity: None, encoding: None });
+                    defined.push(DefinedColumn {
+                        name,
+                        sql_type,
+                        not_null: false,
+                        default: None,
+                        identity: None,
+                        encoding: None,
+                    });
                 }
                 let columns = numbered(defined);
                 check_unique(&columns)?;
@@ -382,7 +519,10 @@ impl Session {
         };
         self.work()?.put_relation(relation);
         Ok(match written {
-            Some(rows) => Outcome { affected: Some(rows), ..Outcome::command(tag) },
+            Some(rows) => Outcome {
+                affected: Some(rows),
+                ..Outcome::command(tag)
+            },
             None => Outcome::command(tag),
         })
     }
@@ -408,7 +548,11 @@ impl Session {
             return self.alter_external(&name, &source, action).await;
         }
         let Some(relation) = self.find_relation(&name)? else {
-            return if if_exists { Ok(Outcome::command("ALTER TABLE")) } else { Err(SqlError::no_relation(&name)) };
+            return if if_exists {
+                Ok(Outcome::command("ALTER TABLE"))
+            } else {
+                Err(SqlError::no_relation(&name))
+            };
         };
         let relation = self.lock_for_write(relation.oid).await?;
         let mut changed = relation.as_ref().clone();
@@ -422,7 +566,10 @@ impl Session {
             AlterAction::RenameColumn { from, to } => {
                 let index = relation.column(&from).ok_or_else(|| SqlError::no_column(&from))?;
                 if relation.column(&to).is_some() {
-                    return Err(SqlError::new("42701", format!("column \"{to}\" of relation \"{}\" already exists", relation.name)));
+                    return Err(SqlError::new(
+                        "42701",
+                        format!("column \"{to}\" of relation \"{}\" already exists", relation.name),
+                    ));
                 }
                 self.refuse_if_viewed(&relation, "rename", &from)?;
                 changed.columns[index].name = to.clone();
@@ -445,21 +592,32 @@ impl Session {
                 }
                 if let Body::Table(table) = &mut changed.body {
                     if table.distkey.as_deref() == Some(&column) || table.sortkey.contains(&column) {
-                        return Err(SqlError::new("0A000", format!("cannot drop distkey or sortkey column \"{column}\"")));
+                        return Err(SqlError::new(
+                            "0A000",
+                            format!("cannot drop distkey or sortkey column \"{column}\""),
+                        ));
                     }
-                    table.constraints.retain(|constraint| !constraint.columns.contains(&column));
+                    table
+                        .constraints
+                        .retain(|constraint| !constraint.columns.contains(&column));
                 }
                 changed.columns.remove(index);
             }
             AlterAction::ColumnType { name: column, sql_type } => {
                 let index = relation.column(&column).ok_or_else(|| SqlError::no_column(&column))?;
                 if self.in_block() {
-                    return Err(SqlError::new("25001", "ALTER TABLE ALTER COLUMN cannot run inside a transaction block"));
+                    return Err(SqlError::new(
+                        "25001",
+                        "ALTER TABLE ALTER COLUMN cannot run inside a transaction block",
+                    ));
                 }
                 match (changed.columns[index].sql_type, sql_type) {
                     (SqlType::Varchar(_), SqlType::Varchar(_)) => changed.columns[index].sql_type = sql_type,
                     (from, _) => {
-                        return Err(SqlError::new("0A000", format!("column \"{column}\" of type {from} cannot be altered to {sql_type}")));
+                        return Err(SqlError::new(
+                            "0A000",
+                            format!("column \"{column}\" of type {from} cannot be altered to {sql_type}"),
+                        ));
                     }
                 }
                 self.check_fits(&relation, &changed).await?;
@@ -470,7 +628,9 @@ impl Session {
             }
             AlterAction::Owner(owner) => changed.owner = self.owner(Some(&owner))?,
             AlterAction::SetSchema(schema) => {
-                let schema = self.find_schema(None, &schema)?.ok_or_else(|| SqlError::no_schema(&schema))?;
+                let schema = self
+                    .find_schema(None, &schema)?
+                    .ok_or_else(|| SqlError::no_schema(&schema))?;
                 changed.schema = schema.oid;
             }
             AlterAction::AddConstraint(constraint) => {
@@ -505,14 +665,27 @@ impl Session {
 
     async fn alter_external(&mut self, name: &Name, source: &ExternalSource, action: AlterAction) -> Result<Outcome> {
         if self.in_block() {
-            return Err(SqlError::new("25001", "ALTER EXTERNAL TABLE cannot run inside a transaction block"));
+            return Err(SqlError::new(
+                "25001",
+                "ALTER EXTERNAL TABLE cannot run inside a transaction block",
+            ));
         }
         let lake = self.engine.lake.clone();
         let (role, database) = (&source.role, &source.database);
-        let table = lake.table(role, database, &name.name).await?.ok_or_else(|| SqlError::no_relation(name))?;
+        let table = lake
+            .table(role, database, &name.name)
+            .await?
+            .ok_or_else(|| SqlError::no_relation(name))?;
         match action {
-            AlterAction::AddPartitions { if_not_exists, partitions } => {
-                let known = if if_not_exists { lake.partitions(role, database, &name.name).await? } else { Vec::new() };
+            AlterAction::AddPartitions {
+                if_not_exists,
+                partitions,
+            } => {
+                let known = if if_not_exists {
+                    lake.partitions(role, database, &name.name).await?
+                } else {
+                    Vec::new()
+                };
                 let mut wanted = Vec::new();
                 for (values, location) in partitions {
                     let partition = ordered_partition(&table, &values, &location)?;
@@ -524,7 +697,8 @@ impl Session {
             }
             AlterAction::DropPartition { values } => {
                 let partition = ordered_partition(&table, &values, "")?;
-                lake.drop_partition(role, database, &name.name, &partition.values).await?;
+                lake.drop_partition(role, database, &name.name, &partition.values)
+                    .await?;
             }
             _ => return Err(SqlError::unsupported("this change of an external table")),
         }
@@ -536,14 +710,23 @@ impl Session {
             None => Ok(()),
             Some(view) => Err(SqlError::new(
                 "2BP01",
-                format!("cannot {verb} table {} column {column} because other objects depend on it", relation.name),
+                format!(
+                    "cannot {verb} table {} column {column} because other objects depend on it",
+                    relation.name
+                ),
             )
             .with_detail(format!("view {} depends on table {}", view.name, relation.name))
             .with_hint("Use DROP ... CASCADE to drop the dependent objects too.")),
         }
     }
 
-    async fn drop_relations(&mut self, kind: RelationKind, names: &[Name], if_exists: bool, cascade: bool) -> Result<Outcome> {
+    async fn drop_relations(
+        &mut self,
+        kind: RelationKind,
+        names: &[Name],
+        if_exists: bool,
+        cascade: bool,
+    ) -> Result<Outcome> {
         let tag = match kind {
             RelationKind::Table => "DROP TABLE",
             RelationKind::View => "DROP VIEW",
@@ -551,7 +734,12 @@ impl Session {
         };
         for name in names {
             if let Some((_, source)) = self.external_schema(name)? {
-                match self.engine.lake.drop_table(&source.role, &source.database, &name.name).await {
+                match self
+                    .engine
+                    .lake
+                    .drop_table(&source.role, &source.database, &name.name)
+                    .await
+                {
                     Err(error) if error.kind == LakeErrorKind::NoTable && if_exists => {}
                     other => other?,
                 }
@@ -566,17 +754,25 @@ impl Session {
                     continue;
                 }
                 let word = if kind == RelationKind::Table { "Table" } else { "View" };
-                return Err(SqlError::new("42P01", format!("{word} \"{}\" does not exist", name.name)));
+                return Err(SqlError::new(
+                    "42P01",
+                    format!("{word} \"{}\" does not exist", name.name),
+                ));
             };
             match (kind, relation.table().is_some()) {
                 (RelationKind::Table, false) => {
-                    return Err(SqlError::new("42809", format!("\"{}\" is not a table", name.name)).with_hint("Use DROP VIEW to remove a view."));
+                    return Err(SqlError::new("42809", format!("\"{}\" is not a table", name.name))
+                        .with_hint("Use DROP VIEW to remove a view."));
                 }
                 (RelationKind::View, true) => {
-                    return Err(SqlError::new("42809", format!("\"{}\" is not a view", name.name)).with_hint("Use DROP TABLE to remove a table."));
+                    return Err(SqlError::new("42809", format!("\"{}\" is not a view", name.name))
+                        .with_hint("Use DROP TABLE to remove a table."));
                 }
                 (RelationKind::MaterializedView, _) => {
-                    return Err(SqlError::new("42809", format!("\"{}\" is not a materialized view", name.name)));
+                    return Err(SqlError::new(
+                        "42809",
+                        format!("\"{}\" is not a materialized view", name.name),
+                    ));
                 }
                 _ => {}
             }
@@ -593,12 +789,17 @@ impl Session {
             if !seen.insert(oid) {
                 continue;
             }
-            let Some(relation) = self.tx()?.work.relations.get(&oid).cloned() else { continue };
+            let Some(relation) = self.tx()?.work.relations.get(&oid).cloned() else {
+                continue;
+            };
             let dependents = self.tx()?.work.dependents(oid);
             if let Some(view) = dependents.first().filter(|_| !cascade) {
-                return Err(SqlError::new("2BP01", format!("cannot drop {} because other objects depend on it", kind_of(&relation)))
-                    .with_detail(format!("view {} depends on {}", view.name, kind_of(&relation)))
-                    .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
+                return Err(SqlError::new(
+                    "2BP01",
+                    format!("cannot drop {} because other objects depend on it", kind_of(&relation)),
+                )
+                .with_detail(format!("view {} depends on {}", view.name, kind_of(&relation)))
+                .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
             }
             doomed.extend(dependents.iter().map(|view| view.oid));
             if relation.table().is_some() {
@@ -612,12 +813,22 @@ impl Session {
     // ---- views -------------------------------------------------------------------------------------------------
 
     async fn create_view(&mut self, create: CreateView) -> Result<Outcome> {
-        let CreateView { name, columns: names, or_replace, query, late_binding, statement } = create;
+        let CreateView {
+            name,
+            columns: names,
+            or_replace,
+            query,
+            late_binding,
+            statement,
+        } = create;
         let schema = self.target_schema(&name, false)?;
         let existing = self.tx()?.work.relation(schema.oid, &name.name).cloned();
         if let Some(existing) = &existing {
             if !or_replace {
-                return Err(SqlError::new("42P07", format!("Relation \"{}\" already exists", name.name)));
+                return Err(SqlError::new(
+                    "42P07",
+                    format!("Relation \"{}\" already exists", name.name),
+                ));
             }
             if existing.view().is_none() {
                 return Err(SqlError::new("42809", format!("\"{}\" is not a view", name.name)));
@@ -628,7 +839,12 @@ impl Session {
             for relation in relations_of(&parsed)? {
                 let is_cte = relation.schema.is_none();
                 if is_cte && self.find_relation(&relation)?.is_some() {
-                    return Err(SqlError::new("42601", format!("relation \"{relation}\" must be qualified with its schema in a view with no schema binding")));
+                    return Err(SqlError::new(
+                        "42601",
+                        format!(
+                            "relation \"{relation}\" must be qualified with its schema in a view with no schema binding"
+                        ),
+                    ));
                 }
             }
             (Vec::new(), None, Vec::new())
@@ -643,7 +859,14 @@ impl Session {
             let mut columns = Vec::new();
             for (index, (field, sql_type)) in planned.fields.iter().enumerate() {
                 let name = names.get(index).unwrap_or(field).clone();
-                columns.push(DefinedColumn { name, sql_type: *sql_type, not_null: false, default: None, identity: None, encoding: None });
+                columns.push(DefinedColumn {
+                    name,
+                    sql_type: *sql_type,
+                    not_null: false,
+                    default: None,
+                    identity: None,
+                    encoding: None,
+                });
             }
             let columns = numbered(columns);
             check_unique(&columns)?;
@@ -656,14 +879,21 @@ impl Session {
         {
             return Err(SqlError::new("42P16", "cannot drop columns from view"));
         }
-        let oid = existing.as_ref().map_or_else(|| self.engine.new_oid(), |existing| existing.oid);
+        let oid = existing
+            .as_ref()
+            .map_or_else(|| self.engine.new_oid(), |existing| existing.oid);
         let relation = Relation {
             oid,
             schema: schema.oid,
             name: name.name,
             owner: existing.as_ref().map_or(self.user, |existing| existing.owner),
             columns,
-            body: Body::View(View { definition: query.text.clone(), statement, bound, depends_on }),
+            body: Body::View(View {
+                definition: query.text.clone(),
+                statement,
+                bound,
+                depends_on,
+            }),
             comment: None,
             grants: existing.map(|existing| existing.grants.clone()).unwrap_or_default(),
             created: self.now.timestamp_millis() as f64 / 1000.0,
@@ -677,7 +907,8 @@ impl Session {
     fn bind(&self, mut query: Box<Query>, fields: &[(String, SqlType)]) -> Result<(String, Vec<Oid>)> {
         let mut used = BTreeSet::new();
         let mut failure = None;
-        let original = |object: &ObjectName| -> Result<Option<Arc<Relation>>> { self.find_relation(&name_from(object)?) };
+        let original =
+            |object: &ObjectName| -> Result<Option<Arc<Relation>>> { self.find_relation(&name_from(object)?) };
         let ctes = cte_names(&query);
         let _ = visit_relations_mut(query.as_mut(), |object| {
             match original(object) {
@@ -710,18 +941,30 @@ impl Session {
     fn comment(&mut self, target: CommentTarget, text: Option<String>) -> Result<Outcome> {
         match target {
             CommentTarget::Table(name) | CommentTarget::View(name) => {
-                let mut relation = self.find_relation(&name)?.ok_or_else(|| SqlError::no_relation(&name))?.as_ref().clone();
+                let mut relation = self
+                    .find_relation(&name)?
+                    .ok_or_else(|| SqlError::no_relation(&name))?
+                    .as_ref()
+                    .clone();
                 relation.comment = text;
                 self.work()?.put_relation(relation);
             }
             CommentTarget::Column(name, column) => {
-                let mut relation = self.find_relation(&name)?.ok_or_else(|| SqlError::no_relation(&name))?.as_ref().clone();
+                let mut relation = self
+                    .find_relation(&name)?
+                    .ok_or_else(|| SqlError::no_relation(&name))?
+                    .as_ref()
+                    .clone();
                 let index = relation.column(&column).ok_or_else(|| SqlError::no_column(&column))?;
                 relation.columns[index].comment = text;
                 self.work()?.put_relation(relation);
             }
             CommentTarget::Schema(name) => {
-                let mut schema = self.find_schema(None, &name)?.ok_or_else(|| SqlError::no_schema(&name))?.as_ref().clone();
+                let mut schema = self
+                    .find_schema(None, &name)?
+                    .ok_or_else(|| SqlError::no_schema(&name))?
+                    .as_ref()
+                    .clone();
                 schema.comment = text;
                 self.work()?.schemas.insert(schema.oid, Arc::new(schema));
             }
@@ -732,11 +975,20 @@ impl Session {
 }
 
 fn cte_names(query: &Query) -> BTreeSet<String> {
-    query.with.iter().flat_map(|with| &with.cte_tables).map(|cte| cte.alias.name.value.clone()).collect()
+    query
+        .with
+        .iter()
+        .flat_map(|with| &with.cte_tables)
+        .map(|cte| cte.alias.name.value.clone())
+        .collect()
 }
 
 fn kind_of(relation: &Relation) -> String {
-    format!("{} {}", if relation.table().is_some() { "table" } else { "view" }, relation.name)
+    format!(
+        "{} {}",
+        if relation.table().is_some() { "table" } else { "view" },
+        relation.name
+    )
 }
 
 fn numbered(defined: Vec<DefinedColumn>) -> Vec<Column> {
@@ -767,7 +1019,10 @@ fn check_unique(columns: &[Column]) -> Result<()> {
 fn check_keys(columns: &[Column], table: &Table) -> Result<()> {
     let known = |name: &String| columns.iter().any(|column| column.name == *name);
     if let Some(key) = table.distkey.iter().chain(&table.sortkey).find(|key| !known(key)) {
-        return Err(SqlError::new("42703", format!("column \"{key}\" named in key does not exist")));
+        return Err(SqlError::new(
+            "42703",
+            format!("column \"{key}\" named in key does not exist"),
+        ));
     }
     if table.diststyle == DistStyle::Key && table.distkey.is_none() {
         return Err(SqlError::new("42601", "DISTSTYLE KEY needs a DISTKEY column"));
@@ -778,13 +1033,22 @@ fn check_keys(columns: &[Column], table: &Table) -> Result<()> {
     {
         return Err(SqlError::new("54000", "too many sort keys"));
     }
-    table.constraints.iter().try_for_each(|constraint| check_constraint(columns, constraint))
+    table
+        .constraints
+        .iter()
+        .try_for_each(|constraint| check_constraint(columns, constraint))
 }
 
 fn check_constraint(columns: &[Column], constraint: &Constraint) -> Result<()> {
-    let missing = constraint.columns.iter().find(|name| !columns.iter().any(|column| column.name == **name));
+    let missing = constraint
+        .columns
+        .iter()
+        .find(|name| !columns.iter().any(|column| column.name == **name));
     match missing {
-        Some(name) => Err(SqlError::new("42703", format!("column \"{name}\" named in key does not exist"))),
+        Some(name) => Err(SqlError::new(
+            "42703",
+            format!("column \"{name}\" named in key does not exist"),
+        )),
         None => Ok(()),
     }
 }

@@ -9,8 +9,9 @@ use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, Recor
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::{Int32Type, Int64Type, Schema};
 use datafusion::sql::sqlparser::ast::{
-    self, Assignment, AssignmentTarget, Expr, FromTable, MergeAction, MergeClauseKind, MergeInsertKind, Query, SelectItem,
-    SetExpr, Statement, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, visit_expressions_mut,
+    self, Assignment, AssignmentTarget, Expr, FromTable, MergeAction, MergeClauseKind, MergeInsertKind, Query,
+    SelectItem, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind,
+    visit_expressions_mut,
 };
 use futures::StreamExt;
 
@@ -49,18 +50,33 @@ impl Session {
             Statement::Delete(delete) => self.delete(delete, parameters).await,
             Statement::Merge(merge) => self.merge(merge, parameters).await,
             other => {
-                let words: Vec<String> = other.to_string().split_whitespace().take(2).map(str::to_uppercase).collect();
+                let words: Vec<String> = other
+                    .to_string()
+                    .split_whitespace()
+                    .take(2)
+                    .map(str::to_uppercase)
+                    .collect();
                 Err(SqlError::unsupported(words.join(" ")))
             }
         }
     }
 
     async fn select_into(&mut self, mut query: Box<Query>) -> Result<Outcome> {
-        let SetExpr::Select(select) = query.body.as_mut() else { return Err(SqlError::internal("no SELECT INTO")) };
-        let Some(into) = select.into.take() else { return Err(SqlError::internal("no SELECT INTO")) };
-        let temporary = if into.temporary || into.name.to_string().contains('#') { "temporary " } else { "" };
+        let SetExpr::Select(select) = query.body.as_mut() else {
+            return Err(SqlError::internal("no SELECT INTO"));
+        };
+        let Some(into) = select.into.take() else {
+            return Err(SqlError::internal("no SELECT INTO"));
+        };
+        let temporary = if into.temporary || into.name.to_string().contains('#') {
+            "temporary "
+        } else {
+            ""
+        };
         let text = format!("create {temporary}table {} as {query}", into.name);
-        let [source] = crate::lexer::split(&text)?.try_into().map_err(|_| SqlError::internal("SELECT INTO"))?;
+        let [source] = crate::lexer::split(&text)?
+            .try_into()
+            .map_err(|_| SqlError::internal("SELECT INTO"))?;
         self.ddl(crate::utility::parse(&source)?).await
     }
 
@@ -70,10 +86,16 @@ impl Session {
         if insert.returning.is_some() || insert.on.is_some() || insert.overwrite {
             return Err(SqlError::unsupported("INSERT with RETURNING, ON CONFLICT or OVERWRITE"));
         }
-        let TableObject::TableName(object) = &insert.table else { return Err(SqlError::unsupported("INSERT into a function or query")) };
+        let TableObject::TableName(object) = &insert.table else {
+            return Err(SqlError::unsupported("INSERT into a function or query"));
+        };
         let relation = self.table_named(&name_from(object)?)?;
         let relation = self.lock_for_write(relation.oid).await?;
-        let columns = insert.columns.iter().map(|column| Ok(name_from(column)?.name)).collect::<Result<Vec<_>>>()?;
+        let columns = insert
+            .columns
+            .iter()
+            .map(|column| Ok(name_from(column)?.name))
+            .collect::<Result<Vec<_>>>()?;
         let Some(mut query) = insert.source else {
             let rows = self.store(&relation, &columns, &Rows::default_row()).await?;
             return Ok(Outcome::changed("INSERT", rows));
@@ -86,7 +108,9 @@ impl Session {
 
     /// Replaces the word DEFAULT in VALUES by the column's default.
     fn fill_defaults(&self, query: &mut Query, relation: &Relation, columns: &[String]) -> Result<()> {
-        let SetExpr::Values(values) = query.body.as_mut() else { return Ok(()) };
+        let SetExpr::Values(values) = query.body.as_mut() else {
+            return Ok(());
+        };
         for row in &mut values.rows {
             for (index, value) in row.content.iter_mut().enumerate() {
                 if !matches!(value, Expr::Identifier(ident) if ident.value == "default") {
@@ -98,7 +122,9 @@ impl Session {
                 };
                 let column = relation.columns.get(column).ok_or_else(|| too_many(relation))?;
                 if column.identity.is_some() {
-                    return Err(SqlError::unsupported("DEFAULT for an identity column; leave the column out"));
+                    return Err(SqlError::unsupported(
+                        "DEFAULT for an identity column; leave the column out",
+                    ));
                 }
                 *value = match &column.default {
                     Some(text) => default_expr(text)?,
@@ -109,22 +135,46 @@ impl Session {
         Ok(())
     }
 
-    pub(crate) async fn insert_planned(&mut self, relation: &Arc<Relation>, columns: &[String], planned: &Planned) -> Result<u64> {
+    pub(crate) async fn insert_planned(
+        &mut self,
+        relation: &Arc<Relation>,
+        columns: &[String],
+        planned: &Planned,
+    ) -> Result<u64> {
         let width = planned.fields.len();
-        let expected = if columns.is_empty() { relation.columns.len() } else { columns.len() };
+        let expected = if columns.is_empty() {
+            relation.columns.len()
+        } else {
+            columns.len()
+        };
         if width > expected {
             return Err(too_many(relation));
         }
         if width < expected && !columns.is_empty() {
-            return Err(SqlError::new("42601", "INSERT has more target columns than expressions"));
+            return Err(SqlError::new(
+                "42601",
+                "INSERT has more target columns than expressions",
+            ));
         }
-        self.store(relation, columns, &Rows { planned: Some(planned), width }).await
+        self.store(
+            relation,
+            columns,
+            &Rows {
+                planned: Some(planned),
+                width,
+            },
+        )
+        .await
     }
 
     /// Stores rows into a table and puts the grown table into the transaction's catalog.
     async fn store(&mut self, relation: &Arc<Relation>, columns: &[String], rows: &Rows<'_>) -> Result<u64> {
         let mut origins = self.origins(relation, columns, rows.width).await?;
-        let mut writer = SegmentWriter::new(self.engine.store.segments(), &relation.columns, self.engine.segment_ids());
+        let mut writer = SegmentWriter::new(
+            self.engine.store.segments(),
+            &relation.columns,
+            self.engine.segment_ids(),
+        );
         let mut count = 0;
         match rows.planned {
             Some(planned) => {
@@ -148,9 +198,18 @@ impl Session {
     }
 
     /// Stores rows that a loader has already put into the table's columns; absent columns get their defaults.
-    pub(crate) async fn store_batches(&mut self, relation: &Arc<Relation>, columns: &[String], batches: &[RecordBatch]) -> Result<u64> {
+    pub(crate) async fn store_batches(
+        &mut self,
+        relation: &Arc<Relation>,
+        columns: &[String],
+        batches: &[RecordBatch],
+    ) -> Result<u64> {
         let mut origins = self.origins(relation, columns, columns.len()).await?;
-        let mut writer = SegmentWriter::new(self.engine.store.segments(), &relation.columns, self.engine.segment_ids());
+        let mut writer = SegmentWriter::new(
+            self.engine.store.segments(),
+            &relation.columns,
+            self.engine.segment_ids(),
+        );
         let mut count = 0;
         for batch in batches {
             count += batch.num_rows() as u64;
@@ -171,7 +230,9 @@ impl Session {
         if let Body::Table(table) = &mut changed.body {
             table.segments.extend(segments);
         }
-        let many_small = changed.table().is_some_and(|table| table.segments.iter().filter(|segment| segment.live() < SMALL).count() >= MANY);
+        let many_small = changed
+            .table()
+            .is_some_and(|table| table.segments.iter().filter(|segment| segment.live() < SMALL).count() >= MANY);
         let oid = changed.oid;
         self.work()?.put_relation(changed);
         if many_small { self.compact(oid).await } else { Ok(()) }
@@ -181,18 +242,31 @@ impl Session {
         let mut seen = BTreeSet::new();
         for name in columns {
             if relation.column(name).is_none() {
-                return Err(SqlError::new("42703", format!("column \"{name}\" of relation \"{}\" does not exist", relation.name)));
+                return Err(SqlError::new(
+                    "42703",
+                    format!("column \"{name}\" of relation \"{}\" does not exist", relation.name),
+                ));
             }
             if !seen.insert(name) {
-                return Err(SqlError::new("42701", format!("column \"{name}\" specified more than once")));
+                return Err(SqlError::new(
+                    "42701",
+                    format!("column \"{name}\" specified more than once"),
+                ));
             }
         }
         let mut origins = Vec::new();
         for (index, column) in relation.columns.iter().enumerate() {
-            let given = if columns.is_empty() { Some(index).filter(|index| *index < width) } else { columns.iter().position(|name| *name == column.name) };
+            let given = if columns.is_empty() {
+                Some(index).filter(|index| *index < width)
+            } else {
+                columns.iter().position(|name| *name == column.name)
+            };
             origins.push(match (given, column.identity, &column.default) {
                 (Some(_), Some(identity), _) if !identity.by_default => {
-                    return Err(SqlError::new("0A000", format!("cannot set an identity column to a value: \"{}\"", column.name)));
+                    return Err(SqlError::new(
+                        "0A000",
+                        format!("cannot set an identity column to a value: \"{}\"", column.name),
+                    ));
                 }
                 (Some(given), ..) => Origin::Source(given),
                 (None, Some(identity), _) => Origin::Identity(identity),
@@ -207,12 +281,18 @@ impl Session {
         let query = crate::parse::query(&format!("select cast({text} as {sql_type})"))?;
         let planned = self.plan(query, &[]).await?;
         let batches = self.collect(&planned).await?;
-        let batch = batches.first().ok_or_else(|| SqlError::internal("a default has no value"))?;
+        let batch = batches
+            .first()
+            .ok_or_else(|| SqlError::internal("a default has no value"))?;
         cast(batch.column(0), sql_type, Mode::Assign)
     }
 
     /// Writes a query into new segments. Inferred lengths grow where a value is longer.
-    pub(crate) async fn write_new(&self, planned: &Planned, mut columns: Vec<Column>) -> Result<(Vec<Segment>, u64, Vec<Column>)> {
+    pub(crate) async fn write_new(
+        &self,
+        planned: &Planned,
+        mut columns: Vec<Column>,
+    ) -> Result<(Vec<Segment>, u64, Vec<Column>)> {
         let mut writer = SegmentWriter::new(self.engine.store.segments(), &columns, self.engine.segment_ids());
         let mut stream = self.stream(planned).await?;
         let mut count = 0;
@@ -222,7 +302,11 @@ impl Session {
             let mut values = Vec::with_capacity(columns.len());
             for (column, array) in columns.iter_mut().zip(batch.columns()) {
                 let text_type = matches!(column.sql_type, SqlType::Varchar(_));
-                let target = if text_type { SqlType::Varchar(crate::types::VARCHAR_MAX) } else { column.sql_type };
+                let target = if text_type {
+                    SqlType::Varchar(crate::types::VARCHAR_MAX)
+                } else {
+                    column.sql_type
+                };
                 let array = conform_column(array, target)?;
                 if let (SqlType::Varchar(length), Some(strings)) = (column.sql_type, array.as_string_opt::<i32>()) {
                     let longest = strings.iter().flatten().map(str::len).max().unwrap_or(0) as u32;
@@ -231,7 +315,11 @@ impl Session {
                 values.push(array);
             }
             let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-            writer.write(&RecordBatch::try_new_with_options(physical_schema(&columns), values, &options)?)?;
+            writer.write(&RecordBatch::try_new_with_options(
+                physical_schema(&columns),
+                values,
+                &options,
+            )?)?;
         }
         Ok((writer.finish()?, count, columns))
     }
@@ -245,7 +333,11 @@ impl Session {
     }
 
     async fn whole_table(&self, relation: &Relation) -> Result<Planned> {
-        let list: Vec<String> = relation.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
+        let list: Vec<String> = relation
+            .columns
+            .iter()
+            .map(|column| format!("\"{}\"", column.name))
+            .collect();
         let text = format!("select {} from \"{BY_OID}\".\"{}\" as t", list.join(", "), relation.oid);
         self.plan(crate::parse::query(&text)?, &[]).await
     }
@@ -254,15 +346,27 @@ impl Session {
 
     pub(super) async fn add_column(&mut self, relation: &Arc<Relation>, defined: DefinedColumn) -> Result<Outcome> {
         if relation.column(&defined.name).is_some() {
-            return Err(SqlError::new("42701", format!("column \"{}\" of relation \"{}\" already exists", defined.name, relation.name)));
+            return Err(SqlError::new(
+                "42701",
+                format!(
+                    "column \"{}\" of relation \"{}\" already exists",
+                    defined.name, relation.name
+                ),
+            ));
         }
         let table = relation.table().ok_or_else(|| SqlError::internal("no table"))?;
         let rows: u64 = table.segments.iter().map(Segment::live).sum();
         if defined.identity.is_some() {
-            return Err(SqlError::new("0A000", "ALTER TABLE ADD COLUMN cannot add an identity column"));
+            return Err(SqlError::new(
+                "0A000",
+                "ALTER TABLE ADD COLUMN cannot add an identity column",
+            ));
         }
         if defined.not_null && defined.default.is_none() && rows > 0 {
-            return Err(SqlError::new("0A000", "ALTER TABLE ADD COLUMN defined as NOT NULL must have a non-null default expression"));
+            return Err(SqlError::new(
+                "0A000",
+                "ALTER TABLE ADD COLUMN defined as NOT NULL must have a non-null default expression",
+            ));
         }
         let column = Column {
             id: table.next_column,
@@ -281,7 +385,11 @@ impl Session {
             // Files are immutable, so the rows that are there get the default by being written again.
             let value = self.default_value(text, column.sql_type).await?;
             let planned = self.whole_table(relation).await?;
-            let mut writer = SegmentWriter::new(self.engine.store.segments(), &changed.columns, self.engine.segment_ids());
+            let mut writer = SegmentWriter::new(
+                self.engine.store.segments(),
+                &changed.columns,
+                self.engine.segment_ids(),
+            );
             let mut origins: Vec<Origin> = (0..relation.columns.len()).map(Origin::Source).collect();
             origins.push(Origin::Constant(value));
             let mut stream = self.stream(&planned).await?;
@@ -301,18 +409,26 @@ impl Session {
     /// Refuses a narrower type that some value does not fit.
     pub(super) async fn check_fits(&self, relation: &Relation, changed: &Relation) -> Result<()> {
         for (before, after) in relation.columns.iter().zip(&changed.columns) {
-            let (Some(old), Some(new)) = (before.sql_type.character_length(), after.sql_type.character_length()) else { continue };
+            let (Some(old), Some(new)) = (before.sql_type.character_length(), after.sql_type.character_length()) else {
+                continue;
+            };
             if new >= old {
                 continue;
             }
-            let text = format!("select max(octet_length(\"{}\")) from \"{BY_OID}\".\"{}\" as t", before.name, relation.oid);
+            let text = format!(
+                "select max(octet_length(\"{}\")) from \"{BY_OID}\".\"{}\" as t",
+                before.name, relation.oid
+            );
             let planned = self.plan(crate::parse::query(&text)?, &[]).await?;
             let outcome = self.rows(&planned).await?;
             let longest = outcome.rows().into_iter().flatten().flatten().next();
             if let Some(crate::value::Cell::Int(longest)) = longest
                 && longest > i64::from(new)
             {
-                return Err(SqlError::new("22001", format!("column \"{}\" has values longer than {new} bytes", before.name)));
+                return Err(SqlError::new(
+                    "22001",
+                    format!("column \"{}\" has values longer than {new} bytes", before.name),
+                ));
             }
         }
         Ok(())
@@ -320,13 +436,25 @@ impl Session {
 
     pub(super) async fn append(&mut self, relation: &Arc<Relation>, from: &Name) -> Result<Outcome> {
         if self.in_block() {
-            return Err(SqlError::new("25001", "ALTER TABLE APPEND cannot run inside a transaction block"));
+            return Err(SqlError::new(
+                "25001",
+                "ALTER TABLE APPEND cannot run inside a transaction block",
+            ));
         }
         let source = self.table_named(from)?;
         let source = self.lock_for_write(source.oid).await?;
-        let names = |relation: &Relation| relation.columns.iter().map(|column| (column.name.clone(), column.sql_type)).collect::<BTreeSetOf>();
+        let names = |relation: &Relation| {
+            relation
+                .columns
+                .iter()
+                .map(|column| (column.name.clone(), column.sql_type))
+                .collect::<BTreeSetOf>()
+        };
         if names(relation) != names(&source) {
-            return Err(SqlError::new("42804", format!("columns of \"{}\" and \"{}\" do not match", relation.name, source.name)));
+            return Err(SqlError::new(
+                "42804",
+                format!("columns of \"{}\" and \"{}\" do not match", relation.name, source.name),
+            ));
         }
         let columns: Vec<String> = source.columns.iter().map(|column| column.name.clone()).collect();
         let planned = self.whole_table(&source).await?;
@@ -342,7 +470,10 @@ impl Session {
             return Err(SqlError::unsupported("UPDATE … RETURNING"));
         }
         let (relation, target, alias) = self.target(update.table.relation).await?;
-        let mut from = vec![TableWithJoins { relation: target, joins: update.table.joins }];
+        let mut from = vec![TableWithJoins {
+            relation: target,
+            joins: update.table.joins,
+        }];
         match update.from {
             Some(UpdateTableFromKind::BeforeSet(tables) | UpdateTableFromKind::AfterSet(tables)) => from.extend(tables),
             None => {}
@@ -365,11 +496,16 @@ impl Session {
         let table = tables.remove(0);
         let (relation, target, alias) = self.target(table.relation).await?;
         if delete.selection.is_none() && delete.using.is_none() {
-            let rows = relation.table().map_or(0, |table| table.segments.iter().map(Segment::live).sum());
+            let rows = relation
+                .table()
+                .map_or(0, |table| table.segments.iter().map(Segment::live).sum());
             self.put_table(&relation, |table| table.segments.clear())?;
             return Ok(Outcome::changed("DELETE", rows));
         }
-        let mut from = vec![TableWithJoins { relation: target, joins: table.joins }];
+        let mut from = vec![TableWithJoins {
+            relation: target,
+            joins: table.joins,
+        }];
         from.extend(delete.using.into_iter().flatten());
         let query = self.row_query(&relation, &alias, Vec::new(), from, delete.selection)?;
         let planned = self.plan(query, parameters).await?;
@@ -392,9 +528,20 @@ impl Session {
                 }
                 (MergeClauseKind::Matched, MergeAction::Delete { .. }) => matched = Some(None),
                 (MergeClauseKind::NotMatched | MergeClauseKind::NotMatchedByTarget, MergeAction::Insert(insert)) => {
-                    let MergeInsertKind::Values(values) = insert.kind else { return Err(SqlError::unsupported("MERGE … INSERT ROW")) };
-                    let row = values.rows.into_iter().next().ok_or_else(|| SqlError::syntax("MERGE needs VALUES"))?.content;
-                    let columns = insert.columns.iter().map(|column| Ok(name_from(column)?.name)).collect::<Result<Vec<_>>>()?;
+                    let MergeInsertKind::Values(values) = insert.kind else {
+                        return Err(SqlError::unsupported("MERGE … INSERT ROW"));
+                    };
+                    let row = values
+                        .rows
+                        .into_iter()
+                        .next()
+                        .ok_or_else(|| SqlError::syntax("MERGE needs VALUES"))?
+                        .content;
+                    let columns = insert
+                        .columns
+                        .iter()
+                        .map(|column| Ok(name_from(column)?.name))
+                        .collect::<Result<Vec<_>>>()?;
                     inserted = Some((columns, row));
                 }
                 _ => return Err(SqlError::unsupported("this clause of MERGE")),
@@ -422,10 +569,16 @@ impl Session {
                     select.projection = row
                         .into_iter()
                         .enumerate()
-                        .map(|(index, expr)| SelectItem::ExprWithAlias { expr, alias: quoted(&format!("$value{index}")) })
+                        .map(|(index, expr)| SelectItem::ExprWithAlias {
+                            expr,
+                            alias: quoted(&format!("$value{index}")),
+                        })
                         .collect();
                     select.from = vec![plain(source)];
-                    select.selection = Some(Expr::Exists { subquery: exists, negated: true });
+                    select.selection = Some(Expr::Exists {
+                        subquery: exists,
+                        negated: true,
+                    });
                 }
                 let planned = self.plan(query, parameters).await?;
                 let batches = self.collect(&planned).await?;
@@ -439,21 +592,43 @@ impl Session {
             rows += self.replace_rows(&relation, &planned, repeated).await?;
         }
         if let Some((columns, batches)) = additions {
-            let relation = self.tx()?.work.relations.get(&relation.oid).cloned().ok_or_else(|| SqlError::internal("the table is gone"))?;
-            let columns = if columns.is_empty() { relation.columns.iter().map(|column| column.name.clone()).collect() } else { columns };
+            let relation = self
+                .tx()?
+                .work
+                .relations
+                .get(&relation.oid)
+                .cloned()
+                .ok_or_else(|| SqlError::internal("the table is gone"))?;
+            let columns = if columns.is_empty() {
+                relation.columns.iter().map(|column| column.name.clone()).collect()
+            } else {
+                columns
+            };
             rows += self.store_batches(&relation, &columns, &batches).await?;
         }
-        Ok(Outcome { tag: "MERGE".into(), ..Outcome::changed("MERGE", rows) })
+        Ok(Outcome {
+            tag: "MERGE".into(),
+            ..Outcome::changed("MERGE", rows)
+        })
     }
 
     /// Returns the table to change, how FROM names it with its hidden columns, and its alias.
     async fn target(&mut self, factor: TableFactor) -> Result<(Arc<Relation>, TableFactor, String)> {
-        let TableFactor::Table { name, alias, .. } = &factor else { return Err(SqlError::syntax("a table is needed here")) };
+        let TableFactor::Table { name, alias, .. } = &factor else {
+            return Err(SqlError::syntax("a table is needed here"));
+        };
         let relation = self.table_named(&name_from(name)?)?;
         let relation = self.lock_for_write(relation.oid).await?;
-        let alias = alias.as_ref().map_or_else(|| relation.name.clone(), |alias| alias.name.value.clone());
-        let mut query = crate::parse::query(&format!("select 1 from \"{WITH_ROWS}\".\"{}\" as \"{alias}\"", relation.oid))?;
-        let SetExpr::Select(select) = query.body.as_mut() else { return Err(SqlError::internal("no select")) };
+        let alias = alias
+            .as_ref()
+            .map_or_else(|| relation.name.clone(), |alias| alias.name.value.clone());
+        let mut query = crate::parse::query(&format!(
+            "select 1 from \"{WITH_ROWS}\".\"{}\" as \"{alias}\"",
+            relation.oid
+        ))?;
+        let SetExpr::Select(select) = query.body.as_mut() else {
+            return Err(SqlError::internal("no select"));
+        };
         let target = select.from.remove(0).relation;
         Ok((relation, target, alias))
     }
@@ -487,7 +662,10 @@ impl Session {
                 .into_iter()
                 .chain(new.into_iter().map(localised))
                 .enumerate()
-                .map(|(index, expr)| SelectItem::ExprWithAlias { expr, alias: quoted(&format!("$value{index}")) })
+                .map(|(index, expr)| SelectItem::ExprWithAlias {
+                    expr,
+                    alias: quoted(&format!("$value{index}")),
+                })
                 .collect();
             select.from = from;
             select.selection = selection;
@@ -499,8 +677,14 @@ impl Session {
     async fn replace_rows(&mut self, relation: &Arc<Relation>, planned: &Planned, repeated: Repeated) -> Result<u64> {
         let mut gone = Vec::new();
         let mut seen = std::collections::HashSet::new();
-        let mut writer = SegmentWriter::new(self.engine.store.segments(), &relation.columns, self.engine.segment_ids());
-        let mut origins: Vec<Origin> = (0..relation.columns.len()).map(|index| Origin::Source(index + 2)).collect();
+        let mut writer = SegmentWriter::new(
+            self.engine.store.segments(),
+            &relation.columns,
+            self.engine.segment_ids(),
+        );
+        let mut origins: Vec<Origin> = (0..relation.columns.len())
+            .map(|index| Origin::Source(index + 2))
+            .collect();
         let mut stream = self.stream(planned).await?;
         while let Some(batch) = stream.next().await {
             let batch = batch?;
@@ -513,11 +697,18 @@ impl Session {
                     gone.push(place);
                     kept.push(row as i64);
                 } else if repeated == Repeated::Error {
-                    return Err(SqlError::new("21000", "Found multiple matches to update the same tuple."));
+                    return Err(SqlError::new(
+                        "21000",
+                        "Found multiple matches to update the same tuple.",
+                    ));
                 }
             }
             if batch.num_columns() > 2 {
-                let batch = if kept.len() == batch.num_rows() { batch } else { take_record_batch(&batch, &Int64Array::from(kept))? };
+                let batch = if kept.len() == batch.num_rows() {
+                    batch
+                } else {
+                    take_record_batch(&batch, &Int64Array::from(kept))?
+                };
                 writer.write(&stored(&relation.columns, &mut origins, &batch)?)?;
             }
         }
@@ -553,7 +744,10 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     fn default_row() -> Self {
-        Rows { planned: None, width: 0 }
+        Rows {
+            planned: None,
+            width: 0,
+        }
     }
 }
 
@@ -563,16 +757,20 @@ fn stored(columns: &[Column], origins: &mut [Origin], batch: &RecordBatch) -> Re
     let mut values = Vec::with_capacity(columns.len());
     for (column, origin) in columns.iter().zip(origins) {
         values.push(match origin {
-            Origin::Source(index) => cast(batch.column(*index), column.sql_type, Mode::Assign).map_err(|mut error| {
-                if error.detail.is_none() {
-                    error.detail = Some(format!("column {}", column.name));
-                }
-                error
-            })?,
+            Origin::Source(index) => {
+                cast(batch.column(*index), column.sql_type, Mode::Assign).map_err(|mut error| {
+                    if error.detail.is_none() {
+                        error.detail = Some(format!("column {}", column.name));
+                    }
+                    error
+                })?
+            }
             Origin::Identity(identity) => {
                 let first = identity.next;
                 identity.next += identity.step * rows as i64;
-                let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values((0..rows as i64).map(|row| first + row * identity.step)));
+                let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(
+                    (0..rows as i64).map(|row| first + row * identity.step),
+                ));
                 cast(&numbers, column.sql_type, Mode::Assign)?
             }
             Origin::Constant(value) => {
@@ -600,18 +798,28 @@ fn new_values(relation: &Relation, alias: &str, assignments: Vec<Assignment>) ->
             return Err(SqlError::unsupported("UPDATE of several columns at once"));
         };
         let name = name_from(object)?.name;
-        let index = relation
-            .column(&name)
-            .ok_or_else(|| SqlError::new("42703", format!("column \"{name}\" of relation \"{}\" does not exist", relation.name)))?;
+        let index = relation.column(&name).ok_or_else(|| {
+            SqlError::new(
+                "42703",
+                format!("column \"{name}\" of relation \"{}\" does not exist", relation.name),
+            )
+        })?;
         if !assigned.insert(index) {
-            return Err(SqlError::new("42601", format!("multiple assignments to same column \"{name}\"")));
+            return Err(SqlError::new(
+                "42601",
+                format!("multiple assignments to same column \"{name}\""),
+            ));
         }
         let column = &relation.columns[index];
         if column.identity.is_some_and(|identity| !identity.by_default) {
-            return Err(SqlError::new("0A000", format!("cannot update identity column \"{name}\"")));
+            return Err(SqlError::new(
+                "0A000",
+                format!("cannot update identity column \"{name}\""),
+            ));
         }
         values[index] = match assignment.value {
-            Expr::Identifier(ident) if ident.value == "default" && ident.quote_style.is_none() => match &column.default {
+            Expr::Identifier(ident) if ident.value == "default" && ident.quote_style.is_none() => match &column.default
+            {
                 Some(text) => default_expr(text)?,
                 None => Expr::Value(ast::Value::Null.into()),
             },
@@ -623,7 +831,9 @@ fn new_values(relation: &Relation, alias: &str, assignments: Vec<Assignment>) ->
 
 fn default_expr(text: &str) -> Result<Expr> {
     let query = crate::parse::query(&format!("select {text}"))?;
-    let SetExpr::Select(select) = *query.body else { return Err(SqlError::internal("a default is no expression")) };
+    let SetExpr::Select(select) = *query.body else {
+        return Err(SqlError::internal("a default is no expression"));
+    };
     match select.projection.into_iter().next() {
         Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => Ok(expr),
         _ => Err(SqlError::internal("a default is no expression")),
@@ -649,11 +859,15 @@ fn local_name(expr: &mut Expr, relation: &Relation, alias: &str) {
 }
 
 fn plain(relation: TableFactor) -> TableWithJoins {
-    TableWithJoins { relation, joins: Vec::new() }
+    TableWithJoins {
+        relation,
+        joins: Vec::new(),
+    }
 }
 
 fn too_many(relation: &Relation) -> SqlError {
-    SqlError::new("42601", "INSERT has more expressions than target columns").with_detail(format!("table {}", relation.name))
+    SqlError::new("42601", "INSERT has more expressions than target columns")
+        .with_detail(format!("table {}", relation.name))
 }
 
 /// Whether a query is really a `select … into`.

@@ -49,21 +49,58 @@ pub(super) fn columns_of(command: &Command) -> Vec<(String, SqlType)> {
         Command::Explain { .. } => &["QUERY PLAN"],
         _ => &[],
     };
-    names.iter().map(|name| ((*name).to_string(), SqlType::Varchar(65535))).collect()
+    names
+        .iter()
+        .map(|name| ((*name).to_string(), SqlType::Varchar(65535)))
+        .collect()
 }
 
-const DATABASES: [&str; 6] = ["database_name", "database_owner", "database_type", "database_acl", "parameters", "database_isolation_level"];
-const SCHEMAS: [&str; 7] = ["database_name", "schema_name", "schema_owner", "schema_type", "schema_acl", "source_database", "schema_option"];
-const TABLES: [&str; 6] = ["database_name", "schema_name", "table_name", "table_type", "table_acl", "remarks"];
+const DATABASES: [&str; 6] = [
+    "database_name",
+    "database_owner",
+    "database_type",
+    "database_acl",
+    "parameters",
+    "database_isolation_level",
+];
+const SCHEMAS: [&str; 7] = [
+    "database_name",
+    "schema_name",
+    "schema_owner",
+    "schema_type",
+    "schema_acl",
+    "source_database",
+    "schema_option",
+];
+const TABLES: [&str; 6] = [
+    "database_name",
+    "schema_name",
+    "table_name",
+    "table_type",
+    "table_acl",
+    "remarks",
+];
 const COLUMNS: [&str; 12] = [
-    "database_name", "schema_name", "table_name", "column_name", "ordinal_position", "column_default", "is_nullable", "data_type",
-    "character_maximum_length", "numeric_precision", "numeric_scale", "remarks",
+    "database_name",
+    "schema_name",
+    "table_name",
+    "column_name",
+    "ordinal_position",
+    "column_default",
+    "is_nullable",
+    "data_type",
+    "character_maximum_length",
+    "numeric_precision",
+    "numeric_scale",
+    "remarks",
 ];
 
 pub(super) fn text_rows(tag: &str, column: &str, lines: Vec<String>) -> Outcome {
     let fields = vec![(column.to_string(), SqlType::Text)];
     let values: ArrayRef = Arc::new(StringArray::from(lines));
-    let batches = RecordBatch::try_new(promised_schema(&fields), vec![values]).map(|batch| vec![batch]).unwrap_or_default();
+    let batches = RecordBatch::try_new(promised_schema(&fields), vec![values])
+        .map(|batch| vec![batch])
+        .unwrap_or_default();
     let mut outcome = Outcome::rows_of(tag, &fields, batches);
     outcome.tag = tag.to_string();
     outcome
@@ -72,7 +109,10 @@ pub(super) fn text_rows(tag: &str, column: &str, lines: Vec<String>) -> Outcome 
 impl Session {
     /// Returns every setting with its value.
     pub(crate) fn all_settings(&self) -> Vec<(String, String)> {
-        let mut settings: Vec<(String, String)> = DEFAULTS.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())).collect();
+        let mut settings: Vec<(String, String)> = DEFAULTS
+            .iter()
+            .map(|(name, value)| ((*name).to_string(), (*value).to_string()))
+            .collect();
         for (name, value) in &self.settings {
             match settings.iter_mut().find(|(known, _)| known == name) {
                 Some((_, known)) => known.clone_from(value),
@@ -83,7 +123,11 @@ impl Session {
     }
 
     pub(super) async fn show(&mut self, command: Command) -> Result<Outcome> {
-        let like = |like: &Option<String>, column: &str| like.as_ref().map_or(String::new(), |like| format!(" and {column} like '{}'", like.replace('\'', "''")));
+        let like = |like: &Option<String>, column: &str| {
+            like.as_ref().map_or(String::new(), |like| {
+                format!(" and {column} like '{}'", like.replace('\'', "''"))
+            })
+        };
         let quoted = |text: &str| text.replace('\'', "''");
         let sql = match &command {
             Command::ShowSetting { name } if name == "all" => {
@@ -91,14 +135,19 @@ impl Session {
             }
             Command::ShowSetting { name } => {
                 let found = self.all_settings().into_iter().find(|(known, _)| known == name);
-                let (_, value) = found.ok_or_else(|| SqlError::new("42704", format!("unrecognized configuration parameter \"{name}\"")))?;
+                let (_, value) = found.ok_or_else(|| {
+                    SqlError::new("42704", format!("unrecognized configuration parameter \"{name}\""))
+                })?;
                 return Ok(text_rows("SHOW", name, vec![value]));
             }
             Command::ShowDatabases => format!(
                 "select database_name, cast(database_owner as varchar) as database_owner, database_type, database_acl, database_options as parameters, {} from svv_redshift_databases order by 1",
                 DATABASES[5]
             ),
-            Command::ShowSchemas { database, like: pattern } => format!(
+            Command::ShowSchemas {
+                database,
+                like: pattern,
+            } => format!(
                 "select {} from svv_all_schemas where database_name = '{}'{} order by 2",
                 SCHEMAS.join(", "),
                 quoted(database),
@@ -120,8 +169,14 @@ impl Session {
             Command::ShowTable { table } => return self.show_table(table),
             Command::ShowView { view } => {
                 let relation = self.find_relation(view)?.ok_or_else(|| SqlError::no_relation(view))?;
-                let body = relation.view().ok_or_else(|| SqlError::new("42809", format!("\"{}\" is not a view", view.name)))?;
-                return Ok(text_rows("SHOW", "Show View DDL statement", vec![body.statement.clone()]));
+                let body = relation
+                    .view()
+                    .ok_or_else(|| SqlError::new("42809", format!("\"{}\" is not a view", view.name)))?;
+                return Ok(text_rows(
+                    "SHOW",
+                    "Show View DDL statement",
+                    vec![body.statement.clone()],
+                ));
             }
             other => return Err(SqlError::internal(format!("{other:?} is no SHOW"))),
         };
@@ -133,19 +188,39 @@ impl Session {
 
     fn show_table(&self, name: &Name) -> Result<Outcome> {
         let relation = self.table_named(name)?;
-        let schema = self.tx()?.work.schemas.get(&relation.schema).map(|schema| schema.name.clone()).unwrap_or_default();
+        let schema = self
+            .tx()?
+            .work
+            .schemas
+            .get(&relation.schema)
+            .map(|schema| schema.name.clone())
+            .unwrap_or_default();
         let lines: Vec<String> = relation
             .columns
             .iter()
             .map(|column| {
-                let default = column.default.as_ref().map(|text| format!(" DEFAULT {text}")).unwrap_or_default();
-                let identity = column.identity.map(|identity| format!(" IDENTITY({},{})", identity.seed, identity.step)).unwrap_or_default();
+                let default = column
+                    .default
+                    .as_ref()
+                    .map(|text| format!(" DEFAULT {text}"))
+                    .unwrap_or_default();
+                let identity = column
+                    .identity
+                    .map(|identity| format!(" IDENTITY({},{})", identity.seed, identity.step))
+                    .unwrap_or_default();
                 let not_null = if column.not_null { " NOT NULL" } else { "" };
                 format!("    {} {}{default}{identity}{not_null}", column.name, column.sql_type)
             })
             .collect();
-        let style = relation.table().map(|table| format!("{:?}", table.diststyle).to_uppercase()).unwrap_or_default();
-        let text = format!("CREATE TABLE {schema}.{} (\n{}\n)\nDISTSTYLE {style};", relation.name, lines.join(",\n"));
+        let style = relation
+            .table()
+            .map(|table| format!("{:?}", table.diststyle).to_uppercase())
+            .unwrap_or_default();
+        let text = format!(
+            "CREATE TABLE {schema}.{} (\n{}\n)\nDISTSTYLE {style};",
+            relation.name,
+            lines.join(",\n")
+        );
         Ok(text_rows("SHOW", "Show Table DDL statement", vec![text]))
     }
 }

@@ -23,12 +23,17 @@ pub struct Transaction {
 
 impl Session {
     pub(crate) fn tx(&self) -> Result<&Transaction> {
-        self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction is open"))
+        self.transaction
+            .as_ref()
+            .ok_or_else(|| SqlError::internal("no transaction is open"))
     }
 
     /// Returns the catalog to change.
     pub(crate) fn work(&mut self) -> Result<&mut Catalog> {
-        let transaction = self.transaction.as_mut().ok_or_else(|| SqlError::internal("no transaction is open"))?;
+        let transaction = self
+            .transaction
+            .as_mut()
+            .ok_or_else(|| SqlError::internal("no transaction is open"))?;
         transaction.dirty = true;
         Ok(&mut transaction.work)
     }
@@ -55,7 +60,14 @@ impl Session {
         }
         let base = self.engine.current();
         let work = self.overlay(&base);
-        self.transaction = Some(Transaction { base, work, started: self.now, block: false, failed: false, dirty: false });
+        self.transaction = Some(Transaction {
+            base,
+            work,
+            started: self.now,
+            block: false,
+            failed: false,
+            dirty: false,
+        });
     }
 
     /// Returns a committed catalog with the session's temporary tables in it.
@@ -89,15 +101,30 @@ impl Session {
 
     /// Ends the transaction that a statement outside a block opened.
     pub(super) fn finish_implicit(&mut self) -> Result<()> {
-        if self.transaction.as_ref().is_some_and(|transaction| !transaction.block) { self.end() } else { Ok(()) }
+        if self.transaction.as_ref().is_some_and(|transaction| !transaction.block) {
+            self.end()
+        } else {
+            Ok(())
+        }
     }
 
     fn end(&mut self) -> Result<()> {
         self.cursors.clear();
-        let Some(transaction) = self.transaction.take() else { return Ok(()) };
-        let result = if transaction.dirty { self.engine.commit(&transaction.base, &transaction.work) } else { Ok(()) };
+        let Some(transaction) = self.transaction.take() else {
+            return Ok(());
+        };
+        let result = if transaction.dirty {
+            self.engine.commit(&transaction.base, &transaction.work)
+        } else {
+            Ok(())
+        };
         if result.is_ok() {
-            self.temp = transaction.work.relations.into_iter().filter(|(_, relation)| relation.temporary).collect();
+            self.temp = transaction
+                .work
+                .relations
+                .into_iter()
+                .filter(|(_, relation)| relation.temporary)
+                .collect();
         }
         self.engine.unlock_all(self.id);
         result
@@ -137,7 +164,13 @@ impl Session {
 
     /// Takes a table's write lock and returns the table as it is to be changed.
     pub(crate) async fn lock_for_write(&mut self, oid: Oid) -> Result<Arc<Relation>> {
-        let relation = self.tx()?.work.relations.get(&oid).cloned().ok_or_else(|| SqlError::internal("the table is gone"))?;
+        let relation = self
+            .tx()?
+            .work
+            .relations
+            .get(&oid)
+            .cloned()
+            .ok_or_else(|| SqlError::internal("the table is gone"))?;
         if relation.temporary {
             return Ok(relation);
         }
@@ -161,6 +194,11 @@ impl Session {
             transaction.base = current;
             transaction.work = work;
         }
-        self.tx()?.work.relations.get(&oid).cloned().ok_or_else(|| SqlError::no_relation(&relation.name))
+        self.tx()?
+            .work
+            .relations
+            .get(&oid)
+            .cloned()
+            .ok_or_else(|| SqlError::no_relation(&relation.name))
     }
 }

@@ -86,7 +86,9 @@ impl History {
 
     pub fn finish(&self, id: i64, outcome: &Result<Outcome>) {
         let mut log = self.log();
-        let Some(entry) = log.entries.iter_mut().rev().find(|entry| entry.id == id) else { return };
+        let Some(entry) = log.entries.iter_mut().rev().find(|entry| entry.id == id) else {
+            return;
+        };
         entry.end = Some(now());
         match outcome {
             Ok(outcome) => {
@@ -101,7 +103,12 @@ impl History {
 
     /// Returns the id of the statement that a session is running.
     pub fn running(&self, session: u32) -> i64 {
-        self.log().entries.iter().rev().find(|entry| entry.session == session).map_or(-1, |entry| entry.id)
+        self.log()
+            .entries
+            .iter()
+            .rev()
+            .find(|entry| entry.session == session)
+            .map_or(-1, |entry| entry.id)
     }
 
     pub fn load_failed(&self, error: LoadError) {
@@ -123,10 +130,16 @@ impl History {
     /// Answers `pg_last_query_id()` and `pg_last_copy_count()`.
     pub fn last(&self, what: &str, session: u32) -> i64 {
         let log = self.log();
-        let mut finished = log.entries.iter().rev().filter(|entry| entry.session == session && entry.end.is_some());
+        let mut finished = log
+            .entries
+            .iter()
+            .rev()
+            .filter(|entry| entry.session == session && entry.end.is_some());
         match what {
             "pg_last_copy_count" => finished.find_map(|entry| entry.copied).map_or(0, |count| count as i64),
-            "pg_last_copy_id" => finished.find(|entry| entry.copied.is_some()).map_or(-1, |entry| entry.id),
+            "pg_last_copy_id" => finished
+                .find(|entry| entry.copied.is_some())
+                .map_or(-1, |entry| entry.id),
             _ => finished.next().map_or(-1, |entry| entry.id),
         }
     }
@@ -135,5 +148,7 @@ impl History {
 /// Microseconds since the epoch.
 #[expect(clippy::disallowed_methods, reason = "the engine's one look at the clock")]
 pub fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_micros() as i64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_micros() as i64)
 }

@@ -9,7 +9,12 @@ const N: SqlType = vc(128);
 pub fn table(view: &Visible, name: &str) -> Option<Rows> {
     Some(match name {
         "tables" => {
-            let mut rows = Rows::new(&[("table_catalog", N), ("table_schema", N), ("table_name", N), ("table_type", vc(32))]);
+            let mut rows = Rows::new(&[
+                ("table_catalog", N),
+                ("table_schema", N),
+                ("table_name", N),
+                ("table_type", vc(32)),
+            ]);
             for (schema, relation) in view.relations() {
                 let kind = match (relation.table(), relation.temporary) {
                     (Some(_), true) => "LOCAL TEMPORARY",
@@ -25,13 +30,24 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
         }
         "views" => {
             let mut rows = Rows::new(&[
-                ("table_catalog", N), ("table_schema", N), ("table_name", N), ("view_definition", vc(65535)), ("check_option", vc(16)),
-                ("is_updatable", vc(3)), ("is_insertable_into", vc(3)),
+                ("table_catalog", N),
+                ("table_schema", N),
+                ("table_name", N),
+                ("view_definition", vc(65535)),
+                ("check_option", vc(16)),
+                ("is_updatable", vc(3)),
+                ("is_insertable_into", vc(3)),
             ]);
             for (schema, relation) in view.relations() {
                 if let Some(definition) = relation.view() {
                     rows.push(vec![
-                        t(&view.database), t(&schema.name), t(&relation.name), t(&definition.definition), t("NONE"), t("NO"), t("NO"),
+                        t(&view.database),
+                        t(&schema.name),
+                        t(&relation.name),
+                        t(&definition.definition),
+                        t("NONE"),
+                        t("NO"),
+                        t("NO"),
                     ]);
                 }
             }
@@ -39,19 +55,45 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
         }
         "columns" => {
             let mut rows = Rows::new(&[
-                ("table_catalog", N), ("table_schema", N), ("table_name", N), ("column_name", N), ("ordinal_position", I4),
-                ("column_default", vc(65535)), ("is_nullable", vc(3)), ("data_type", N), ("character_maximum_length", I4),
-                ("character_octet_length", I4), ("numeric_precision", I4), ("numeric_precision_radix", I4), ("numeric_scale", I4),
-                ("datetime_precision", I4), ("udt_name", N), ("dtd_identifier", N), ("is_self_referencing", vc(3)),
+                ("table_catalog", N),
+                ("table_schema", N),
+                ("table_name", N),
+                ("column_name", N),
+                ("ordinal_position", I4),
+                ("column_default", vc(65535)),
+                ("is_nullable", vc(3)),
+                ("data_type", N),
+                ("character_maximum_length", I4),
+                ("character_octet_length", I4),
+                ("numeric_precision", I4),
+                ("numeric_precision_radix", I4),
+                ("numeric_scale", I4),
+                ("datetime_precision", I4),
+                ("udt_name", N),
+                ("dtd_identifier", N),
+                ("is_self_referencing", vc(3)),
             ]);
             for (schema, relation) in view.relations().filter(|(_, relation)| !relation.is_late_binding()) {
                 for (index, column) in relation.columns.iter().enumerate() {
                     let (precision, radix, scale) = numeric(column.sql_type);
                     rows.push(vec![
-                        t(&view.database), t(&schema.name), t(&relation.name), t(&column.name), i(index as i64 + 1), opt(default_of(column)),
-                        t(if column.not_null { "NO" } else { "YES" }), t(column.sql_type.base_name()),
-                        column.sql_type.character_length().map_or(V::Null, i), column.sql_type.character_length().map_or(V::Null, i), precision,
-                        radix, scale, V::Null, t(column.sql_type.short_name()), t((index + 1).to_string()), t("NO"),
+                        t(&view.database),
+                        t(&schema.name),
+                        t(&relation.name),
+                        t(&column.name),
+                        i(index as i64 + 1),
+                        opt(default_of(column)),
+                        t(if column.not_null { "NO" } else { "YES" }),
+                        t(column.sql_type.base_name()),
+                        column.sql_type.character_length().map_or(V::Null, i),
+                        column.sql_type.character_length().map_or(V::Null, i),
+                        precision,
+                        radix,
+                        scale,
+                        V::Null,
+                        t(column.sql_type.short_name()),
+                        t((index + 1).to_string()),
+                        t("NO"),
                     ]);
                 }
             }
@@ -59,21 +101,49 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
         }
         "schemata" => {
             let mut rows = Rows::new(&[
-                ("catalog_name", N), ("schema_name", N), ("schema_owner", N), ("default_character_set_catalog", N),
-                ("default_character_set_schema", N), ("default_character_set_name", N), ("sql_path", N),
+                ("catalog_name", N),
+                ("schema_name", N),
+                ("schema_owner", N),
+                ("default_character_set_catalog", N),
+                ("default_character_set_schema", N),
+                ("default_character_set_name", N),
+                ("sql_path", N),
             ]);
             for schema in view.schemas() {
-                rows.push(vec![t(&view.database), t(&schema.name), t(view.owner(schema.owner)), V::Null, V::Null, V::Null, V::Null]);
+                rows.push(vec![
+                    t(&view.database),
+                    t(&schema.name),
+                    t(view.owner(schema.owner)),
+                    V::Null,
+                    V::Null,
+                    V::Null,
+                    V::Null,
+                ]);
             }
             for schema in ["information_schema", "pg_catalog"] {
-                rows.push(vec![t(&view.database), t(schema), t("rdsdb"), V::Null, V::Null, V::Null, V::Null]);
+                rows.push(vec![
+                    t(&view.database),
+                    t(schema),
+                    t("rdsdb"),
+                    V::Null,
+                    V::Null,
+                    V::Null,
+                    V::Null,
+                ]);
             }
             rows
         }
         "table_constraints" => {
             let mut rows = Rows::new(&[
-                ("constraint_catalog", N), ("constraint_schema", N), ("constraint_name", N), ("table_catalog", N), ("table_schema", N),
-                ("table_name", N), ("constraint_type", N), ("is_deferrable", vc(3)), ("initially_deferred", vc(3)),
+                ("constraint_catalog", N),
+                ("constraint_schema", N),
+                ("constraint_name", N),
+                ("table_catalog", N),
+                ("table_schema", N),
+                ("table_name", N),
+                ("constraint_type", N),
+                ("is_deferrable", vc(3)),
+                ("initially_deferred", vc(3)),
             ]);
             for (schema, relation) in view.relations() {
                 for constraint in relation.table().into_iter().flat_map(|table| &table.constraints) {
@@ -83,8 +153,15 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
                         ConstraintKind::Foreign => "FOREIGN KEY",
                     };
                     rows.push(vec![
-                        t(&view.database), t(&schema.name), t(&constraint.name), t(&view.database), t(&schema.name), t(&relation.name), t(kind),
-                        t("NO"), t("NO"),
+                        t(&view.database),
+                        t(&schema.name),
+                        t(&constraint.name),
+                        t(&view.database),
+                        t(&schema.name),
+                        t(&relation.name),
+                        t(kind),
+                        t("NO"),
+                        t("NO"),
                     ]);
                 }
             }
@@ -92,15 +169,27 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
         }
         "key_column_usage" => {
             let mut rows = Rows::new(&[
-                ("constraint_catalog", N), ("constraint_schema", N), ("constraint_name", N), ("table_catalog", N), ("table_schema", N),
-                ("table_name", N), ("column_name", N), ("ordinal_position", I4),
+                ("constraint_catalog", N),
+                ("constraint_schema", N),
+                ("constraint_name", N),
+                ("table_catalog", N),
+                ("table_schema", N),
+                ("table_name", N),
+                ("column_name", N),
+                ("ordinal_position", I4),
             ]);
             for (schema, relation) in view.relations() {
                 for constraint in relation.table().into_iter().flat_map(|table| &table.constraints) {
                     for (index, column) in constraint.columns.iter().enumerate() {
                         rows.push(vec![
-                            t(&view.database), t(&schema.name), t(&constraint.name), t(&view.database), t(&schema.name), t(&relation.name),
-                            t(column), i(index as i64 + 1),
+                            t(&view.database),
+                            t(&schema.name),
+                            t(&constraint.name),
+                            t(&view.database),
+                            t(&schema.name),
+                            t(&relation.name),
+                            t(column),
+                            i(index as i64 + 1),
                         ]);
                     }
                 }
@@ -134,10 +223,36 @@ pub fn numeric(sql_type: SqlType) -> (V, V, V) {
 /// The system tables that catalogs list, by schema.
 pub fn system_tables() -> impl Iterator<Item = (&'static str, &'static str)> {
     const PG: [&str; 20] = [
-        "pg_class", "pg_namespace", "pg_attribute", "pg_type", "pg_proc", "pg_database", "pg_user", "pg_group", "pg_tables", "pg_views",
-        "pg_description", "pg_depend", "pg_index", "pg_constraint", "pg_table_def", "svv_tables", "svv_columns", "svv_table_info",
-        "svv_external_schemas", "svv_external_tables",
+        "pg_class",
+        "pg_namespace",
+        "pg_attribute",
+        "pg_type",
+        "pg_proc",
+        "pg_database",
+        "pg_user",
+        "pg_group",
+        "pg_tables",
+        "pg_views",
+        "pg_description",
+        "pg_depend",
+        "pg_index",
+        "pg_constraint",
+        "pg_table_def",
+        "svv_tables",
+        "svv_columns",
+        "svv_table_info",
+        "svv_external_schemas",
+        "svv_external_tables",
     ];
-    const INFORMATION: [&str; 6] = ["tables", "views", "columns", "schemata", "table_constraints", "key_column_usage"];
-    PG.into_iter().map(|name| ("pg_catalog", name)).chain(INFORMATION.into_iter().map(|name| ("information_schema", name)))
+    const INFORMATION: [&str; 6] = [
+        "tables",
+        "views",
+        "columns",
+        "schemata",
+        "table_constraints",
+        "key_column_usage",
+    ];
+    PG.into_iter()
+        .map(|name| ("pg_catalog", name))
+        .chain(INFORMATION.into_iter().map(|name| ("information_schema", name)))
 }

@@ -15,7 +15,13 @@ pub async fn table(session: &Session, view: &Visible<'_>, name: &str) -> Result<
         "svv_external_schemas" => external_schemas(view),
         "pg_get_late_binding_view_cols" => late_binding_columns(session, view).await,
         "svv_external_databases" => {
-            let mut rows = Rows::new(&[("eskind", I4), ("esoptions", TEXT), ("databasename", N), ("location", TEXT), ("parameters", TEXT)]);
+            let mut rows = Rows::new(&[
+                ("eskind", I4),
+                ("esoptions", TEXT),
+                ("databasename", N),
+                ("location", TEXT),
+                ("parameters", TEXT),
+            ]);
             let mut seen = std::collections::BTreeSet::new();
             for (_, source) in external(view) {
                 if seen.insert(source.database.clone()) {
@@ -31,7 +37,12 @@ pub async fn table(session: &Session, view: &Visible<'_>, name: &str) -> Result<
         "svv_columns" | "svv_all_columns" | "svv_redshift_columns" => all_columns(session, view, name).await?,
         "svv_all_schemas" | "svv_redshift_schemas" => {
             let mut rows = Rows::new(&[
-                ("database_name", N), ("schema_name", N), ("schema_owner", I4), ("schema_type", N), ("schema_acl", N), ("source_database", N),
+                ("database_name", N),
+                ("schema_name", N),
+                ("schema_owner", I4),
+                ("schema_type", N),
+                ("schema_acl", N),
+                ("source_database", N),
                 ("schema_option", vc(256)),
             ]);
             for schema in view.schemas() {
@@ -40,35 +51,72 @@ pub async fn table(session: &Session, view: &Visible<'_>, name: &str) -> Result<
                     continue;
                 }
                 let source = schema.external.as_ref().map(|source| source.database.clone());
-                rows.push(vec![t(&view.database), t(&schema.name), i(schema.owner), t(kind), V::Null, opt(source), V::Null]);
+                rows.push(vec![
+                    t(&view.database),
+                    t(&schema.name),
+                    i(schema.owner),
+                    t(kind),
+                    V::Null,
+                    opt(source),
+                    V::Null,
+                ]);
             }
             rows
         }
         "svv_redshift_databases" => {
             let mut rows = Rows::new(&[
-                ("database_name", N), ("database_owner", I4), ("database_type", vc(32)), ("database_acl", N), ("database_options", N),
+                ("database_name", N),
+                ("database_owner", I4),
+                ("database_type", vc(32)),
+                ("database_acl", N),
+                ("database_options", N),
                 ("database_isolation_level", N),
             ]);
             for database in view.catalog.databases.values() {
-                rows.push(vec![t(&database.name), i(database.owner), t("local"), V::Null, V::Null, t("Snapshot Isolation")]);
+                rows.push(vec![
+                    t(&database.name),
+                    i(database.owner),
+                    t("local"),
+                    V::Null,
+                    V::Null,
+                    t("Snapshot Isolation"),
+                ]);
             }
             rows
         }
         "svv_table_info" => table_info(view),
         "svv_mv_info" | "stv_mv_info" => Rows::new(&[
-            ("database_name", N), ("schema_name", N), ("user_name", N), ("name", N), ("is_stale", vc(1)), ("owner_user_name", N), ("state", I4),
-            ("autorewrite", vc(1)), ("autorefresh", vc(1)),
+            ("database_name", N),
+            ("schema_name", N),
+            ("user_name", N),
+            ("name", N),
+            ("is_stale", vc(1)),
+            ("owner_user_name", N),
+            ("state", I4),
+            ("autorewrite", vc(1)),
+            ("autorefresh", vc(1)),
         ]),
         "svv_relation_privileges" => {
             let mut rows = Rows::new(&[
-                ("namespace_name", N), ("relation_name", N), ("privilege_type", N), ("identity_id", I4), ("identity_name", N),
-                ("identity_type", N), ("admin_option", BOOL),
+                ("namespace_name", N),
+                ("relation_name", N),
+                ("privilege_type", N),
+                ("identity_id", I4),
+                ("identity_name", N),
+                ("identity_type", N),
+                ("admin_option", BOOL),
             ]);
             for (schema, relation) in view.relations() {
                 for grant in &relation.grants {
                     let (id, name, kind) = grantee(view, &grant.grantee);
                     rows.push(vec![
-                        t(&schema.name), t(&relation.name), t(grant.privilege.to_uppercase()), i(id), t(name), t(kind), V::B(grant.with_option),
+                        t(&schema.name),
+                        t(&relation.name),
+                        t(grant.privilege.to_uppercase()),
+                        i(id),
+                        t(name),
+                        t(kind),
+                        V::B(grant.with_option),
                     ]);
                 }
             }
@@ -76,12 +124,24 @@ pub async fn table(session: &Session, view: &Visible<'_>, name: &str) -> Result<
         }
         "svv_schema_privileges" => {
             let mut rows = Rows::new(&[
-                ("namespace_name", N), ("privilege_type", N), ("identity_id", I4), ("identity_name", N), ("identity_type", N), ("admin_option", BOOL),
+                ("namespace_name", N),
+                ("privilege_type", N),
+                ("identity_id", I4),
+                ("identity_name", N),
+                ("identity_type", N),
+                ("admin_option", BOOL),
             ]);
             for schema in view.schemas() {
                 for grant in &schema.grants {
                     let (id, name, kind) = grantee(view, &grant.grantee);
-                    rows.push(vec![t(&schema.name), t(grant.privilege.to_uppercase()), i(id), t(name), t(kind), V::B(grant.with_option)]);
+                    rows.push(vec![
+                        t(&schema.name),
+                        t(grant.privilege.to_uppercase()),
+                        i(id),
+                        t(name),
+                        t(kind),
+                        V::B(grant.with_option),
+                    ]);
                 }
             }
             rows
@@ -94,49 +154,102 @@ pub async fn table(session: &Session, view: &Visible<'_>, name: &str) -> Result<
             rows
         }
         "svv_user_info" => {
-            let mut rows = Rows::new(&[("user_name", N), ("user_id", I4), ("createdb", BOOL), ("superuser", BOOL), ("catalog_update", BOOL)]);
+            let mut rows = Rows::new(&[
+                ("user_name", N),
+                ("user_id", I4),
+                ("createdb", BOOL),
+                ("superuser", BOOL),
+                ("catalog_update", BOOL),
+            ]);
             for user in view.catalog.users.values() {
-                rows.push(vec![t(&user.name), i(user.oid), V::B(user.createdb), V::B(user.superuser), V::B(user.superuser)]);
+                rows.push(vec![
+                    t(&user.name),
+                    i(user.oid),
+                    V::B(user.createdb),
+                    V::B(user.superuser),
+                    V::B(user.superuser),
+                ]);
             }
             rows
         }
         "stl_query" | "svl_qlog" | "stl_querytext" | "svl_statementtext" | "stl_ddltext" => queries(view, name),
         "sys_query_history" => query_history(view),
         "sys_query_detail" => Rows::new(&[
-            ("user_id", I4), ("query_id", I8), ("step_name", N), ("table_id", I4), ("table_name", N), ("start_time", TS), ("end_time", TS),
+            ("user_id", I4),
+            ("query_id", I8),
+            ("step_name", N),
+            ("table_id", I4),
+            ("table_name", N),
+            ("start_time", TS),
+            ("end_time", TS),
             ("output_rows", I8),
         ]),
         "stv_recents" => {
             let mut rows = Rows::new(&[
-                ("userid", I4), ("status", vc(20)), ("starttime", TS), ("duration", I8), ("user_name", vc(50)), ("db_name", vc(50)),
-                ("query", vc(600)), ("pid", I4),
+                ("userid", I4),
+                ("status", vc(20)),
+                ("starttime", TS),
+                ("duration", I8),
+                ("user_name", vc(50)),
+                ("db_name", vc(50)),
+                ("query", vc(600)),
+                ("pid", I4),
             ]);
             for entry in view.session.engine.history.entries() {
                 let status = if entry.end.is_some() { "Done" } else { "Running" };
                 let duration = entry.end.unwrap_or_else(super::history::now) - entry.start;
                 rows.push(vec![
-                    i(entry.user), t(status), V::At(entry.start), i(duration), t(view.owner(entry.user)), t(&view.database), t(&entry.text),
+                    i(entry.user),
+                    t(status),
+                    V::At(entry.start),
+                    i(duration),
+                    t(view.owner(entry.user)),
+                    t(&view.database),
+                    t(&entry.text),
                     i(entry.session),
                 ]);
             }
             rows
         }
         "stv_sessions" => {
-            let mut rows = Rows::new(&[("starttime", TS), ("process", I4), ("user_name", vc(50)), ("db_name", vc(50))]);
-            rows.push(vec![V::At(super::history::now()), i(view.session.id), t(view.owner(view.session.user)), t(&view.database)]);
+            let mut rows = Rows::new(&[
+                ("starttime", TS),
+                ("process", I4),
+                ("user_name", vc(50)),
+                ("db_name", vc(50)),
+            ]);
+            rows.push(vec![
+                V::At(super::history::now()),
+                i(view.session.id),
+                t(view.owner(view.session.user)),
+                t(&view.database),
+            ]);
             rows
         }
         "stl_load_errors" | "stl_loaderror_detail" | "sys_load_error_detail" => load_errors(view, name),
         "stv_tbl_perm" => {
             let mut rows = Rows::new(&[
-                ("slice", I4), ("id", I4), ("name", vc(72)), ("rows", I8), ("sorted_rows", I8), ("temp", I4), ("db_id", I4), ("backup", I4),
+                ("slice", I4),
+                ("id", I4),
+                ("name", vc(72)),
+                ("rows", I8),
+                ("sorted_rows", I8),
+                ("temp", I4),
+                ("db_id", I4),
+                ("backup", I4),
             ]);
             for (_, relation) in view.relations() {
                 if let Some(table) = relation.table() {
                     let live: u64 = table.segments.iter().map(|segment| segment.live()).sum();
                     rows.push(vec![
-                        i(0), i(relation.oid), t(&relation.name), i(live as i64), i(live as i64), i(i64::from(relation.temporary)),
-                        i(view.session.database), i(i64::from(table.backup.unwrap_or(true))),
+                        i(0),
+                        i(relation.oid),
+                        t(&relation.name),
+                        i(live as i64),
+                        i(live as i64),
+                        i(i64::from(relation.temporary)),
+                        i(view.session.database),
+                        i(i64::from(table.backup.unwrap_or(true))),
                     ]);
                 }
             }
@@ -157,28 +270,49 @@ fn grantee(view: &Visible, grantee: &crate::catalog::Grantee) -> (i64, String, &
         Grantee::Public => (0, "public".into(), "public"),
         Grantee::User(oid) => (i64::from(*oid), view.owner(*oid), "user"),
         Grantee::Group(oid) => match view.catalog.groups.get(oid) {
-            Some(group) => (i64::from(*oid), group.name.clone(), if group.role { "role" } else { "group" }),
+            Some(group) => (
+                i64::from(*oid),
+                group.name.clone(),
+                if group.role { "role" } else { "group" },
+            ),
             None => (i64::from(*oid), String::new(), "group"),
         },
     }
 }
 
 fn external<'a>(view: &Visible<'a>) -> Vec<(&'a Schema, crate::catalog::ExternalSource)> {
-    view.schemas().filter_map(|schema| schema.external.clone().map(|source| (schema, source))).collect()
+    view.schemas()
+        .filter_map(|schema| schema.external.clone().map(|source| (schema, source)))
+        .collect()
 }
 
 /// The columns of late-binding views, which only planning them tells. A view that no longer plans has none.
 async fn late_binding_columns(session: &Session, view: &Visible<'_>) -> Rows {
     let mut rows = Rows::new(&[
-        ("view_schema", SqlType::Name), ("view_name", SqlType::Name), ("col_name", SqlType::Name), ("col_type", N), ("col_num", I4),
+        ("view_schema", SqlType::Name),
+        ("view_name", SqlType::Name),
+        ("col_name", SqlType::Name),
+        ("col_type", N),
+        ("col_num", I4),
     ]);
     for (schema, relation) in view.relations().filter(|(_, relation)| relation.is_late_binding()) {
-        let Some(query) = relation.view().and_then(|body| crate::parse::query(&body.definition).ok()) else { continue };
-        // A view may read this very table, so the plan is a boxed recursion.
-        let planned: std::pin::Pin<Box<dyn Future<Output = Result<crate::plan::Planned>> + Send + '_>> = Box::pin(session.plan(query, &[]));
-        let Ok(planned) = planned.await else { continue };
+        let Some(query) = relation
+            .view()
+            .and_then(|body| crate::parse::query(&body.definition).ok())
+        else {
+            continue;
+        };
+        let Ok(planned) = session.plan_inside(query).await else {
+            continue;
+        };
         for (index, (name, sql_type)) in planned.fields.iter().enumerate() {
-            rows.push(vec![t(&schema.name), t(&relation.name), t(name), t(sql_type.to_string()), i(index as i64 + 1)]);
+            rows.push(vec![
+                t(&schema.name),
+                t(&relation.name),
+                t(name),
+                t(sql_type.to_string()),
+                i(index as i64 + 1),
+            ]);
         }
     }
     rows
@@ -186,25 +320,44 @@ async fn late_binding_columns(session: &Session, view: &Visible<'_>) -> Rows {
 
 fn external_schemas(view: &Visible) -> Rows {
     let mut rows = Rows::new(&[
-        ("esoid", OID), ("eskind", I2), ("schemaname", N), ("esowner", I4), ("databasename", N), ("esoptions", TEXT),
+        ("esoid", OID),
+        ("eskind", I2),
+        ("schemaname", N),
+        ("esowner", I4),
+        ("databasename", N),
+        ("esoptions", TEXT),
     ]);
     for (schema, source) in external(view) {
         let options = match &source.region {
             Some(region) => serde_json::json!({"IAM_ROLE": source.role, "REGION": region}),
             None => serde_json::json!({"IAM_ROLE": source.role}),
         };
-        rows.push(vec![i(schema.oid), i(1), t(&schema.name), i(schema.owner), t(&source.database), t(options.to_string())]);
+        rows.push(vec![
+            i(schema.oid),
+            i(1),
+            t(&schema.name),
+            i(schema.owner),
+            t(&source.database),
+            t(options.to_string()),
+        ]);
     }
     rows
 }
 
 /// Returns the tables of all external schemas. A schema whose database or role is gone has none, as in Redshift.
-async fn lake_tables<'a>(session: &Session, view: &Visible<'a>) -> Result<Vec<(&'a Schema, crate::catalog::ExternalSource, ExternalTable)>> {
+async fn lake_tables<'a>(
+    session: &Session,
+    view: &Visible<'a>,
+) -> Result<Vec<(&'a Schema, crate::catalog::ExternalSource, ExternalTable)>> {
     let mut found = Vec::new();
     for (schema, source) in external(view) {
         match session.engine.lake.tables(&source.role, &source.database).await {
             Ok(tables) => found.extend(tables.into_iter().map(|table| (schema, source.clone(), table))),
-            Err(error) if matches!(error.kind, LakeErrorKind::NoDatabase | LakeErrorKind::NoRole | LakeErrorKind::Denied) => {}
+            Err(error)
+                if matches!(
+                    error.kind,
+                    LakeErrorKind::NoDatabase | LakeErrorKind::NoRole | LakeErrorKind::Denied
+                ) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -213,14 +366,32 @@ async fn lake_tables<'a>(session: &Session, view: &Visible<'a>) -> Result<Vec<(&
 
 async fn external_tables(session: &Session, view: &Visible<'_>) -> Result<Rows> {
     let mut rows = Rows::new(&[
-        ("redshift_database_name", N), ("schemaname", N), ("tablename", N), ("tabletype", N), ("location", TEXT), ("input_format", N),
-        ("output_format", N), ("serialization_lib", N), ("serde_parameters", TEXT), ("compressed", I4), ("parameters", TEXT),
+        ("redshift_database_name", N),
+        ("schemaname", N),
+        ("tablename", N),
+        ("tabletype", N),
+        ("location", TEXT),
+        ("input_format", N),
+        ("output_format", N),
+        ("serialization_lib", N),
+        ("serde_parameters", TEXT),
+        ("compressed", I4),
+        ("parameters", TEXT),
     ]);
     for (schema, _, table) in lake_tables(session, view).await? {
         let parameters = |map| serde_json::to_string(map).unwrap_or_default();
         rows.push(vec![
-            t(&view.database), t(&schema.name), t(table.name.to_lowercase()), t("TABLE"), t(&table.location), t(&table.input_format),
-            t(&table.output_format), t(&table.serde), t(parameters(&table.serde_parameters)), i(0), t(parameters(&table.parameters)),
+            t(&view.database),
+            t(&schema.name),
+            t(table.name.to_lowercase()),
+            t("TABLE"),
+            t(&table.location),
+            t(&table.input_format),
+            t(&table.output_format),
+            t(&table.serde),
+            t(parameters(&table.serde_parameters)),
+            i(0),
+            t(parameters(&table.parameters)),
         ]);
     }
     Ok(rows)
@@ -228,15 +399,27 @@ async fn external_tables(session: &Session, view: &Visible<'_>) -> Result<Rows> 
 
 async fn external_columns(session: &Session, view: &Visible<'_>) -> Result<Rows> {
     let mut rows = Rows::new(&[
-        ("redshift_database_name", N), ("schemaname", N), ("tablename", N), ("columnname", N), ("external_type", N), ("columnnum", I4),
-        ("part_key", I4), ("is_nullable", vc(5)),
+        ("redshift_database_name", N),
+        ("schemaname", N),
+        ("tablename", N),
+        ("columnname", N),
+        ("external_type", N),
+        ("columnnum", I4),
+        ("part_key", I4),
+        ("is_nullable", vc(5)),
     ]);
     for (schema, _, table) in lake_tables(session, view).await? {
         for (index, (name, glue_type)) in table.columns.iter().chain(&table.partition_keys).enumerate() {
             let key = (index + 1).saturating_sub(table.columns.len());
             rows.push(vec![
-                t(&view.database), t(&schema.name), t(table.name.to_lowercase()), t(name.to_lowercase()), t(glue_type), i(index as i64 + 1),
-                i(key as i64), t(""),
+                t(&view.database),
+                t(&schema.name),
+                t(table.name.to_lowercase()),
+                t(name.to_lowercase()),
+                t(glue_type),
+                i(index as i64 + 1),
+                i(key as i64),
+                t(""),
             ]);
         }
     }
@@ -245,18 +428,39 @@ async fn external_columns(session: &Session, view: &Visible<'_>) -> Result<Rows>
 
 async fn external_partitions(session: &Session, view: &Visible<'_>) -> Result<Rows> {
     let mut rows = Rows::new(&[
-        ("schemaname", N), ("tablename", N), ("values", TEXT), ("location", TEXT), ("input_format", N), ("output_format", N),
-        ("serialization_lib", N), ("serde_parameters", TEXT), ("compressed", I4), ("parameters", TEXT),
+        ("schemaname", N),
+        ("tablename", N),
+        ("values", TEXT),
+        ("location", TEXT),
+        ("input_format", N),
+        ("output_format", N),
+        ("serialization_lib", N),
+        ("serde_parameters", TEXT),
+        ("compressed", I4),
+        ("parameters", TEXT),
     ]);
     for (schema, source, table) in lake_tables(session, view).await? {
         if table.partition_keys.is_empty() {
             continue;
         }
-        for partition in session.engine.lake.partitions(&source.role, &source.database, &table.name).await? {
+        for partition in session
+            .engine
+            .lake
+            .partitions(&source.role, &source.database, &table.name)
+            .await?
+        {
             let values = serde_json::to_string(&partition.values).unwrap_or_default();
             rows.push(vec![
-                t(&schema.name), t(table.name.to_lowercase()), t(values), t(&partition.location), t(&table.input_format), t(&table.output_format),
-                t(&table.serde), t(serde_json::to_string(&table.serde_parameters).unwrap_or_default()), i(0), t("{}"),
+                t(&schema.name),
+                t(table.name.to_lowercase()),
+                t(values),
+                t(&partition.location),
+                t(&table.input_format),
+                t(&table.output_format),
+                t(&table.serde),
+                t(serde_json::to_string(&table.serde_parameters).unwrap_or_default()),
+                i(0),
+                t("{}"),
             ]);
         }
     }
@@ -266,26 +470,64 @@ async fn external_partitions(session: &Session, view: &Visible<'_>) -> Result<Ro
 async fn all_tables(session: &Session, view: &Visible<'_>, name: &str) -> Result<Rows> {
     let classic = name == "svv_tables";
     let mut rows = if classic {
-        Rows::new(&[("table_catalog", N), ("table_schema", N), ("table_name", N), ("table_type", N), ("remarks", N)])
+        Rows::new(&[
+            ("table_catalog", N),
+            ("table_schema", N),
+            ("table_name", N),
+            ("table_type", N),
+            ("remarks", N),
+        ])
     } else {
         Rows::new(&[
-            ("database_name", N), ("schema_name", N), ("table_name", N), ("table_type", N), ("table_acl", N), ("remarks", N), ("table_owner", N),
+            ("database_name", N),
+            ("schema_name", N),
+            ("table_name", N),
+            ("table_type", N),
+            ("table_acl", N),
+            ("remarks", N),
+            ("table_owner", N),
         ])
     };
     let mut row = |schema: &str, table: &str, kind: &str, remarks: Option<&String>, owner: String| {
         rows.push(if classic {
-            vec![t(&view.database), t(schema), t(table), t(if kind == "TABLE" { "BASE TABLE" } else { kind }), opt(remarks)]
+            vec![
+                t(&view.database),
+                t(schema),
+                t(table),
+                t(if kind == "TABLE" { "BASE TABLE" } else { kind }),
+                opt(remarks),
+            ]
         } else {
-            vec![t(&view.database), t(schema), t(table), t(kind), V::Null, opt(remarks), t(owner)]
+            vec![
+                t(&view.database),
+                t(schema),
+                t(table),
+                t(kind),
+                V::Null,
+                opt(remarks),
+                t(owner),
+            ]
         });
     };
     for (schema, relation) in view.relations() {
         let kind = if relation.table().is_some() { "TABLE" } else { "VIEW" };
-        row(&schema.name, &relation.name, kind, relation.comment.as_ref(), view.owner(relation.owner));
+        row(
+            &schema.name,
+            &relation.name,
+            kind,
+            relation.comment.as_ref(),
+            view.owner(relation.owner),
+        );
     }
     if name != "svv_redshift_tables" {
         for (schema, _, table) in lake_tables(session, view).await? {
-            row(&schema.name, &table.name.to_lowercase(), "EXTERNAL TABLE", None, view.owner(schema.owner));
+            row(
+                &schema.name,
+                &table.name.to_lowercase(),
+                "EXTERNAL TABLE",
+                None,
+                view.owner(schema.owner),
+            );
         }
     }
     Ok(rows)
@@ -293,30 +535,75 @@ async fn all_tables(session: &Session, view: &Visible<'_>, name: &str) -> Result
 
 async fn all_columns(session: &Session, view: &Visible<'_>, name: &str) -> Result<Rows> {
     let classic = name == "svv_columns";
-    let first = if classic { ["table_catalog", "table_schema"] } else { ["database_name", "schema_name"] };
+    let first = if classic {
+        ["table_catalog", "table_schema"]
+    } else {
+        ["database_name", "schema_name"]
+    };
     let mut rows = Rows::new(&[
-        (first[0], N), (first[1], N), ("table_name", N), ("column_name", N), ("ordinal_position", I4), ("column_default", vc(4000)),
-        ("is_nullable", vc(3)), ("data_type", N), ("character_maximum_length", I4), ("numeric_precision", I4), ("numeric_scale", I4),
+        (first[0], N),
+        (first[1], N),
+        ("table_name", N),
+        ("column_name", N),
+        ("ordinal_position", I4),
+        ("column_default", vc(4000)),
+        ("is_nullable", vc(3)),
+        ("data_type", N),
+        ("character_maximum_length", I4),
+        ("numeric_precision", I4),
+        ("numeric_scale", I4),
         ("remarks", vc(256)),
     ]);
-    let mut row = |schema: &str, table: &str, column: (&str, SqlType), index: usize, nullable: bool, default: Option<String>, remarks: Option<&String>| {
+    let mut row = |schema: &str,
+                   table: &str,
+                   column: (&str, SqlType),
+                   index: usize,
+                   nullable: bool,
+                   default: Option<String>,
+                   remarks: Option<&String>| {
         let (precision, _, scale) = super::information::numeric(column.1);
         rows.push(vec![
-            t(&view.database), t(schema), t(table), t(column.0), i(index as i64 + 1), opt(default), t(if nullable { "YES" } else { "NO" }),
-            t(column.1.base_name()), column.1.character_length().map_or(V::Null, i), precision, scale, opt(remarks),
+            t(&view.database),
+            t(schema),
+            t(table),
+            t(column.0),
+            i(index as i64 + 1),
+            opt(default),
+            t(if nullable { "YES" } else { "NO" }),
+            t(column.1.base_name()),
+            column.1.character_length().map_or(V::Null, i),
+            precision,
+            scale,
+            opt(remarks),
         ]);
     };
     for (schema, relation) in view.relations() {
         for (index, column) in relation.columns.iter().enumerate() {
             let default = super::information::default_of(column);
-            row(&schema.name, &relation.name, (&column.name, column.sql_type), index, !column.not_null, default, column.comment.as_ref());
+            row(
+                &schema.name,
+                &relation.name,
+                (&column.name, column.sql_type),
+                index,
+                !column.not_null,
+                default,
+                column.comment.as_ref(),
+            );
         }
     }
     if name != "svv_redshift_columns" {
         for (schema, _, table) in lake_tables(session, view).await? {
             for (index, (column, glue_type)) in table.columns.iter().chain(&table.partition_keys).enumerate() {
                 let sql_type = SqlType::from_glue(glue_type).unwrap_or(SqlType::Text);
-                row(&schema.name, &table.name.to_lowercase(), (&column.to_lowercase(), sql_type), index, true, None, None);
+                row(
+                    &schema.name,
+                    &table.name.to_lowercase(),
+                    (&column.to_lowercase(), sql_type),
+                    index,
+                    true,
+                    None,
+                    None,
+                );
             }
         }
     }
@@ -325,10 +612,28 @@ async fn all_columns(session: &Session, view: &Visible<'_>, name: &str) -> Resul
 
 fn table_info(view: &Visible) -> Rows {
     let mut rows = Rows::new(&[
-        ("database", N), ("schema", N), ("table_id", OID), ("table", N), ("encoded", vc(16)), ("diststyle", vc(64)), ("sortkey1", N),
-        ("max_varchar", I4), ("sortkey1_enc", vc(32)), ("sortkey_num", I4), ("size", I8), ("pct_used", F8), ("empty", I8), ("unsorted", F8),
-        ("stats_off", F8), ("tbl_rows", F8), ("skew_sortkey1", F8), ("skew_rows", F8), ("estimated_visible_rows", F8), ("risk_event", TEXT),
-        ("vacuum_sort_benefit", F8), ("create_time", TS),
+        ("database", N),
+        ("schema", N),
+        ("table_id", OID),
+        ("table", N),
+        ("encoded", vc(16)),
+        ("diststyle", vc(64)),
+        ("sortkey1", N),
+        ("max_varchar", I4),
+        ("sortkey1_enc", vc(32)),
+        ("sortkey_num", I4),
+        ("size", I8),
+        ("pct_used", F8),
+        ("empty", I8),
+        ("unsorted", F8),
+        ("stats_off", F8),
+        ("tbl_rows", F8),
+        ("skew_sortkey1", F8),
+        ("skew_rows", F8),
+        ("estimated_visible_rows", F8),
+        ("risk_event", TEXT),
+        ("vacuum_sort_benefit", F8),
+        ("create_time", TS),
     ]);
     for (schema, relation) in view.relations() {
         let Some(table) = relation.table() else { continue };
@@ -344,13 +649,39 @@ fn table_info(view: &Visible) -> Rows {
             (DistStyle::All, _) => "ALL".into(),
             (DistStyle::Key, key) => format!("KEY({})", key.clone().unwrap_or_default()),
         };
-        let longest = relation.columns.iter().filter_map(|column| column.sql_type.character_length()).max().unwrap_or(0);
+        let longest = relation
+            .columns
+            .iter()
+            .filter_map(|column| column.sql_type.character_length())
+            .max()
+            .unwrap_or(0);
         let sortkey = table.sortkey.first();
-        let sort_encoding = sortkey.and_then(|key| relation.column(key)).map(|at| encoding(relation.columns[at].encoding.as_deref()));
+        let sort_encoding = sortkey
+            .and_then(|key| relation.column(key))
+            .map(|at| encoding(relation.columns[at].encoding.as_deref()));
         rows.push(vec![
-            t(&view.database), t(&schema.name), i(relation.oid), t(&relation.name), t("Y, AUTO(ENCODE)"), t(style), opt(sortkey), i(longest),
-            opt(sort_encoding), i(table.sortkey.len() as i64), i((bytes as i64 >> 20).max(1)), V::F(0.0), i(0), V::Null, V::F(0.0), V::F(live as f64),
-            V::Null, V::Null, V::F(live as f64), V::Null, V::Null, V::At((relation.created * 1e6) as i64),
+            t(&view.database),
+            t(&schema.name),
+            i(relation.oid),
+            t(&relation.name),
+            t("Y, AUTO(ENCODE)"),
+            t(style),
+            opt(sortkey),
+            i(longest),
+            opt(sort_encoding),
+            i(table.sortkey.len() as i64),
+            i((bytes as i64 >> 20).max(1)),
+            V::F(0.0),
+            i(0),
+            V::Null,
+            V::F(0.0),
+            V::F(live as f64),
+            V::Null,
+            V::Null,
+            V::F(live as f64),
+            V::Null,
+            V::Null,
+            V::At((relation.created * 1e6) as i64),
         ]);
     }
     rows
@@ -359,11 +690,24 @@ fn table_info(view: &Visible) -> Rows {
 fn queries(view: &Visible, name: &str) -> Rows {
     let entries = view.session.engine.history.entries();
     if matches!(name, "stl_querytext" | "svl_statementtext" | "stl_ddltext") {
-        let mut rows = Rows::new(&[("userid", I4), ("xid", I8), ("pid", I4), ("query", I8), ("sequence", I4), ("starttime", TS), ("text", vc(200))]);
+        let mut rows = Rows::new(&[
+            ("userid", I4),
+            ("xid", I8),
+            ("pid", I4),
+            ("query", I8),
+            ("sequence", I4),
+            ("starttime", TS),
+            ("text", vc(200)),
+        ]);
         for entry in entries {
             for (sequence, part) in entry.text.chars().collect::<Vec<_>>().chunks(200).enumerate() {
                 rows.push(vec![
-                    i(entry.user), i(entry.id), i(entry.session), i(entry.id), i(sequence as i64), V::At(entry.start),
+                    i(entry.user),
+                    i(entry.id),
+                    i(entry.session),
+                    i(entry.id),
+                    i(sequence as i64),
+                    V::At(entry.start),
                     t(part.iter().collect::<String>()),
                 ]);
             }
@@ -371,14 +715,34 @@ fn queries(view: &Visible, name: &str) -> Rows {
         return rows;
     }
     let mut rows = Rows::new(&[
-        ("userid", I4), ("query", I8), ("label", vc(320)), ("xid", I8), ("pid", I4), ("database", vc(32)), ("querytxt", vc(4000)),
-        ("starttime", TS), ("endtime", TS), ("aborted", I4), ("elapsed", I8), ("substring", vc(60)),
+        ("userid", I4),
+        ("query", I8),
+        ("label", vc(320)),
+        ("xid", I8),
+        ("pid", I4),
+        ("database", vc(32)),
+        ("querytxt", vc(4000)),
+        ("starttime", TS),
+        ("endtime", TS),
+        ("aborted", I4),
+        ("elapsed", I8),
+        ("substring", vc(60)),
     ]);
     for entry in entries.into_iter().filter(|entry| entry.end.is_some()) {
         let end = entry.end.unwrap_or(entry.start);
         rows.push(vec![
-            i(entry.user), i(entry.id), t("default"), i(entry.id), i(entry.session), t(&view.database), t(&entry.text), V::At(entry.start), V::At(end),
-            i(i64::from(entry.error.is_some())), i(end - entry.start), t(entry.text.chars().take(60).collect::<String>()),
+            i(entry.user),
+            i(entry.id),
+            t("default"),
+            i(entry.id),
+            i(entry.session),
+            t(&view.database),
+            t(&entry.text),
+            V::At(entry.start),
+            V::At(end),
+            i(i64::from(entry.error.is_some())),
+            i(end - entry.start),
+            t(entry.text.chars().take(60).collect::<String>()),
         ]);
     }
     rows
@@ -386,9 +750,21 @@ fn queries(view: &Visible, name: &str) -> Rows {
 
 fn query_history(view: &Visible) -> Rows {
     let mut rows = Rows::new(&[
-        ("user_id", I4), ("query_id", I8), ("query_label", vc(320)), ("transaction_id", I8), ("session_id", I4), ("database_name", N),
-        ("query_type", vc(32)), ("status", vc(10)), ("start_time", TS), ("end_time", TS), ("elapsed_time", I8), ("execution_time", I8),
-        ("error_message", vc(512)), ("returned_rows", I8), ("query_text", vc(4000)),
+        ("user_id", I4),
+        ("query_id", I8),
+        ("query_label", vc(320)),
+        ("transaction_id", I8),
+        ("session_id", I4),
+        ("database_name", N),
+        ("query_type", vc(32)),
+        ("status", vc(10)),
+        ("start_time", TS),
+        ("end_time", TS),
+        ("elapsed_time", I8),
+        ("execution_time", I8),
+        ("error_message", vc(512)),
+        ("returned_rows", I8),
+        ("query_text", vc(4000)),
     ]);
     for entry in view.session.engine.history.entries() {
         let status = match (&entry.error, entry.end) {
@@ -399,8 +775,21 @@ fn query_history(view: &Visible) -> Rows {
         let kind = entry.text.split_whitespace().next().unwrap_or_default().to_uppercase();
         let elapsed = entry.end.unwrap_or_else(super::history::now) - entry.start;
         rows.push(vec![
-            i(entry.user), i(entry.id), t("default"), i(entry.id), i(entry.session), t(&view.database), t(kind), t(status), V::At(entry.start),
-            entry.end.map_or(V::Null, V::At), i(elapsed), i(elapsed), opt(entry.error), i(entry.rows as i64), t(&entry.text),
+            i(entry.user),
+            i(entry.id),
+            t("default"),
+            i(entry.id),
+            i(entry.session),
+            t(&view.database),
+            t(kind),
+            t(status),
+            V::At(entry.start),
+            entry.end.map_or(V::Null, V::At),
+            i(elapsed),
+            i(elapsed),
+            opt(entry.error),
+            i(entry.rows as i64),
+            t(&entry.text),
         ]);
     }
     rows
@@ -410,28 +799,83 @@ fn load_errors(view: &Visible, name: &str) -> Rows {
     let errors = view.session.engine.history.load_errors();
     if name == "sys_load_error_detail" {
         let mut rows = Rows::new(&[
-            ("user_id", I4), ("query_id", I8), ("transaction_id", I8), ("session_id", I4), ("database_name", N), ("table_id", I4), ("start_time", TS),
-            ("file_name", vc(256)), ("line_number", I8), ("column_name", N), ("column_type", vc(10)), ("column_length", vc(10)), ("position", I4),
-            ("error_code", I4), ("error_message", vc(512)),
+            ("user_id", I4),
+            ("query_id", I8),
+            ("transaction_id", I8),
+            ("session_id", I4),
+            ("database_name", N),
+            ("table_id", I4),
+            ("start_time", TS),
+            ("file_name", vc(256)),
+            ("line_number", I8),
+            ("column_name", N),
+            ("column_type", vc(10)),
+            ("column_length", vc(10)),
+            ("position", I4),
+            ("error_code", I4),
+            ("error_message", vc(512)),
         ]);
         for error in errors {
             rows.push(vec![
-                i(error.user), i(error.query), i(error.query), i(error.session), t(&view.database), i(error.table), V::At(error.start), t(error.file),
-                i(error.line), t(error.column), t(error.column_type), t(error.column_length), i(error.position), i(error.code), t(error.reason),
+                i(error.user),
+                i(error.query),
+                i(error.query),
+                i(error.session),
+                t(&view.database),
+                i(error.table),
+                V::At(error.start),
+                t(error.file),
+                i(error.line),
+                t(error.column),
+                t(error.column_type),
+                t(error.column_length),
+                i(error.position),
+                i(error.code),
+                t(error.reason),
             ]);
         }
         return rows;
     }
     let mut rows = Rows::new(&[
-        ("userid", I4), ("slice", I4), ("tbl", I4), ("starttime", TS), ("session", I4), ("query", I8), ("filename", vc(256)), ("line_number", I8),
-        ("colname", N), ("type", vc(10)), ("col_length", vc(10)), ("position", I4), ("raw_line", vc(1024)), ("raw_field_value", vc(1024)),
-        ("err_code", I4), ("err_reason", vc(100)), ("is_partial", I4), ("start_offset", I8),
+        ("userid", I4),
+        ("slice", I4),
+        ("tbl", I4),
+        ("starttime", TS),
+        ("session", I4),
+        ("query", I8),
+        ("filename", vc(256)),
+        ("line_number", I8),
+        ("colname", N),
+        ("type", vc(10)),
+        ("col_length", vc(10)),
+        ("position", I4),
+        ("raw_line", vc(1024)),
+        ("raw_field_value", vc(1024)),
+        ("err_code", I4),
+        ("err_reason", vc(100)),
+        ("is_partial", I4),
+        ("start_offset", I8),
     ]);
     for error in errors {
         rows.push(vec![
-            i(error.user), i(0), i(error.table), V::At(error.start), i(error.session), i(error.query), t(error.file), i(error.line), t(error.column),
-            t(error.column_type), t(error.column_length), i(error.position), t(error.raw_line), t(error.raw_value), i(error.code), t(error.reason),
-            i(0), i(0),
+            i(error.user),
+            i(0),
+            i(error.table),
+            V::At(error.start),
+            i(error.session),
+            i(error.query),
+            t(error.file),
+            i(error.line),
+            t(error.column),
+            t(error.column_type),
+            t(error.column_length),
+            i(error.position),
+            t(error.raw_line),
+            t(error.raw_value),
+            i(error.code),
+            t(error.reason),
+            i(0),
+            i(0),
         ]);
     }
     rows

@@ -54,7 +54,11 @@ pub enum Compression {
 pub fn parse(c: &mut Cursor) -> Result<Copy> {
     c.next();
     let table = c.name()?;
-    let columns = if c.peek_token(&Token::LParen) { c.parenthesized(Cursor::ident)? } else { Vec::new() };
+    let columns = if c.peek_token(&Token::LParen) {
+        c.parenthesized(Cursor::ident)?
+    } else {
+        Vec::new()
+    };
     c.expect("from")?;
     let from = c.string()?;
     if !from.starts_with("s3://") {
@@ -100,17 +104,30 @@ pub fn parse(c: &mut Cursor) -> Result<Copy> {
 }
 
 fn option(c: &mut Cursor, copy: &mut Copy, delimiter: &mut Option<u8>) -> Result<()> {
-    let Some(word) = c.peek_word() else { return Err(c.unexpected()) };
+    let Some(word) = c.peek_word() else {
+        return Err(c.unexpected());
+    };
     let unexpected = c.unexpected();
     c.next();
     match word {
-        "iam_role" => copy.role = if c.eat("default") { "default".into() } else { c.string()? },
+        "iam_role" => {
+            copy.role = if c.eat("default") {
+                "default".into()
+            } else {
+                c.string()?
+            }
+        }
         // The account decides what the caller may read; keys in a statement have no meaning here, the role has.
         "credentials" => {
             c.eat("as");
             let text = c.string()?;
-            let role = text.split(';').find_map(|part| part.trim().strip_prefix("aws_iam_role="));
-            copy.role = role.map_or_else(|| Err(SqlError::unsupported("COPY with access keys; use IAM_ROLE")), |role| Ok(role.to_string()))?;
+            let role = text
+                .split(';')
+                .find_map(|part| part.trim().strip_prefix("aws_iam_role="));
+            copy.role = role.map_or_else(
+                || Err(SqlError::unsupported("COPY with access keys; use IAM_ROLE")),
+                |role| Ok(role.to_string()),
+            )?;
         }
         "access_key_id" | "secret_access_key" | "session_token" => {
             return Err(SqlError::unsupported("COPY with access keys; use IAM_ROLE"));
@@ -135,7 +152,11 @@ fn option(c: &mut Cursor, copy: &mut Copy, delimiter: &mut Option<u8>) -> Result
         }
         "json" => {
             c.eat("as");
-            copy.format = CopyFormat::Json(if c.at_end() { "auto".into() } else { c.string().unwrap_or_else(|_| "auto".into()) });
+            copy.format = CopyFormat::Json(if c.at_end() {
+                "auto".into()
+            } else {
+                c.string().unwrap_or_else(|_| "auto".into())
+            });
         }
         "parquet" => copy.format = CopyFormat::Parquet,
         "gzip" => copy.compression = Compression::Gzip,
@@ -196,8 +217,8 @@ fn option(c: &mut Cursor, copy: &mut Copy, delimiter: &mut Option<u8>) -> Result
             }
         }
         "roundec" => return Err(SqlError::unsupported("COPY ROUNDEC")),
-        "fixedwidth" | "avro" | "orc" | "shapefile" | "rcfile" | "sequencefile" | "textfile" | "bzip2" | "lzop" | "ssh"
-        | "readratio" | "encrypted" | "serializetojson" => {
+        "fixedwidth" | "avro" | "orc" | "shapefile" | "rcfile" | "sequencefile" | "textfile" | "bzip2" | "lzop"
+        | "ssh" | "readratio" | "encrypted" | "serializetojson" => {
             return Err(SqlError::unsupported(format!("COPY {}", word.to_uppercase())));
         }
         _ => return Err(unexpected),

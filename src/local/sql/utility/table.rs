@@ -24,8 +24,14 @@ pub struct CreateTable {
 pub enum TableSource {
     Columns(Vec<DefinedColumn>),
     /// `like other`, possibly with its defaults.
-    Like { table: Name, defaults: bool },
-    Query { columns: Vec<String>, query: Source },
+    Like {
+        table: Name,
+        defaults: bool,
+    },
+    Query {
+        columns: Vec<String>,
+        query: Source,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -51,19 +57,40 @@ pub struct TableAttributes {
 #[derive(Clone, Debug)]
 pub enum AlterAction {
     RenameTable(String),
-    RenameColumn { from: String, to: String },
+    RenameColumn {
+        from: String,
+        to: String,
+    },
     AddColumn(DefinedColumn),
-    DropColumn { name: String, cascade: bool },
-    ColumnType { name: String, sql_type: SqlType },
-    ColumnEncode { name: String, encoding: String },
+    DropColumn {
+        name: String,
+        cascade: bool,
+    },
+    ColumnType {
+        name: String,
+        sql_type: SqlType,
+    },
+    ColumnEncode {
+        name: String,
+        encoding: String,
+    },
     Owner(String),
     SetSchema(String),
     AddConstraint(Constraint),
-    DropConstraint { name: String },
+    DropConstraint {
+        name: String,
+    },
     Physical(TableAttributes),
-    Append { from: Name },
-    AddPartitions { if_not_exists: bool, partitions: Vec<(Vec<(String, String)>, String)> },
-    DropPartition { values: Vec<(String, String)> },
+    Append {
+        from: Name,
+    },
+    AddPartitions {
+        if_not_exists: bool,
+        partitions: Vec<(Vec<(String, String)>, String)>,
+    },
+    DropPartition {
+        values: Vec<(String, String)>,
+    },
 }
 
 pub fn create(c: &mut Cursor) -> Result<CreateTable> {
@@ -110,7 +137,10 @@ pub fn create(c: &mut Cursor) -> Result<CreateTable> {
         if !columns.is_empty() || like.is_some() {
             return Err(c.unexpected());
         }
-        TableSource::Query { columns: names, query: c.rest() }
+        TableSource::Query {
+            columns: names,
+            query: c.rest(),
+        }
     } else if let Some((table, defaults)) = like {
         TableSource::Like { table, defaults }
     } else if columns.is_empty() {
@@ -118,7 +148,13 @@ pub fn create(c: &mut Cursor) -> Result<CreateTable> {
     } else {
         TableSource::Columns(columns)
     };
-    Ok(CreateTable { name, temporary, if_not_exists, source, attributes })
+    Ok(CreateTable {
+        name,
+        temporary,
+        if_not_exists,
+        source,
+        attributes,
+    })
 }
 
 fn table_attributes(c: &mut Cursor, attributes: &mut TableAttributes) -> Result<()> {
@@ -153,8 +189,11 @@ fn table_attributes(c: &mut Cursor, attributes: &mut TableAttributes) -> Result<
                 c.eat("compound");
                 c.expect("sortkey")?;
                 if !c.eat("auto") {
-                    attributes.sortkey =
-                        if c.peek_token(&Token::LParen) { c.parenthesized(Cursor::ident)? } else { vec![c.ident()?] };
+                    attributes.sortkey = if c.peek_token(&Token::LParen) {
+                        c.parenthesized(Cursor::ident)?
+                    } else {
+                        vec![c.ident()?]
+                    };
                 }
             }
             Some("encode") => {
@@ -208,18 +247,39 @@ fn constraint(
         ConstraintKind::Unique => format!("{table}_{}_key", columns.join("_")),
         ConstraintKind::Foreign => format!("{table}_{}_fkey", columns.join("_")),
     });
-    Constraint { name, kind, columns, references }
+    Constraint {
+        name,
+        kind,
+        columns,
+        references,
+    }
 }
 
 fn reference(c: &mut Cursor) -> Result<(String, Vec<String>)> {
     let table = c.name()?.to_string();
-    let columns = if c.peek_token(&Token::LParen) { c.parenthesized(Cursor::ident)? } else { Vec::new() };
+    let columns = if c.peek_token(&Token::LParen) {
+        c.parenthesized(Cursor::ident)?
+    } else {
+        Vec::new()
+    };
     Ok((table, columns))
 }
 
-fn column_definition(c: &mut Cursor, name: String, table: &str, attributes: &mut TableAttributes) -> Result<DefinedColumn> {
+fn column_definition(
+    c: &mut Cursor,
+    name: String,
+    table: &str,
+    attributes: &mut TableAttributes,
+) -> Result<DefinedColumn> {
     let sql_type = sql_type(c)?;
-    let mut column = DefinedColumn { name, sql_type, not_null: false, default: None, identity: None, encoding: None };
+    let mut column = DefinedColumn {
+        name,
+        sql_type,
+        not_null: false,
+        default: None,
+        identity: None,
+        encoding: None,
+    };
     loop {
         match c.peek_word() {
             Some("not") => {
@@ -266,18 +326,24 @@ fn column_definition(c: &mut Cursor, name: String, table: &str, attributes: &mut
                 c.expect("key")?;
                 column.not_null = true;
                 let columns = vec![column.name.clone()];
-                attributes.constraints.push(constraint(None, ConstraintKind::Primary, table, columns, None));
+                attributes
+                    .constraints
+                    .push(constraint(None, ConstraintKind::Primary, table, columns, None));
             }
             Some("unique") => {
                 c.next();
                 let columns = vec![column.name.clone()];
-                attributes.constraints.push(constraint(None, ConstraintKind::Unique, table, columns, None));
+                attributes
+                    .constraints
+                    .push(constraint(None, ConstraintKind::Unique, table, columns, None));
             }
             Some("references") => {
                 c.next();
                 let target = Some(reference(c)?);
                 let columns = vec![column.name.clone()];
-                attributes.constraints.push(constraint(None, ConstraintKind::Foreign, table, columns, target));
+                attributes
+                    .constraints
+                    .push(constraint(None, ConstraintKind::Foreign, table, columns, target));
             }
             Some("collate") => {
                 c.next();
@@ -297,7 +363,12 @@ fn identity(c: &mut Cursor, by_default: bool) -> Result<Identity> {
     c.expect_token(&Token::Comma)?;
     let step = c.integer()?;
     c.expect_token(&Token::RParen)?;
-    Ok(Identity { seed, step, next: seed, by_default })
+    Ok(Identity {
+        seed,
+        step,
+        next: seed,
+        by_default,
+    })
 }
 
 /// The expression after DEFAULT ends where the next column attribute or column begins.
@@ -310,9 +381,21 @@ fn default_text(c: &mut Cursor) -> Result<String> {
             Some(lexeme) if lexeme.is(&Token::Comma) || lexeme.is(&Token::RParen) => break,
             Some(lexeme) => {
                 const NEXT: [&str; 11] = [
-                    "not", "encode", "distkey", "sortkey", "primary", "unique", "references", "identity", "generated", "collate", "check",
+                    "not",
+                    "encode",
+                    "distkey",
+                    "sortkey",
+                    "primary",
+                    "unique",
+                    "references",
+                    "identity",
+                    "generated",
+                    "collate",
+                    "check",
                 ];
-                let ends = lexeme.word().is_some_and(|word| NEXT.contains(&word) || (word == "null" && c.position > from));
+                let ends = lexeme
+                    .word()
+                    .is_some_and(|word| NEXT.contains(&word) || (word == "null" && c.position > from));
                 if ends && c.position > from {
                     break;
                 }
@@ -381,7 +464,9 @@ fn external_type(c: &mut Cursor) -> Result<String> {
         "double precision" | "float8" => "double".into(),
         "real" | "float4" => "float".into(),
         "text" => "string".into(),
-        other => other.strip_prefix("numeric").map_or_else(|| other.to_string(), |rest| format!("decimal{rest}")),
+        other => other
+            .strip_prefix("numeric")
+            .map_or_else(|| other.to_string(), |rest| format!("decimal{rest}")),
     })
 }
 
@@ -389,7 +474,10 @@ pub fn create_external(c: &mut Cursor) -> Result<Command> {
     c.expect("table")?;
     let if_not_exists = c.if_not_exists()?;
     let name = c.name()?;
-    let mut table = ExternalTable { name: name.name.clone(), ..ExternalTable::default() };
+    let mut table = ExternalTable {
+        name: name.name.clone(),
+        ..ExternalTable::default()
+    };
     let columns = |c: &mut Cursor| c.parenthesized(|c| Ok((c.ident()?, external_type(c)?)));
     table.columns = columns(c)?;
     if c.eat("partitioned") {
@@ -457,15 +545,28 @@ pub fn create_external(c: &mut Cursor) -> Result<Command> {
     const TEXT_INPUT: &str = "org.apache.hadoop.mapred.TextInputFormat";
     const TEXT_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat";
     let (input, output, serde) = match format.as_deref() {
-        Some("textfile") | None => (TEXT_INPUT, TEXT_OUTPUT, "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"),
+        Some("textfile") | None => (
+            TEXT_INPUT,
+            TEXT_OUTPUT,
+            "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+        ),
         Some("parquet") => (
             "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
             "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
             "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
         ),
-        Some(other) => return Err(SqlError::unsupported(format!("external tables STORED AS {}", other.to_uppercase()))),
+        Some(other) => {
+            return Err(SqlError::unsupported(format!(
+                "external tables STORED AS {}",
+                other.to_uppercase()
+            )));
+        }
     };
-    for (slot, value) in [(&mut table.input_format, input), (&mut table.output_format, output), (&mut table.serde, serde)] {
+    for (slot, value) in [
+        (&mut table.input_format, input),
+        (&mut table.output_format, output),
+        (&mut table.serde, serde),
+    ] {
         if slot.is_empty() {
             *slot = value.into();
         }
@@ -473,7 +574,11 @@ pub fn create_external(c: &mut Cursor) -> Result<Command> {
     if !table.location.starts_with("s3://") {
         return Err(SqlError::syntax("CREATE EXTERNAL TABLE needs LOCATION 's3://…'"));
     }
-    Ok(Command::CreateExternalTable { name, table: Box::new(table), if_not_exists })
+    Ok(Command::CreateExternalTable {
+        name,
+        table: Box::new(table),
+        if_not_exists,
+    })
 }
 
 fn properties(c: &mut Cursor) -> Result<BTreeMap<String, String>> {
@@ -486,7 +591,10 @@ fn properties(c: &mut Cursor) -> Result<BTreeMap<String, String>> {
 }
 
 fn unescape(text: &str) -> String {
-    text.replace("\\t", "\t").replace("\\n", "\n").replace("\\001", "\u{1}").replace("\\\\", "\\")
+    text.replace("\\t", "\t")
+        .replace("\\n", "\n")
+        .replace("\\001", "\u{1}")
+        .replace("\\\\", "\\")
 }
 
 pub fn alter(c: &mut Cursor) -> Result<Command> {
@@ -522,7 +630,9 @@ pub fn alter(c: &mut Cursor) -> Result<Command> {
         Some("drop") => {
             c.next();
             if c.eat("partition") {
-                AlterAction::DropPartition { values: partition_values(c)? }
+                AlterAction::DropPartition {
+                    values: partition_values(c)?,
+                }
             } else if c.eat("constraint") {
                 let constraint = c.ident()?;
                 c.cascade();
@@ -530,7 +640,10 @@ pub fn alter(c: &mut Cursor) -> Result<Command> {
             } else {
                 c.eat("column");
                 let column = c.ident()?;
-                AlterAction::DropColumn { name: column, cascade: c.cascade() }
+                AlterAction::DropColumn {
+                    name: column,
+                    cascade: c.cascade(),
+                }
             }
         }
         Some("owner") => {
@@ -551,7 +664,9 @@ pub fn alter(c: &mut Cursor) -> Result<Command> {
             c.expect("from")?;
             let from = c.name()?;
             if !c.at_end() {
-                return Err(SqlError::unsupported("ALTER TABLE APPEND with IGNOREEXTRA or FILLTARGET"));
+                return Err(SqlError::unsupported(
+                    "ALTER TABLE APPEND with IGNOREEXTRA or FILLTARGET",
+                ));
             }
             AlterAction::Append { from }
         }
@@ -588,17 +703,27 @@ pub fn alter(c: &mut Cursor) -> Result<Command> {
                     c.eat("column");
                     let column = c.ident()?;
                     if c.eat("encode") {
-                        AlterAction::ColumnEncode { name: column, encoding: c.ident()? }
+                        AlterAction::ColumnEncode {
+                            name: column,
+                            encoding: c.ident()?,
+                        }
                     } else {
                         c.expect("type")?;
-                        AlterAction::ColumnType { name: column, sql_type: sql_type(c)? }
+                        AlterAction::ColumnType {
+                            name: column,
+                            sql_type: sql_type(c)?,
+                        }
                     }
                 }
             }
         }
         _ => return Err(c.unexpected()),
     };
-    Ok(Command::AlterTable { name, if_exists, action })
+    Ok(Command::AlterTable {
+        name,
+        if_exists,
+        action,
+    })
 }
 
 fn add_partitions(c: &mut Cursor, name: Name, if_exists: bool) -> Result<Command> {
@@ -612,7 +737,14 @@ fn add_partitions(c: &mut Cursor, name: Name, if_exists: bool) -> Result<Command
     if partitions.is_empty() {
         return Err(c.unexpected());
     }
-    Ok(Command::AlterTable { name, if_exists, action: AlterAction::AddPartitions { if_not_exists, partitions } })
+    Ok(Command::AlterTable {
+        name,
+        if_exists,
+        action: AlterAction::AddPartitions {
+            if_not_exists,
+            partitions,
+        },
+    })
 }
 
 fn partition_values(c: &mut Cursor) -> Result<Vec<(String, String)>> {
@@ -628,7 +760,11 @@ fn partition_values(c: &mut Cursor) -> Result<Vec<(String, String)>> {
 }
 
 /// Puts partition values in the order of the table's keys.
-pub fn ordered_partition(table: &ExternalTable, values: &[(String, String)], location: &str) -> Result<ExternalPartition> {
+pub fn ordered_partition(
+    table: &ExternalTable,
+    values: &[(String, String)],
+    location: &str,
+) -> Result<ExternalPartition> {
     let ordered = table
         .partition_keys
         .iter()
@@ -640,5 +776,8 @@ pub fn ordered_partition(table: &ExternalTable, values: &[(String, String)], loc
                 .ok_or_else(|| SqlError::new("42703", format!("partition column \"{key}\" is missing")))
         })
         .collect::<Result<Vec<_>>>()?;
-    Ok(ExternalPartition { values: ordered, location: location.to_string() })
+    Ok(ExternalPartition {
+        values: ordered,
+        location: location.to_string(),
+    })
 }

@@ -3,8 +3,8 @@
 use bytes::{BufMut, BytesMut};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{
-    Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType,
-    TimestampMicrosecondType,
+    Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType,
+    Time64MicrosecondType, TimestampMicrosecondType,
 };
 use datafusion::sql::sqlparser::ast::{Expr, Value};
 use pgwire::api::Type;
@@ -31,7 +31,11 @@ pub fn field(column: &Column, format: FieldFormat) -> FieldInfo {
 }
 
 /// Encodes batches row by row, as the client takes them.
-pub fn data_rows(columns: Vec<Column>, batches: Vec<RecordBatch>, format: Format) -> impl Iterator<Item = PgWireResult<DataRow>> + Send {
+pub fn data_rows(
+    columns: Vec<Column>,
+    batches: Vec<RecordBatch>,
+    format: Format,
+) -> impl Iterator<Item = PgWireResult<DataRow>> + Send {
     batches.into_iter().flat_map(move |batch| {
         let columns = columns.clone();
         let format = format.clone();
@@ -72,14 +76,22 @@ fn put_binary(sql_type: SqlType, array: &ArrayRef, row: usize, data: &mut BytesM
         SqlType::Float8 => data.put_f64(array.as_primitive::<Float64Type>().value(row)),
         SqlType::Date => data.put_i32(array.as_primitive::<Date32Type>().value(row) - EPOCH_DAYS),
         SqlType::Time => data.put_i64(array.as_primitive::<Time64MicrosecondType>().value(row)),
-        SqlType::Timestamp | SqlType::Timestamptz => data.put_i64(array.as_primitive::<TimestampMicrosecondType>().value(row) - EPOCH_MICROS),
+        SqlType::Timestamp | SqlType::Timestamptz => {
+            data.put_i64(array.as_primitive::<TimestampMicrosecondType>().value(row) - EPOCH_MICROS)
+        }
         SqlType::Interval => {
             let interval = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
             data.put_i64(interval.nanoseconds / 1000);
             data.put_i32(interval.days);
             data.put_i32(interval.months);
         }
-        SqlType::Numeric(_, scale) => put_numeric(array.as_primitive::<datafusion::arrow::datatypes::Decimal128Type>().value(row), scale, data),
+        SqlType::Numeric(_, scale) => put_numeric(
+            array
+                .as_primitive::<datafusion::arrow::datatypes::Decimal128Type>()
+                .value(row),
+            scale,
+            data,
+        ),
         SqlType::TextArray => {
             let items = array.as_list::<i32>().value(row);
             let items = items.as_string::<i32>();
@@ -134,6 +146,7 @@ fn put_numeric(value: i128, scale: u8, data: &mut BytesMut) {
 pub fn dummy(declared: Option<&Type>) -> Expr {
     match declared.and_then(type_name) {
         Some(name) => typed("0", name),
+        None if declared == Some(&Type::NUMERIC) => typed("0", "numeric(38,0)"),
         None => literal("0"),
     }
 }
@@ -156,8 +169,14 @@ fn type_name(data_type: &Type) -> Option<&'static str> {
 
 /// Turns a bound parameter into a literal. Text and unknown types take the type they meet.
 pub fn parameter(bytes: Option<&[u8]>, declared: Option<&Type>, binary: bool) -> Result<Expr> {
-    let Some(bytes) = bytes else { return Ok(Expr::Value(Value::Null.into())) };
-    let text = if binary { binary_text(bytes, declared)? } else { std::str::from_utf8(bytes).map_err(|_| not_utf8())?.to_string() };
+    let Some(bytes) = bytes else {
+        return Ok(Expr::Value(Value::Null.into()));
+    };
+    let text = if binary {
+        binary_text(bytes, declared)?
+    } else {
+        std::str::from_utf8(bytes).map_err(|_| not_utf8())?.to_string()
+    };
     if declared == Some(&Type::NUMERIC) {
         let scale = text.split_once('.').map_or(0, |(_, fraction)| fraction.len().min(37));
         return Ok(typed(&text, &format!("numeric(38,{scale})")));
@@ -177,7 +196,12 @@ fn binary_text(bytes: &[u8], declared: Option<&Type>) -> Result<String> {
     let eight = || -> Result<[u8; 8]> { bytes.try_into().map_err(|_| bad()) };
     let four = || -> Result<[u8; 4]> { bytes.try_into().map_err(|_| bad()) };
     Ok(match declared {
-        Some(&Type::BOOL) => if bytes.first().is_some_and(|byte| *byte != 0) { "t" } else { "f" }.into(),
+        Some(&Type::BOOL) => if bytes.first().is_some_and(|byte| *byte != 0) {
+            "t"
+        } else {
+            "f"
+        }
+        .into(),
         Some(&Type::INT2) => i16::from_be_bytes(bytes.try_into().map_err(|_| bad())?).to_string(),
         Some(&Type::INT4) => i32::from_be_bytes(four()?).to_string(),
         Some(&Type::INT8) => i64::from_be_bytes(eight()?).to_string(),

@@ -18,7 +18,13 @@ async fn every_expression_gives_what_redshift_gives() {
             failures.push(format!("{expr}\n    expected {expected}\n    got      {got}"));
         }
     }
-    assert!(failures.is_empty(), "{} of {} differ\n{}", failures.len(), cases.as_array().unwrap().len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {} differ\n{}",
+        failures.len(),
+        cases.as_array().unwrap().len(),
+        failures.join("\n")
+    );
 }
 
 /// The list spells values as a Python driver shows them.

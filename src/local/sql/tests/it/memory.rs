@@ -23,7 +23,11 @@ struct State {
 
 impl MemoryLake {
     pub fn put(&self, bucket: &str, key: &str, bytes: impl Into<Bytes>) {
-        self.state.lock().unwrap().objects.insert((bucket.into(), key.into()), bytes.into());
+        self.state
+            .lock()
+            .unwrap()
+            .objects
+            .insert((bucket.into(), key.into()), bytes.into());
     }
 
     pub fn add_database(&self, name: &str) {
@@ -32,7 +36,13 @@ impl MemoryLake {
 
     pub fn add_table(&self, database: &str, table: ExternalTable) {
         self.add_database(database);
-        self.state.lock().unwrap().databases.get_mut(database).unwrap().insert(table.name.clone(), table);
+        self.state
+            .lock()
+            .unwrap()
+            .databases
+            .get_mut(database)
+            .unwrap()
+            .insert(table.name.clone(), table);
     }
 
     pub fn forbid(&self, role: &str) {
@@ -42,7 +52,10 @@ impl MemoryLake {
     fn allowed(&self, role: &str) -> Result<std::sync::MutexGuard<'_, State>, LakeError> {
         let state = self.state.lock().unwrap();
         if state.forbidden.contains(role) {
-            return Err(LakeError::new(LakeErrorKind::Denied, format!("{role} is not authorized")));
+            return Err(LakeError::new(
+                LakeErrorKind::Denied,
+                format!("{role} is not authorized"),
+            ));
         }
         Ok(state)
     }
@@ -69,22 +82,43 @@ impl Lake for MemoryLake {
     }
 
     async fn table(&self, role: &str, database: &str, table: &str) -> Result<Option<ExternalTable>, LakeError> {
-        Ok(self.allowed(role)?.databases.get(database).ok_or_else(|| no_database(database))?.get(table).cloned())
+        Ok(self
+            .allowed(role)?
+            .databases
+            .get(database)
+            .ok_or_else(|| no_database(database))?
+            .get(table)
+            .cloned())
     }
 
     async fn tables(&self, role: &str, database: &str) -> Result<Vec<ExternalTable>, LakeError> {
-        Ok(self.allowed(role)?.databases.get(database).ok_or_else(|| no_database(database))?.values().cloned().collect())
+        Ok(self
+            .allowed(role)?
+            .databases
+            .get(database)
+            .ok_or_else(|| no_database(database))?
+            .values()
+            .cloned()
+            .collect())
     }
 
     async fn partitions(&self, role: &str, database: &str, table: &str) -> Result<Vec<ExternalPartition>, LakeError> {
-        Ok(self.allowed(role)?.partitions.get(&(database.into(), table.into())).cloned().unwrap_or_default())
+        Ok(self
+            .allowed(role)?
+            .partitions
+            .get(&(database.into(), table.into()))
+            .cloned()
+            .unwrap_or_default())
     }
 
     async fn create_table(&self, role: &str, database: &str, table: &ExternalTable) -> Result<(), LakeError> {
         let mut state = self.allowed(role)?;
         let tables = state.databases.get_mut(database).ok_or_else(|| no_database(database))?;
         if tables.contains_key(&table.name) {
-            return Err(LakeError::new(LakeErrorKind::AlreadyExists, format!("table {} already exists", table.name)));
+            return Err(LakeError::new(
+                LakeErrorKind::AlreadyExists,
+                format!("table {} already exists", table.name),
+            ));
         }
         tables.insert(table.name.clone(), table.clone());
         Ok(())
@@ -93,17 +127,40 @@ impl Lake for MemoryLake {
     async fn drop_table(&self, role: &str, database: &str, table: &str) -> Result<(), LakeError> {
         let mut state = self.allowed(role)?;
         let tables = state.databases.get_mut(database).ok_or_else(|| no_database(database))?;
-        tables.remove(table).map(drop).ok_or_else(|| LakeError::new(LakeErrorKind::NoTable, format!("table {table} does not exist")))
+        tables
+            .remove(table)
+            .map(drop)
+            .ok_or_else(|| LakeError::new(LakeErrorKind::NoTable, format!("table {table} does not exist")))
     }
 
-    async fn add_partitions(&self, role: &str, database: &str, table: &str, partitions: &[ExternalPartition]) -> Result<(), LakeError> {
-        self.allowed(role)?.partitions.entry((database.into(), table.into())).or_default().extend_from_slice(partitions);
+    async fn add_partitions(
+        &self,
+        role: &str,
+        database: &str,
+        table: &str,
+        partitions: &[ExternalPartition],
+    ) -> Result<(), LakeError> {
+        self.allowed(role)?
+            .partitions
+            .entry((database.into(), table.into()))
+            .or_default()
+            .extend_from_slice(partitions);
         Ok(())
     }
 
-    async fn drop_partition(&self, role: &str, database: &str, table: &str, values: &[String]) -> Result<(), LakeError> {
+    async fn drop_partition(
+        &self,
+        role: &str,
+        database: &str,
+        table: &str,
+        values: &[String],
+    ) -> Result<(), LakeError> {
         let mut state = self.allowed(role)?;
-        state.partitions.entry((database.into(), table.into())).or_default().retain(|partition| partition.values != values);
+        state
+            .partitions
+            .entry((database.into(), table.into()))
+            .or_default()
+            .retain(|partition| partition.values != values);
         Ok(())
     }
 
@@ -113,7 +170,12 @@ impl Lake for MemoryLake {
             .objects
             .iter()
             .filter(|((in_bucket, key), _)| in_bucket == bucket && key.starts_with(prefix))
-            .map(|((_, key), bytes)| ObjectInfo { key: key.clone(), size: bytes.len() as u64, etag: String::new(), modified: 0.0 })
+            .map(|((_, key), bytes)| ObjectInfo {
+                key: key.clone(),
+                size: bytes.len() as u64,
+                etag: String::new(),
+                modified: 0.0,
+            })
             .collect())
     }
 

@@ -6,46 +6,113 @@ use crate::support::{columns, error, open, rows, tag, world};
 async fn a_table_lives_through_insert_update_delete() {
     let world = world();
     let mut s = world.session();
-    tag(&mut s, "create table t (id int not null, name varchar(5), amount numeric(10,2) default 1.5)").await;
-    assert_eq!(tag(&mut s, "insert into t values (1, 'a', 10), (2, 'b', 20.005)").await, "INSERT 0 2");
+    tag(
+        &mut s,
+        "create table t (id int not null, name varchar(5), amount numeric(10,2) default 1.5)",
+    )
+    .await;
+    assert_eq!(
+        tag(&mut s, "insert into t values (1, 'a', 10), (2, 'b', 20.005)").await,
+        "INSERT 0 2"
+    );
     assert_eq!(tag(&mut s, "insert into t (id) values (3)").await, "INSERT 0 1");
-    assert_eq!(rows(&mut s, "select * from t order by id").await, ["1|a|10.00", "2|b|20.01", "3|null|1.50"]);
-    assert_eq!(tag(&mut s, "update t set amount = amount * 2, name = 'z' where id = 2").await, "UPDATE 1");
+    assert_eq!(
+        rows(&mut s, "select * from t order by id").await,
+        ["1|a|10.00", "2|b|20.01", "3|null|1.50"]
+    );
+    assert_eq!(
+        tag(&mut s, "update t set amount = amount * 2, name = 'z' where id = 2").await,
+        "UPDATE 1"
+    );
     assert_eq!(tag(&mut s, "delete from t where id = 1").await, "DELETE 1");
-    assert_eq!(rows(&mut s, "select * from t order by id").await, ["2|z|40.02", "3|null|1.50"]);
-    assert_eq!(columns(&mut s, "select * from t").await, "id int4, name varchar, amount numeric");
+    assert_eq!(
+        rows(&mut s, "select * from t order by id").await,
+        ["2|z|40.02", "3|null|1.50"]
+    );
+    assert_eq!(
+        columns(&mut s, "select * from t").await,
+        "id int4, name varchar, amount numeric"
+    );
 }
 
 #[tokio::test]
 async fn declared_types_are_enforced() {
     let world = world();
     let mut s = world.session();
-    tag(&mut s, "create table t (v varchar(3), c char(3), n numeric(4,1), k int not null)").await;
-    assert_eq!(error(&mut s, "insert into t values ('abcd', 'a', 1, 1)").await.sqlstate, "22001");
-    assert_eq!(error(&mut s, "insert into t values ('é é', 'a', 1, 1)").await.sqlstate, "22001");
-    assert_eq!(error(&mut s, "insert into t values ('a', 'a', 12345, 1)").await.sqlstate, "22003");
-    assert_eq!(error(&mut s, "insert into t values ('a', 'a', 1, null)").await.sqlstate, "23502");
+    tag(
+        &mut s,
+        "create table t (v varchar(3), c char(3), n numeric(4,1), k int not null)",
+    )
+    .await;
+    assert_eq!(
+        error(&mut s, "insert into t values ('abcd', 'a', 1, 1)").await.sqlstate,
+        "22001"
+    );
+    assert_eq!(
+        error(&mut s, "insert into t values ('é é', 'a', 1, 1)").await.sqlstate,
+        "22001"
+    );
+    assert_eq!(
+        error(&mut s, "insert into t values ('a', 'a', 12345, 1)")
+            .await
+            .sqlstate,
+        "22003"
+    );
+    assert_eq!(
+        error(&mut s, "insert into t values ('a', 'a', 1, null)").await.sqlstate,
+        "23502"
+    );
     tag(&mut s, "insert into t values ('ab    ', 'x', 1.25, 1)").await;
-    assert_eq!(rows(&mut s, "select v || '!', c, len(c), n, c = 'x  ' from t").await, ["ab !|x  |1|1.3|t"]);
+    assert_eq!(
+        rows(&mut s, "select v || '!', c, len(c), n, c = 'x  ' from t").await,
+        ["ab !|x  |1|1.3|t"]
+    );
 }
 
 #[tokio::test]
 async fn delete_using_update_from_and_merge_find_their_rows() {
     let world = world();
     let mut s = world.session();
-    tag(&mut s, "create schema w; create table w.t (id int, v int); insert into w.t values (1,1),(2,2),(3,3),(4,4)").await;
-    tag(&mut s, "create temp table x (id int, v int); insert into x values (2,20),(3,30),(9,90)").await;
-    assert_eq!(tag(&mut s, "update w.t set v = x.v from x where t.id = x.id and x.id = 2").await, "UPDATE 1");
-    assert_eq!(tag(&mut s, "delete from w.t using x where w.t.id = x.id and x.id = 3").await, "DELETE 1");
-    assert_eq!(rows(&mut s, "select * from w.t order by 1").await, ["1|1", "2|20", "4|4"]);
+    tag(
+        &mut s,
+        "create schema w; create table w.t (id int, v int); insert into w.t values (1,1),(2,2),(3,3),(4,4)",
+    )
+    .await;
+    tag(
+        &mut s,
+        "create temp table x (id int, v int); insert into x values (2,20),(3,30),(9,90)",
+    )
+    .await;
+    assert_eq!(
+        tag(&mut s, "update w.t set v = x.v from x where t.id = x.id and x.id = 2").await,
+        "UPDATE 1"
+    );
+    assert_eq!(
+        tag(&mut s, "delete from w.t using x where w.t.id = x.id and x.id = 3").await,
+        "DELETE 1"
+    );
+    assert_eq!(
+        rows(&mut s, "select * from w.t order by 1").await,
+        ["1|1", "2|20", "4|4"]
+    );
     tag(
         &mut s,
         "merge into \"dev\".\"w\".\"t\" using x as src on (\"dev\".\"w\".\"t\".id = src.id) when matched then update set v = src.v + 1 \
          when not matched then insert (id, v) values (src.id, src.v)",
     )
     .await;
-    assert_eq!(rows(&mut s, "select * from w.t order by 1").await, ["1|1", "2|21", "3|30", "4|4", "9|90"]);
-    assert_eq!(tag(&mut s, "delete from w.t where (id, v) in (select distinct id, v from x as src)").await, "DELETE 2");
+    assert_eq!(
+        rows(&mut s, "select * from w.t order by 1").await,
+        ["1|1", "2|21", "3|30", "4|4", "9|90"]
+    );
+    assert_eq!(
+        tag(
+            &mut s,
+            "delete from w.t where (id, v) in (select distinct id, v from x as src)"
+        )
+        .await,
+        "DELETE 2"
+    );
 }
 
 #[tokio::test]
@@ -79,7 +146,11 @@ async fn transactions_see_their_snapshot_and_lose_the_race_with_1023() {
     assert_eq!(error(&mut a, "select 1").await.sqlstate, "25P02");
     tag(&mut a, "rollback").await;
     assert_eq!(rows(&mut a, "select count(*) from t").await, ["2"]);
-    tag(&mut a, "begin; create table u (x int); insert into u values (1); rollback").await;
+    tag(
+        &mut a,
+        "begin; create table u (x int); insert into u values (1); rollback",
+    )
+    .await;
     assert_eq!(error(&mut a, "select * from u").await.sqlstate, "42P01");
 }
 
@@ -89,7 +160,11 @@ async fn bound_views_follow_identity_and_late_ones_follow_names() {
     let mut s = world.session();
     tag(&mut s, "create table t (a int, b int); insert into t values (1, 2)").await;
     tag(&mut s, "create view v as select * from t").await;
-    tag(&mut s, "create view lv as select a from public.t with no schema binding").await;
+    tag(
+        &mut s,
+        "create view lv as select a from public.t with no schema binding",
+    )
+    .await;
     assert_eq!(error(&mut s, "drop table t").await.sqlstate, "2BP01");
     tag(&mut s, "alter table t rename to t_old; create table t as select 7 as a").await;
     assert_eq!(rows(&mut s, "select * from v").await, ["1|2"]);
@@ -114,14 +189,24 @@ async fn physical_clauses_identity_and_like_are_kept() {
          primary key (id), foreign key (name) references other (name)) backup no",
     )
     .await;
-    tag(&mut s, "insert into t (name) values ('a'), ('b'); insert into t (name) values ('c')").await;
-    assert_eq!(rows(&mut s, "select id, name from t order by id").await, ["10|a", "15|b", "20|c"]);
+    tag(
+        &mut s,
+        "insert into t (name) values ('a'), ('b'); insert into t (name) values ('c')",
+    )
+    .await;
+    assert_eq!(
+        rows(&mut s, "select id, name from t order by id").await,
+        ["10|a", "15|b", "20|c"]
+    );
     tag(&mut s, "create temp table l (like t including defaults)").await;
     assert_eq!(
         rows(&mut s, "select \"column\", type, distkey, sortkey from pg_table_def where tablename = 't' and schemaname = 'public'").await,
         ["id|bigint|f|0", "name|character varying(256)|t|0", "at|timestamp without time zone|f|1"]
     );
-    assert_eq!(error(&mut s, "insert into t values (1, 'x', null)").await.sqlstate, "0A000");
+    assert_eq!(
+        error(&mut s, "insert into t values (1, 'x', null)").await.sqlstate,
+        "0A000"
+    );
 }
 
 #[tokio::test]

@@ -20,13 +20,20 @@ pub fn world() -> World {
 }
 
 pub fn open(dir: &tempfile::TempDir, lake: &Arc<MemoryLake>) -> Arc<Engine> {
-    let options = EngineOptions { parallelism: 2, ..EngineOptions::default() };
+    let options = EngineOptions {
+        parallelism: 2,
+        ..EngineOptions::default()
+    };
     Engine::open(dir.path(), lake.clone(), options).unwrap()
 }
 
 impl World {
     pub fn session(&self) -> Session {
-        let options = SessionOptions { database: "dev".into(), user: "awsuser".into(), superuser: true };
+        let options = SessionOptions {
+            database: "dev".into(),
+            user: "awsuser".into(),
+            superuser: true,
+        };
         self.engine.session(options).unwrap()
     }
 }
@@ -54,13 +61,23 @@ pub async fn error(session: &mut Session, sql: &str) -> SqlError {
 }
 
 pub fn text(outcome: &Outcome) -> Vec<String> {
-    let cell = |cell: &Option<lakeform_sql::Cell>| cell.as_ref().map_or_else(|| "null".to_string(), lakeform_sql::Cell::text);
-    outcome.rows().iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join("|")).collect()
+    let cell = |cell: &Option<lakeform_sql::Cell>| {
+        cell.as_ref()
+            .map_or_else(|| "null".to_string(), lakeform_sql::Cell::text)
+    };
+    outcome
+        .rows()
+        .iter()
+        .map(|row| row.iter().map(cell).collect::<Vec<_>>().join("|"))
+        .collect()
 }
 
 /// Returns names and types of a query's columns: `id int4, name varchar`.
 pub async fn columns(session: &mut Session, sql: &str) -> String {
     let outcomes = session.run(sql, &[]).await.unwrap();
     let columns = outcomes.last().unwrap().columns.iter();
-    columns.map(|column| format!("{} {}", column.name, column.type_name)).collect::<Vec<_>>().join(", ")
+    columns
+        .map(|column| format!("{} {}", column.name, column.type_name))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
