@@ -103,7 +103,7 @@ pub enum Command {
     Graph(Graph),
     /// Write the JSON Schema of stack files, for editors
     Schema,
-    /// The local cloud on a port, for boto3, the AWS CLI and other clients
+    /// The local cloud on ports, for boto3, the AWS CLI, psql and other clients
     Local(Local),
     /// Write a completion script for your shell
     Completions(Completions),
@@ -293,6 +293,9 @@ pub enum LocalCommand {
         /// Where AWS requests are answered; port 0 picks a free one
         #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:4566")]
         http: std::net::SocketAddr,
+        /// Where the first warehouse's SQL port listens; the others follow. Port 0 picks free ones
+        #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:5439")]
+        sql: std::net::SocketAddr,
         /// The local cloud's disk, instead of the state folder's `local`
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub async fn run(global: &Global, args: &Local, ui: &Ui) -> Result<ExitCode, CommandError> {
     match &args.command {
-        LocalCommand::Serve { http, dir } => serve(&disk(global, dir.as_deref()), *http, ui).await,
+        LocalCommand::Serve { http, sql, dir } => serve(&disk(global, dir.as_deref()), *http, *sql, ui).await,
         LocalCommand::Reset { yes, dir } => reset(&disk(global, dir.as_deref()), *yes, ui),
     }
 }
@@ -30,7 +30,7 @@ fn disk(global: &Global, dir: Option<&Path>) -> PathBuf {
     }
 }
 
-async fn serve(dir: &Path, http: SocketAddr, ui: &Ui) -> Result<ExitCode, CommandError> {
+async fn serve(dir: &Path, http: SocketAddr, sql: SocketAddr, ui: &Ui) -> Result<ExitCode, CommandError> {
     let local = open_local(dir).await?;
     let ready = |http: SocketAddr| {
         if ui.json {
@@ -50,11 +50,38 @@ async fn serve(dir: &Path, http: SocketAddr, ui: &Ui) -> Result<ExitCode, Comman
         ));
     };
     let stop = async { drop(tokio::signal::ctrl_c().await) };
-    local
-        .serve(http, ready, stop)
-        .await
-        .map_err(|error| CommandError::new(format!("the local cloud cannot be served: {error}")))?;
+    let served = tokio::select! {
+        served = local.serve(http, ready, stop) => served,
+        () = local.serve_sql(sql) => unreachable!("SQL is served until this ends"),
+        () = announce(&local, ui) => unreachable!("ports are announced until this ends"),
+    };
+    served.map_err(|error| CommandError::new(format!("the local cloud cannot be served: {error}")))?;
     Ok(ExitCode::Done)
+}
+
+/// Tells the SQL port of every warehouse when it opens.
+async fn announce(local: &lakeform_local::Local, ui: &Ui) {
+    let mut known = std::collections::BTreeSet::new();
+    loop {
+        for port in local.sql_ports() {
+            if !known.insert((port.arn.clone(), port.address)) {
+                continue;
+            }
+            let (host, number) = (port.address.ip(), port.address.port());
+            if ui.json {
+                ui.json(&serde_json::json!({
+                    "type": "sql_port", "arn": port.arn, "sql": port.address.to_string(), "database": port.database,
+                    "user": port.admin,
+                }));
+            } else {
+                ui.say(format!(
+                    "SQL for {}: psql \"host={host} port={number} user={} dbname={}\"",
+                    port.arn, port.admin, port.database
+                ));
+            }
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
 }
 
 fn reset(dir: &Path, yes: bool, ui: &Ui) -> Result<ExitCode, CommandError> {

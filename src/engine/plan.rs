@@ -396,6 +396,9 @@ fn owned(live: &Live, ledger: &Ledger) -> bool {
         .is_some_and(|owner| owner.generation == ledger.generation && !ledger.generation.is_empty())
 }
 
+/// The reason of every change of a destroy.
+pub const ASKED_TO_DESTROY: &str = "destroy was asked for";
+
 /// Plans the deletion of everything in the ledger.
 pub fn destroy(observed: &Observed, ledger: &Ledger, options: &Options) -> Plan {
     let nothing = Stack {
@@ -410,7 +413,7 @@ pub fn destroy(observed: &Observed, ledger: &Ledger, options: &Options) -> Plan 
     };
     let mut plan = plan(&nothing, observed, ledger, options);
     for change in &mut plan.changes {
-        change.because = "destroy was asked for".to_owned();
+        change.because = ASKED_TO_DESTROY.to_owned();
     }
     plan
 }

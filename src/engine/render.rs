@@ -73,7 +73,9 @@ pub fn plan(plan: &Plan, place: &dyn Fn(crate::diagnostic::Span) -> String, pain
             paint.reset, paint.bold, change.address, paint.reset
         )
         .expect("string");
-        if change.action != Action::Create || !change.because.starts_with("it is not there") {
+        // What is the same for every line is said by the command.
+        let plain = change.because.starts_with("it is not there") || change.because == crate::plan::ASKED_TO_DESTROY;
+        if !plain {
             write!(text, "  {}{}{}", paint.dim, change.because, paint.reset).expect("string");
         }
         if matches!(change.action, Action::Update) && change.disruption > Disruption::Live {

@@ -134,6 +134,16 @@ impl Local {
         })
     }
 
+    /// Gives each cluster and workgroup a SQL port, from the port of `first` upwards, until the future is dropped.
+    pub async fn serve_sql(self: &Arc<Self>, first: SocketAddr) {
+        services::redshift::ports::serve(Arc::clone(&self.cloud), first).await;
+    }
+
+    /// Returns the SQL ports that are open now.
+    pub fn sql_ports(&self) -> Vec<services::redshift::ports::SqlPort> {
+        self.cloud.part::<services::redshift::ports::Ports>().list()
+    }
+
     /// Answers one request of any service.
     pub async fn handle(self: &Arc<Self>, request: http::Request<Body>) -> http::Response<Body> {
         door::handle(self, request).await

@@ -249,10 +249,10 @@ impl<'a> Call<'a> {
 
     /// Cuts one page out of `items`: the page's size is the input's `max_key`, or `default`, but never over `limit`.
     /// Returns it with the token of the next page.
-    pub fn page<'v>(
+    pub fn page(
         &self,
         items: Vec<Value>,
-        input: &'v Value,
+        input: &Value,
         max_key: &str,
         token_key: &str,
         default: usize,

@@ -1,5 +1,7 @@
 //! The whole program, run as people run it: real commands in an empty folder, on the local cloud.
 
+mod clients;
+mod docs;
 mod lakehouse;
 mod readme;
 mod sandbox;

@@ -18,7 +18,7 @@ fn role() -> String {
 }
 
 fn world(actions: &str) -> World {
-    let world = World::new();
+    let world = World::open();
     let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"redshift.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
     world.ok(
         Service::Iam,

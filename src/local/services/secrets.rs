@@ -170,8 +170,11 @@ fn shown_tags(tags: &BTreeMap<String, String>) -> Value {
         .collect()
 }
 
+/// The value of a secret: text, or bytes in base64.
+type SecretValue = (Option<String>, Option<String>);
+
 /// Reads the value of a request: text or bytes, not both.
-fn read_value(input: &Value) -> Result<Option<(Option<String>, Option<String>)>, Fault> {
+fn read_value(input: &Value) -> Result<Option<SecretValue>, Fault> {
     let (text, binary) = (input["SecretString"].as_str(), input["SecretBinary"].as_str());
     match (text, binary) {
         (Some(_), Some(_)) => Err(invalid(

@@ -142,8 +142,11 @@ pub fn warehouse_of_namespace(cx: &Call, namespace_id: &str) -> Result<Option<Kn
     }
 }
 
+/// Roles, and the default one among them.
+pub type Roles = (Vec<String>, Option<String>);
+
 /// Returns the roles of the namespace of this id, and its default role.
-pub fn roles_of(cx: &Call, namespace_id: &str) -> Result<Option<(Vec<String>, Option<String>)>, Fault> {
+pub fn roles_of(cx: &Call, namespace_id: &str) -> Result<Option<Roles>, Fault> {
     let namespaces = namespaces::all(cx)?;
     let found = namespaces.into_iter().find(|namespace| namespace.id == namespace_id);
     Ok(found.map(|namespace| (namespace.roles, namespace.default_role)))

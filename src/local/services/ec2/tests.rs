@@ -11,7 +11,7 @@ struct Network {
 
 impl Network {
     fn new() -> Network {
-        let world = World::new();
+        let world = World::open();
         let vpc = text(&world.ok(Ec2, "CreateVpc", json!({"CidrBlock": "10.0.0.0/16"}))["Vpc"]["VpcId"]);
         Network { world, vpc }
     }

@@ -140,10 +140,14 @@ fn applies(statement: &Statement, variables: bool, question: &Question, missing:
         Scope::Everything => true,
     };
     // Conditions last: only then is a missing key worth reporting. All of them, so that all are reported.
-    resource_matches
-        && statement.conditions.iter().fold(true, |met, condition| {
-            condition_holds(condition, variables, context, missing) && met
-        })
+    if !resource_matches {
+        return false;
+    }
+    let mut met = true;
+    for condition in &statement.conditions {
+        met &= condition_holds(condition, variables, context, missing);
+    }
+    met
 }
 
 fn principal_matches(principals: &Principals, question: &Question) -> bool {

@@ -16,7 +16,7 @@ pub struct World {
 
 impl World {
     /// Opens a cloud whose clock stands still at 2026-01-01.
-    pub fn new() -> World {
+    pub fn open() -> World {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let dir = tempfile::tempdir().expect("a folder");
         let entered = runtime.enter();

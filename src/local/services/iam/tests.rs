@@ -15,7 +15,7 @@ fn refusal(world: &World, operation: &str, input: Value) -> String {
 }
 
 fn with_role() -> World {
-    let world = World::new();
+    let world = World::open();
     iam(
         &world,
         "CreateRole",
@@ -230,7 +230,7 @@ fn a_service_may_use_a_role_that_trusts_it_and_is_allowed() {
 
 #[test]
 fn a_source_condition_of_the_trust_policy_is_kept() {
-    let world = World::new();
+    let world = World::open();
     let trust = TRUST.replace(
         r#""Action""#,
         r#""Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:glue:*:123456789012:crawler/raw"}},"Action""#,

@@ -13,7 +13,7 @@ fn refusal(world: &World, operation: &str, input: Value) -> String {
 
 #[test]
 fn a_group_shows_two_forms_of_its_arn_and_its_retention() {
-    let world = World::new();
+    let world = World::open();
     ok(
         &world,
         "CreateLogGroup",
@@ -43,7 +43,7 @@ fn a_group_shows_two_forms_of_its_arn_and_its_retention() {
 
 #[test]
 fn protection_keeps_a_group_from_deletion() {
-    let world = World::new();
+    let world = World::open();
     ok(
         &world,
         "CreateLogGroup",
@@ -67,7 +67,7 @@ fn protection_keeps_a_group_from_deletion() {
 
 #[test]
 fn events_read_forwards_backwards_and_by_filter() {
-    let world = World::new();
+    let world = World::open();
     let place = json!({ "logGroupName": "g", "logStreamName": "s" });
     ok(&world, "CreateLogGroup", json!({ "logGroupName": "g" }));
     ok(&world, "CreateLogStream", place.clone());

@@ -386,7 +386,7 @@ pub fn modify(cx: &Call, input: &Value) -> Answer {
 pub fn reset(cx: &Call, input: &Value) -> Answer {
     let (mut group, parameters) = changed(cx, input)?;
     let all = input["ResetAllParameters"].as_bool().unwrap_or(false);
-    if all == !parameters.is_empty() {
+    if all != parameters.is_empty() {
         return Err(super::combination(
             "Specify either ResetAllParameters or a list of parameters to reset.",
         ));

@@ -19,7 +19,7 @@ pub struct Network {
 
 impl Network {
     pub fn new() -> Network {
-        let world = World::new();
+        let world = World::open();
         let ec2 = |operation: &str, input: Value| world.ok(Service::Ec2, operation, input);
         let vpc = ec2("CreateVpc", json!({ "CidrBlock": "10.0.0.0/16" }))["Vpc"]["VpcId"].clone();
         let subnet = |cidr: &str, zone: &str| {

@@ -7,7 +7,7 @@ const SERVICE: Service = Service::RedshiftData;
 
 /// A cluster that is available, in a VPC of its own.
 fn with_cluster() -> World {
-    let world = World::new();
+    let world = World::open();
     let vpc = world.ok(Service::Ec2, "CreateVpc", json!({ "CidrBlock": "10.0.0.0/16" }))["Vpc"]["VpcId"].clone();
     let subnet = world.ok(
         Service::Ec2,

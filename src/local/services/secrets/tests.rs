@@ -15,7 +15,7 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 #[test]
 fn a_repeated_create_with_the_same_token_and_value_answers_as_the_first() {
-    let world = World::new();
+    let world = World::open();
     let input = json!({ "Name": "db", "ClientRequestToken": TOKEN, "SecretString": "a" });
     let first = ok(&world, "CreateSecret", input.clone());
     assert_eq!(ok(&world, "CreateSecret", input), first);
@@ -27,7 +27,7 @@ fn a_repeated_create_with_the_same_token_and_value_answers_as_the_first() {
 
 #[test]
 fn a_new_value_makes_the_old_one_previous() {
-    let world = World::new();
+    let world = World::open();
     let arn = ok(&world, "CreateSecret", json!({ "Name": "db-a", "SecretString": "1" }))["ARN"].clone();
     ok(
         &world,
@@ -71,7 +71,7 @@ fn a_new_value_makes_the_old_one_previous() {
 
 #[test]
 fn a_name_stays_taken_until_the_window_is_over() {
-    let world = World::new();
+    let world = World::open();
     ok(&world, "CreateSecret", json!({ "Name": "db", "SecretString": "1" }));
     let id = json!({ "SecretId": "db" });
     ok(
@@ -107,7 +107,7 @@ fn a_name_stays_taken_until_the_window_is_over() {
 
 #[test]
 fn filters_compare_by_prefix_and_independently() {
-    let world = World::new();
+    let world = World::open();
     let tags = |key: &str, value: &str| json!([{ "Key": key, "Value": value }]);
     ok(
         &world,
@@ -141,7 +141,7 @@ fn filters_compare_by_prefix_and_independently() {
 
 #[test]
 fn a_batch_reports_what_it_could_not_read() {
-    let world = World::new();
+    let world = World::open();
     ok(&world, "CreateSecret", json!({ "Name": "a", "SecretString": "1" }));
     let answer = ok(&world, "BatchGetSecretValue", json!({ "SecretIdList": ["a", "b"] }));
     assert_eq!(answer["SecretValues"][0]["SecretString"], "1");
@@ -150,7 +150,7 @@ fn a_batch_reports_what_it_could_not_read() {
 
 #[test]
 fn stages_move_only_when_their_holder_is_named() {
-    let world = World::new();
+    let world = World::open();
     let put = |value: &str, stages: Value| {
         ok(
             &world,
@@ -182,7 +182,7 @@ fn stages_move_only_when_their_holder_is_named() {
 
 #[test]
 fn random_passwords_have_each_wanted_kind() {
-    let world = World::new();
+    let world = World::open();
     let input = json!({ "PasswordLength": 6, "ExcludePunctuation": true });
     for _ in 0..50 {
         let answer = ok(&world, "GetRandomPassword", input.clone());

@@ -29,12 +29,10 @@ pub fn read(input: &Value) -> Result<BTreeMap<String, String>, Fault> {
     Ok(tags)
 }
 
+type Edit<'a> = &'a dyn Fn(&mut BTreeMap<String, String>);
+
 /// Changes the tags of the resource of an ARN and writes it back; returns the tags.
-fn change(
-    cx: &Call,
-    input: &Value,
-    change: Option<&dyn Fn(&mut BTreeMap<String, String>)>,
-) -> Result<BTreeMap<String, String>, Fault> {
+fn change(cx: &Call, input: &Value, change: Option<Edit<'_>>) -> Result<BTreeMap<String, String>, Fault> {
     let arn = text(input, "resourceArn");
     let missing = || not_found("resource", arn);
     let resource = arn

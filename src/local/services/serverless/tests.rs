@@ -7,7 +7,7 @@ const SERVICE: Service = Service::RedshiftServerless;
 
 #[test]
 fn an_update_of_a_namespace_has_one_concern() {
-    let world = World::new();
+    let world = World::open();
     world.ok(
         SERVICE,
         "CreateNamespace",
@@ -27,7 +27,7 @@ fn an_update_of_a_namespace_has_one_concern() {
 
 #[test]
 fn a_namespace_owns_its_managed_secret() {
-    let world = World::new();
+    let world = World::open();
     let made = world.ok(
         SERVICE,
         "CreateNamespace",
@@ -49,7 +49,7 @@ fn a_namespace_owns_its_managed_secret() {
 
 #[test]
 fn roles_read_back_as_the_text_of_an_object() {
-    let world = World::new();
+    let world = World::open();
     let role = "arn:aws:iam::123456789012:role/lake";
     let made = world.ok(
         SERVICE,
