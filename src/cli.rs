@@ -92,6 +92,10 @@ pub enum Command {
     Drift(Drift),
     /// Remove what lakeform made, and nothing else
     Destroy(Destroy),
+    /// Rebuild a lost state folder from the tags of what is live
+    Recover,
+    /// Take over an object that the stack file declares and somebody else made
+    Import(Import),
     /// Run SQL on the stack's Redshift
     #[command(visible_alias = "query")]
     Sql(Sql),
@@ -144,6 +148,9 @@ pub struct Selection {
 pub struct Plan {
     #[command(flatten)]
     pub selection: Selection,
+    /// Write the plan into a file for `apply FILE`; it holds no values, only fingerprints
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Exit with 2 when there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -167,6 +174,9 @@ pub struct Run {
 
 #[derive(Debug, Args)]
 pub struct Apply {
+    /// A plan from `plan --out`: exactly that is done, without asking, or nothing
+    #[arg(value_name = "FILE", conflicts_with_all = ["target", "except", "replace"])]
+    pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
@@ -239,6 +249,14 @@ pub struct Destroy {
     pub selection: Selection,
     #[command(flatten)]
     pub run: Run,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The resource of the stack file, such as `bucket.lake`
+    pub address: String,
+    /// What AWS calls it: a name, or an id such as `vpc-…`
+    pub id: String,
 }
 
 #[derive(Debug, Args)]

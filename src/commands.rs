@@ -1,5 +1,6 @@
 //! One file per command; each reads as the list of what it does.
 
+mod adopt;
 mod apply;
 mod check;
 mod datagen;
@@ -39,6 +40,8 @@ pub async fn run(cli: Cli, ui: Ui) -> Result<ExitCode, CommandError> {
             Ok(ExitCode::Done)
         }
         Command::Destroy(args) => destroy::run(global, &args, &ui).await,
+        Command::Recover => adopt::recover(global, &ui).await,
+        Command::Import(args) => adopt::import(global, &args, &ui).await,
         Command::Sql(args) => sql::run(global, &args, &ui).await,
         Command::Output(args) => output::run(global, &args, &ui),
         Command::State(args) => state::run(global, &args, &ui),

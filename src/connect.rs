@@ -7,7 +7,7 @@ use crate::project::Project;
 use crate::ui::Ui;
 use lakeform_aws::{Aws, Connection};
 use lakeform_engine::Kind;
-use lakeform_engine::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Owned, Owner, Report, Update};
+use lakeform_engine::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owned, Owner, Report, Update};
 use lakeform_engine::stack::Place;
 use lakeform_local::{Local, Options, Pace};
 use std::path::Path;
@@ -34,7 +34,12 @@ impl World {
             Place::Aws { account } => {
                 let connection = Connection::aws(region, None).await;
                 let identity = Aws::new(connection.clone()).identity().await.map_err(|error| {
-                    CommandError::from(error).hint("`aws sts get-caller-identity` shows whose credentials these are")
+                    let unreachable = error.meaning == Meaning::Unavailable;
+                    let error = CommandError::from(error);
+                    match unreachable {
+                        true => error.hint("AWS cannot be reached, or there are no credentials; nothing was changed"),
+                        false => error.hint("`aws sts get-caller-identity` shows whose credentials these are"),
+                    }
                 })?;
                 let actual = identity.account;
                 if actual != *account {

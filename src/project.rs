@@ -8,7 +8,7 @@ use lakeform_datagen::Dataset;
 use lakeform_engine::check::{Checked, check};
 use lakeform_engine::expand::Outside;
 use lakeform_engine::stack::Place;
-use lakeform_engine::{Severity, Span, Stack};
+use lakeform_engine::{Diagnostic, Kind, Severity, Span, Stack};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,23 @@ impl StackFile {
 
     /// Runs every check on it.
     pub fn check(&self) -> Checked {
-        self.with_outside(|outside| check(&self.text, outside))
+        let mut checked = self.with_outside(|outside| check(&self.text, outside));
+        // Said before anything is applied, not in the middle of it.
+        let refused: Vec<Diagnostic> = checked
+            .stack
+            .iter()
+            .flat_map(|stack| stack.of_kind(Kind::Dbt))
+            .map(|resource| {
+                let summary = "dbt projects are not run by this version";
+                Diagnostic::error("unsupported-kind", summary, resource.span, "cannot be applied")
+                    .hint("remove it, and run dbt against the SQL port of `lakeform local serve`")
+            })
+            .collect();
+        if !refused.is_empty() {
+            checked.stack = None;
+            checked.problems.extend(refused);
+        }
+        checked
     }
 
     /// Returns the file with its overlays laid on, its variables put in and every shorthand written out.

@@ -66,6 +66,11 @@ pub struct Held {
 impl Held {
     /// Takes the stack and opens its journal.
     pub fn open(folder: &Path, stack: &str, command: &str) -> Result<Self, CommandError> {
+        Self::open_as(folder, stack, command, None)
+    }
+
+    /// Like [`Held::open`]; a new journal is of this generation.
+    pub fn open_as(folder: &Path, stack: &str, command: &str, generation: Option<&str>) -> Result<Self, CommandError> {
         make(folder)?;
         let own = folder.join(stack);
         std::fs::create_dir_all(&own)
@@ -93,7 +98,7 @@ impl Held {
             _lock: lock,
         };
         if entries.is_empty() {
-            let generation = uuid::Uuid::new_v4().simple().to_string();
+            let generation = generation.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), str::to_owned);
             let opened = Entry::Opened {
                 version: journal::VERSION,
                 stack: stack.to_owned(),

@@ -1,4 +1,4 @@
-//! `lakeform apply`: makes what is live what the file says.
+//! `lakeform apply`: makes what is live what the file says, or does exactly what a saved plan says.
 
 use super::work;
 use crate::cli::{Apply, Global};
@@ -7,15 +7,35 @@ use crate::error::{CommandError, ExitCode};
 use crate::project::Project;
 use crate::state::Held;
 use crate::ui::{Ui, duration};
+use lakeform_engine::saved::{self, SavedPlan};
+use std::path::Path;
 use std::time::Instant;
 
 pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, CommandError> {
     let project = Project::open(global, ui)?; // (disk)
+    let agreed = args.plan.as_deref().map(read).transpose()?; // (disk)
     let mut held = Held::open(&project.state, &project.journal_name(), "apply")?; // (disk)
-    let options = work::options(&args.selection, &project.stack, &held.ledger)?; // (pure)
+    let options = match &agreed {
+        Some(saved) => saved.options(),
+        None => work::options(&args.selection, &project.stack, &held.ledger)?,
+    }; // (pure)
+    let destroy = agreed.as_ref().is_some_and(|saved| saved.destroy);
     let world = World::connect(&project, ui).await?; // (cloud)
     let mut ledger = held.ledger.clone();
-    let (plan, settled) = work::plan(&project.stack, &world, &mut ledger, &options, false, ui).await?; // (cloud)
+    let (mut plan, settled) = work::plan(&project.stack, &world, &mut ledger, &options, destroy, ui).await?; // (cloud)
+    if let Some(saved) = &agreed {
+        if saved.generation.is_empty() && ledger.records.is_empty() {
+            // Planned before the stack had a journal: the one just opened is its own.
+            ledger.generation.clear();
+        }
+        plan = saved
+            .agreed(plan, &project.stack, &project.text, &ledger)
+            .map_err(|refusal| {
+                CommandError::new(refusal.to_string())
+                    .code(ExitCode::Blocked)
+                    .hint("nothing was changed; make a new plan")
+            })?;
+    }
     work::show(&plan, &project, ui, false);
     if !plan.blocked.is_empty() {
         return Ok(ExitCode::Blocked);
@@ -23,7 +43,7 @@ pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, Com
     if work::nothing_to_do(&plan, &settled) {
         return Ok(ExitCode::Done);
     }
-    if !plan.is_empty() {
+    if !plan.is_empty() && agreed.is_none() {
         work::confirm(ui, &args.run, "\nMake these changes?")?;
     }
     let started = Instant::now();
@@ -37,4 +57,12 @@ pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, Com
         ));
     }
     Ok(code)
+}
+
+fn read(path: &Path) -> Result<SavedPlan, CommandError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CommandError::io(format!("reading `{}`", path.display()), &error))?;
+    saved::read(&text).map_err(|refusal| {
+        CommandError::new(format!("`{}`: {refusal}", path.display())).hint("`lakeform plan --out FILE` writes one")
+    })
 }

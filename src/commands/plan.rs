@@ -6,6 +6,7 @@ use crate::connect::World;
 use crate::error::{CommandError, ExitCode};
 use crate::project::Project;
 use crate::ui::Ui;
+use lakeform_engine::saved;
 
 pub async fn run(global: &Global, args: &Plan, ui: &Ui) -> Result<ExitCode, CommandError> {
     let project = Project::open(global, ui)?; // (disk)
@@ -14,6 +15,16 @@ pub async fn run(global: &Global, args: &Plan, ui: &Ui) -> Result<ExitCode, Comm
     let world = World::connect(&project, ui).await?; // (cloud)
     let (plan, _) = work::plan(&project.stack, &world, &mut ledger, &options, args.destroy, ui).await?; // (cloud)
     work::show(&plan, &project, ui, args.full);
+    if let Some(path) = &args.out {
+        let saved = saved::save(&plan, &project.stack, &project.text, &ledger, &options, args.destroy);
+        let text = serde_json::to_string_pretty(&saved).expect("a saved plan is plain data");
+        std::fs::write(path, text)
+            .map_err(|error| CommandError::io(format!("writing `{}`", path.display()), &error))?;
+        ui.say(format!(
+            "Saved. `lakeform apply {}` does exactly this, or refuses.",
+            path.display()
+        ));
+    }
     Ok(
         match (plan.blocked.is_empty(), plan.is_empty(), args.detailed_exitcode) {
             (false, ..) => ExitCode::Blocked,

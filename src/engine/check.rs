@@ -47,7 +47,7 @@ pub fn check(text: &str, outside: &Outside<'_>) -> Checked {
 }
 
 const META: &[&str] = &["depends_on", "protect", "tags"];
-const STACK_KEYS: &[&str] = &["name", "region", "cloud", "account", "tags", "state", "profile"];
+const STACK_KEYS: &[&str] = &["name", "region", "cloud", "account", "tags"];
 
 fn assemble(expanded: Expanded, outside: &Outside<'_>, problems: &mut Vec<Diagnostic>) -> Stack {
     let Expanded {

@@ -46,8 +46,6 @@ fn stack_schema() -> Json {
             "region": { "type": "string", "default": "us-east-1" },
             "cloud": { "enum": ["local", "aws"], "default": "local" },
             "account": { "type": "string", "description": "The twelve digits of the AWS account; needed on AWS." },
-            "profile": { "type": "string" },
-            "state": { "type": "string", "description": "Where journals are kept: a folder, or `s3://bucket/prefix`." },
             "tags": { "type": "object", "additionalProperties": { "type": "string" } },
         },
     })

@@ -141,3 +141,90 @@ fn a_killed_run_goes_on_where_it_was() {
     assert!(ids.len() >= 20, "{ids:?}");
     sandbox.ok(&["destroy", "--stack", "lake", "--yes"]);
 }
+
+#[test]
+fn a_saved_plan_does_what_was_agreed_or_refuses() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["init", "lakehouse", "lake"]);
+    sandbox.ok(&["plan", "--stack", "lake", "--target", "vpc.main", "--out", "first.plan"]);
+    sandbox.ok(&["plan", "--stack", "lake", "--out", "all.plan"]);
+    let said = sandbox.ok(&["apply", "--stack", "lake", "first.plan"]);
+    assert!(said.all.contains("1 added"), "{}", said.all);
+    // The VPC is there now, so the second plan is not what would be done.
+    let said = sandbox.run(&["apply", "--stack", "lake", "all.plan"]);
+    assert_eq!(said.code, 4, "{}", said.all);
+    std::fs::write(sandbox.path().join("torn.plan"), "{\"format_version\": 1").expect("written");
+    assert_eq!(sandbox.run(&["apply", "--stack", "lake", "torn.plan"]).code, 1);
+}
+
+#[test]
+fn what_is_changed_elsewhere_is_drift() {
+    let sandbox = Sandbox::new();
+    up(&sandbox);
+    assert_eq!(sandbox.run(&["drift", "--stack", "lake"]).code, 0);
+    sandbox.ok(&["sql", "--stack", "lake", "drop schema dev_bronze"]);
+    let said = sandbox.run(&["drift", "--stack", "lake", "--format", "github"]);
+    assert_eq!(said.code, 2, "{}", said.all);
+    assert!(said.stdout.contains("external_schema.dev_bronze"), "{}", said.stdout);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_in_order_and_the_next_run_goes_on() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["init", "lakehouse", "lake"]);
+    let mut child = sandbox
+        .command(&["up", "--stack", "lake", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the program runs");
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().expect("its output")));
+    for line in lines.map_while(Result::ok) {
+        let json: serde_json::Value = serde_json::from_str(&line).expect("JSON lines");
+        // The cluster takes longest, so there is time to stop before the end.
+        if json["type"] == "made" && json["address"] == "redshift_cluster.warehouse" {
+            let id = child.id().to_string();
+            let sent = std::process::Command::new("kill")
+                .args(["-INT", &id])
+                .status()
+                .expect("kill runs");
+            assert!(sent.success());
+        }
+    }
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    sandbox.ok(&["up", "--stack", "lake"]);
+    assert_eq!(sandbox.ok(&["plan", "--stack", "lake", "--detailed-exitcode"]).code, 0);
+}
+
+#[test]
+fn a_lost_state_folder_is_recovered_from_tags() {
+    let sandbox = Sandbox::new();
+    up(&sandbox);
+    let before = sandbox.ok(&["state", "list", "--stack", "lake", "--json"]).stdout;
+    std::fs::remove_dir_all(sandbox.path().join("lake/state/lake")).expect("lost");
+    // Without its memory lakeform touches nothing that it does not know.
+    assert_eq!(sandbox.run(&["plan", "--stack", "lake"]).code, 4);
+    sandbox.ok(&["recover", "--stack", "lake"]);
+    let plan = sandbox.ok(&["plan", "--stack", "lake"]);
+    assert!(plan.all.contains("2 to add, 0 to change, 0 to destroy"), "{}", plan.all);
+    sandbox.ok(&["up", "--stack", "lake"]);
+    assert_eq!(
+        sandbox.ok(&["state", "list", "--stack", "lake", "--json"]).stdout,
+        before
+    );
+    sandbox.ok(&["destroy", "--stack", "lake", "--yes"]);
+}
+
+#[test]
+fn a_forgotten_object_is_imported() {
+    let sandbox = Sandbox::new();
+    up(&sandbox);
+    sandbox.ok(&["state", "rm", "--stack", "lake", "bucket.lake"]);
+    sandbox.ok(&["import", "--stack", "lake", "bucket.lake", "lake-lake-123456789012"]);
+    assert_eq!(sandbox.ok(&["plan", "--stack", "lake", "--detailed-exitcode"]).code, 0);
+    assert_eq!(
+        sandbox.run(&["import", "--stack", "lake", "bucket.nowhere", "x"]).code,
+        1
+    );
+}
