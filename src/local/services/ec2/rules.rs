@@ -14,7 +14,7 @@ use crate::services::{Answer, Call, Fault};
 const MAX_RULES: usize = 60;
 
 /// What a rule lets through from or to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Peer {
     CidrIpv4(String),
     CidrIpv6(String),
@@ -147,8 +147,13 @@ pub fn remove_all(cx: &Call, group: &str) -> Result<(), Fault> {
 
 /// Merges one direction's rules by protocol and ports, as a group shows them.
 pub fn permissions(rules: &[Rule], egress: bool) -> Value {
+    let mut rules: Vec<&Rule> = rules.iter().filter(|rule| rule.is_egress == egress).collect();
+    // The store lists them by ids that mean nothing; the same rules are always shown alike.
+    rules.sort_by(|a, b| {
+        (&a.ip_protocol, a.from_port, a.to_port, &a.peer).cmp(&(&b.ip_protocol, b.from_port, b.to_port, &b.peer))
+    });
     let mut merged: Vec<(String, i64, i64, Value)> = Vec::new();
-    for rule in rules.iter().filter(|rule| rule.is_egress == egress) {
+    for rule in rules {
         let (from, to) = (rule.from_port, rule.to_port);
         let at = merged
             .iter()
