@@ -3,6 +3,8 @@
 mod clients;
 mod docs;
 mod lakehouse;
+mod python;
 mod readme;
 mod sandbox;
+mod served;
 mod transcripts;
