@@ -2,10 +2,10 @@
 //! chunk. A file is one part, because its footer tells where every page begins.
 
 use crate::compile::{Compiled, Form, Made};
+use crate::compression::Compression;
 use crate::definition::{Column, Generator, Type};
 use crate::expr::NULL;
 use crate::kernel::{BLOCK, Block};
-use crate::plan::Compression;
 use crate::text::PlainText;
 use arrow::array::{
     Array as _, ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int16Array,
@@ -18,6 +18,7 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
+use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -85,7 +86,7 @@ impl ColumnarWriter {
     }
 
     /// Adds a whole file with these rows to `out`.
-    pub(crate) fn write(&self, compiled: &Compiled, rows: Range<u64>, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, compiled: &Compiled, rows: Range<u64>, out: &mut (impl Write + Send)) {
         let options = ArrowWriterOptions::new()
             .with_properties(self.properties.clone())
             .with_skip_arrow_metadata(true);

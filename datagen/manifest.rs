@@ -70,20 +70,25 @@ impl Manifest {
     /// slash at its end.
     pub fn copy_manifest(&self, table: &str, prefix: &str) -> Option<String> {
         let table = self.tables.iter().find(|entry| entry.name == table)?;
-        let entries: Vec<serde_json::Value> = table
-            .objects
-            .iter()
-            .map(|object| {
-                serde_json::json!({
-                    "url": format!("{prefix}/{}", object.key),
-                    "mandatory": true,
-                    "meta": { "content_length": object.bytes },
-                })
-            })
-            .collect();
-        let mut text = serde_json::to_string_pretty(&serde_json::json!({ "entries": entries }))
-            .expect("a manifest is always JSON");
-        text.push('\n');
-        Some(text)
+        Some(copy_manifest(&table.objects, prefix))
     }
+}
+
+/// Returns the manifest with which `COPY … MANIFEST` loads exactly these objects, or fails. `prefix` is
+/// `s3://bucket/path` without a slash at its end.
+pub fn copy_manifest<'a>(objects: impl IntoIterator<Item = &'a ObjectEntry>, prefix: &str) -> String {
+    let entries: Vec<serde_json::Value> = objects
+        .into_iter()
+        .map(|object| {
+            serde_json::json!({
+                "url": format!("{prefix}/{}", object.key),
+                "mandatory": true,
+                "meta": { "content_length": object.bytes },
+            })
+        })
+        .collect();
+    let mut text =
+        serde_json::to_string_pretty(&serde_json::json!({ "entries": entries })).expect("a manifest is always JSON");
+    text.push('\n');
+    text
 }

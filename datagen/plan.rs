@@ -1,20 +1,27 @@
 //! Joins a dataset with what is asked for into a plan: every table's rows, files and parts, decided before the
 //! first byte. A plan does no work by itself; `write_part` makes any part of it, alone, on any thread.
 
-use crate::calendar::{Timeline, format_date};
-use crate::checksum::crc64nvme;
+use crate::calendar::Timeline;
+use crate::checksum::{Sum, Summing, crc64nvme};
 use crate::columnar::ColumnarWriter;
-use crate::compile::{self, Compiled, Form, Segment, Surroundings};
-use crate::definition::{Column, Dataset, Format, Generator, Layout, Rows, Type};
-use crate::dirty::{Dirt, DirtKind, Dirty};
+use crate::compile::{self, Form, Segment, Surroundings};
+use crate::compression::Compression;
+use crate::definition::{Column, Dataset, Format, Generator, Layout, Type};
+use crate::dirty::{Dirt, Dirty};
 use crate::draw::{GENERATOR, Key};
-use crate::kernel::{BLOCK, Block};
+use crate::engine::{Engine, Writer};
 use crate::pool::Pool;
 use crate::problem::Problem;
-use crate::text::{PlainText, TextWriter};
-use std::io::Write as _;
+use crate::text::TextWriter;
+use layout::{MOST_OBJECTS, files, keep_share, objects};
+use limits::{asked, feasible, table_rows};
+use serde::{Deserialize, Serialize};
+use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
+
+mod layout;
+mod limits;
 
 /// What is asked of a dataset.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,69 +68,6 @@ impl Default for Options {
     }
 }
 
-/// How files are compressed. Every part is a whole member or frame, and readers accept them one after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all. Parquet files compress their pages with snappy all the same.
-    None,
-    /// Gzip, level 1.
-    Gzip,
-    /// Zstandard, level 1.
-    Zstd,
-}
-
-impl Compression {
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::Gzip => ".gz",
-            Self::Zstd => ".zst",
-        }
-    }
-
-    /// Adds `bytes` to `out`, compressed as one whole.
-    pub fn pack(self, bytes: &[u8], out: &mut Vec<u8>) {
-        let mut packer = self.packer(out);
-        packer.write(bytes);
-        packer.finish();
-    }
-
-    fn packer(self, out: &mut Vec<u8>) -> Packer<'_> {
-        match self {
-            Self::None => Packer::Plain(out),
-            Self::Gzip => Packer::Gzip(flate2::write::GzEncoder::new(out, flate2::Compression::fast())),
-            Self::Zstd => Packer::Zstd(zstd::stream::Encoder::new(out, 1).expect("level 1 exists")),
-        }
-    }
-}
-
-/// Rows compressed at a time.
-const STRETCH: u64 = 4_096;
-
-enum Packer<'a> {
-    Plain(&'a mut Vec<u8>),
-    Gzip(flate2::write::GzEncoder<&'a mut Vec<u8>>),
-    Zstd(zstd::stream::Encoder<'static, &'a mut Vec<u8>>),
-}
-
-impl Packer<'_> {
-    fn write(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Plain(out) => out.extend_from_slice(bytes),
-            Self::Gzip(encoder) => encoder.write_all(bytes).expect("memory takes every byte"),
-            Self::Zstd(encoder) => encoder.write_all(bytes).expect("memory takes every byte"),
-        }
-    }
-
-    fn finish(self) {
-        match self {
-            Self::Plain(_) => {}
-            Self::Gzip(encoder) => drop(encoder.finish().expect("memory takes every byte")),
-            Self::Zstd(encoder) => drop(encoder.finish().expect("memory takes every byte")),
-        }
-    }
-}
-
 /// Everything that will be written.
 #[derive(Debug)]
 pub struct Plan {
@@ -136,6 +80,7 @@ pub struct Plan {
     /// Files that are written as they stand: key and text.
     pub extras: Vec<(String, String)>,
     engines: Vec<Engine>,
+    origin: Origin,
     fingerprint: String,
 }
 
@@ -193,19 +138,6 @@ pub struct PartStats {
     pub bytes: u64,
 }
 
-#[derive(Debug)]
-struct Engine {
-    compiled: Compiled,
-    writer: Writer,
-    dirty: Option<Dirty>,
-}
-
-#[derive(Debug)]
-enum Writer {
-    Text(TextWriter),
-    Columnar(Box<ColumnarWriter>),
-}
-
 impl Dataset {
     /// Joins this dataset with what is asked for.
     ///
@@ -243,6 +175,11 @@ impl Dataset {
                 Vec::new()
             },
             engines: Vec::new(),
+            origin: Origin {
+                generator: GENERATOR,
+                pools: String::new(),
+                definition: format!("{:016x}", crc64nvme(self.source.as_bytes())),
+            },
             fingerprint: String::new(),
         };
         let mut pools = Vec::new();
@@ -268,8 +205,10 @@ impl Dataset {
                 Dirty::new(key, options.dirty, &format, &visible, &compiled)
             });
             let engine = Engine {
+                name: table.name.value.clone(),
                 compiled,
                 writer,
+                compression: options.compression,
                 dirty,
             };
             let columns = visible
@@ -302,7 +241,7 @@ impl Dataset {
                 ),
                 None => (timeline, 0..timeline.days()),
             });
-            table_plan.row_bytes = engine.row_bytes(rows[index], options.compression);
+            table_plan.row_bytes = engine.row_bytes(rows[index]);
             table_plan.files = match &table.layout {
                 Layout::Object(path) if table_plan.rows > MOST_OBJECTS => {
                     let label = format!("{} objects, and {MOST_OBJECTS} are the most", table_plan.rows);
@@ -327,6 +266,8 @@ impl Dataset {
             plan.tables.push(table_plan);
             plan.engines.push(engine);
         }
+        let all: Vec<u8> = pools.iter().flat_map(|sum| sum.to_le_bytes()).collect();
+        plan.origin.pools = format!("{:016x}", crc64nvme(&all));
         plan.fingerprint = fingerprint(self, options, &pools);
         if let Some((index, of)) = options.part {
             keep_share(&mut plan.tables, index, of);
@@ -339,6 +280,11 @@ impl Plan {
     /// Returns what identifies the data of this plan: equal fingerprints, equal bytes in every file.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// Returns what the fingerprint is made of, for people who ask why two differ.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// Adds the bytes of one part of one file to `out`. A pure function of the plan.
@@ -355,45 +301,54 @@ impl Plan {
         out: &mut Vec<u8>,
         truth: &mut Vec<Dirt>,
     ) -> PartStats {
-        let engine = &self.engines[table];
+        let before = out.len();
         let rows = self.tables[table].files[file].parts[part].clone();
-        let (before, known) = (out.len(), truth.len());
-        let count = rows.end - rows.start;
-        let name = &self.tables[table].name;
-        match (&engine.writer, self.options.compression) {
-            (Writer::Columnar(writer), _) => writer.write(&engine.compiled, rows, out),
-            (Writer::Text(writer), Compression::None) => engine.text(writer, name, rows, part == 0, out, truth),
-            (Writer::Text(writer), compression) => {
-                // A stretch at a time, which is compressed while it is still in the cache.
-                let mut packer = compression.packer(out);
-                let mut plain = Vec::new();
-                for start in rows.clone().step_by(STRETCH as usize) {
-                    let stretch = start..(start + STRETCH).min(rows.end);
-                    plain.clear();
-                    engine.text(
-                        writer,
-                        name,
-                        stretch,
-                        part == 0 && start == rows.start,
-                        &mut plain,
-                        truth,
-                    );
-                    packer.write(&plain);
-                }
-                if rows.is_empty() && part == 0 {
-                    packer.write(writer.header());
-                }
-                packer.finish();
-            }
-        }
-        let twice = truth[known..]
-            .iter()
-            .filter(|dirt| dirt.kind == DirtKind::Duplicate)
-            .count() as u64;
         PartStats {
-            rows: count + twice,
+            rows: self.engines[table].write(rows, part == 0, out, truth),
             bytes: (out.len() - before) as u64,
         }
+    }
+
+    /// Writes a whole file to a sink that takes every byte, such as a file or a pipe's end that never closes, and
+    /// returns its rows. Only a few blocks are in memory at a time, or one row group of a Parquet file.
+    ///
+    /// # Panics
+    /// When the sink fails. Wrap one that can fail, and ask it afterwards.
+    pub fn write_file(&self, table: usize, file: usize, out: &mut (impl Write + Send), truth: &mut Vec<Dirt>) -> u64 {
+        let parts = self.tables[table].files[file].parts.iter().enumerate();
+        parts
+            .map(|(part, rows)| self.engines[table].write(rows.clone(), part == 0, out, truth))
+            .sum()
+    }
+
+    /// Returns length and checksum of one part, without keeping its bytes.
+    pub fn part_sum(&self, table: usize, file: usize, part: usize) -> Sum {
+        let mut out = Summing::new();
+        let rows = self.tables[table].files[file].parts[part].clone();
+        self.engines[table].write(rows, part == 0, &mut out, &mut Vec::new());
+        out.sum()
+    }
+
+    /// Returns length and checksum of a whole file, without keeping its bytes: what a store should hold.
+    pub fn file_sum(&self, table: usize, file: usize) -> Sum {
+        let parts = 0..self.tables[table].files[file].parts.len();
+        parts.fold(Sum::default(), |sum, part| sum.then(self.part_sum(table, file, part)))
+    }
+
+    /// Returns the mistakes put into one file on purpose, in the order of its rows.
+    pub fn file_truth(&self, table: usize, file: usize) -> Vec<Dirt> {
+        let mut truth = Vec::new();
+        if self.options.dirty > 0.0 {
+            self.write_file(table, file, &mut std::io::sink(), &mut truth);
+        }
+        truth
+    }
+
+    /// Returns about how many bytes a part will have.
+    pub fn part_bytes(&self, table: usize, file: usize, part: usize) -> u64 {
+        let table = &self.tables[table];
+        let rows = &table.files[file].parts[part];
+        ((rows.end - rows.start) as f64 * table.row_bytes) as u64
     }
 
     /// Returns how many rows of a table this plan writes: all, or those of its share of the files.
@@ -406,405 +361,15 @@ impl Plan {
     }
 }
 
-impl Engine {
-    fn text(
-        &self,
-        writer: &TextWriter,
-        name: &str,
-        rows: Range<u64>,
-        header: bool,
-        out: &mut Vec<u8>,
-        truth: &mut Vec<Dirt>,
-    ) {
-        if header {
-            out.extend_from_slice(writer.header());
-        }
-        let mut block = Block::new(self.compiled.nodes.len());
-        let mut scratch = writer.scratch();
-        let mut row = rows.start;
-        while row < rows.end {
-            let count = (rows.end - row).min(BLOCK as u64);
-            block.fill(&self.compiled.nodes, row);
-            match &self.dirty {
-                Some(dirty) if (row..row + count).any(|row| dirty.of(row).is_some()) => {
-                    for index in 0..count {
-                        let (kind, place) = dirty.of(row + index).unzip();
-                        let clean = out.len();
-                        let spoil = |text: &str| dirty.spoil(kind?, row + index, text);
-                        let place = place.unwrap_or(0);
-                        let original = writer.write_spoilt(&block, index as usize, place, out, spoil);
-                        let column = original.as_ref().map(|_| writer.column_name(place).to_owned());
-                        if kind == Some(DirtKind::Duplicate) {
-                            out.extend_from_within(clean..);
-                        }
-                        if let Some(kind) = kind.filter(|kind| *kind == DirtKind::Duplicate || original.is_some()) {
-                            truth.push(Dirt {
-                                table: name.to_owned(),
-                                row: row + index,
-                                column,
-                                kind,
-                                original,
-                            });
-                        }
-                    }
-                }
-                _ => {
-                    let bytes = writer.write(&block, count as usize, &mut scratch);
-                    out.extend_from_slice(&scratch[..bytes]);
-                }
-            }
-            row += count;
-        }
-    }
-
-    /// Measures how long rows are in a file, on samples from all over the table.
-    fn row_bytes(&self, rows: u64, compression: Compression) -> f64 {
-        const SAMPLES: u64 = 16;
-        let mut sampled = 0;
-        let mut plain = Vec::new();
-        for sample in 0..SAMPLES {
-            let start = (u128::from(rows) * u128::from(sample) / u128::from(SAMPLES)) as u64;
-            let end = (start + BLOCK as u64).min(rows);
-            match &self.writer {
-                Writer::Text(writer) => {
-                    self.text(writer, "", start..end, false, &mut plain, &mut Vec::new());
-                }
-                // A small file is mostly footer, so Parquet is judged by longer runs at fewer places.
-                Writer::Columnar(_) if sample % 8 > 0 => continue,
-                Writer::Columnar(writer) => {
-                    let end = (start + 32 * BLOCK as u64).min(rows);
-                    writer.write(&self.compiled, start..end, &mut plain);
-                    sampled += end - start;
-                    continue;
-                }
-            }
-            sampled += end - start;
-        }
-        if sampled == 0 {
-            return 1.0;
-        }
-        if matches!(self.writer, Writer::Text(_)) && compression != Compression::None {
-            let mut packed = Vec::new();
-            compression.pack(&plain, &mut packed);
-            return (packed.len() as f64 / sampled as f64).max(1.0);
-        }
-        plain.len() as f64 / sampled as f64
-    }
-}
-
-fn files(
-    table: &TablePlan,
-    layout: &Layout,
-    days: Option<&(&Timeline, Range<usize>)>,
-    options: &Options,
-) -> Vec<FilePlan> {
-    // Parquet compresses inside the file, and its parts cannot be told apart from outside.
-    let (packed, part_bytes) = match table.format {
-        Format::Parquet => ("", u64::MAX),
-        _ => (options.compression.suffix(), options.part_bytes),
-    };
-    let suffix = format!("{}{packed}", table.format.extension());
-    let mut files = Vec::new();
-    let mut cut = |rows: Range<u64>, multiple: u32, key: &dyn Fn(u64) -> String| {
-        let count = rows.end - rows.start;
-        let pieces = pieces(count, options.target_bytes, table.row_bytes, multiple);
-        for index in 0..pieces {
-            let rows = piece(&rows, index, pieces);
-            let count = rows.end - rows.start;
-            let parts = self::pieces(count, part_bytes, table.row_bytes, 1);
-            let parts = (0..parts).map(|part| piece(&rows, part, parts)).collect();
-            files.push(FilePlan {
-                key: key(index),
-                rows,
-                parts,
-            });
-        }
-    };
-    let (folder, name) = (&table.folder, &table.name);
-    match (layout, days) {
-        (Layout::Days, Some((timeline, days))) => {
-            for day in days.clone() {
-                let rows = timeline.rows_of(day);
-                let date = format_date(timeline.first + day as i64);
-                if !rows.is_empty() {
-                    cut(rows, 1, &|index| {
-                        format!("{folder}/dt={date}/{name}-{index:05}.{suffix}")
-                    });
-                }
-            }
-        }
-        (Layout::DayPath(path), Some((timeline, days))) => {
-            for day in days.clone() {
-                let rows = timeline.rows_of(day);
-                let date = format_date(timeline.first + day as i64);
-                let path = path
-                    .replace("{date}", &date)
-                    .replace("{year}", &date[0..4])
-                    .replace("{month}", &date[5..7])
-                    .replace("{day}", &date[8..10]);
-                if !rows.is_empty() {
-                    cut(rows, 1, &|index| {
-                        let more = if index == 0 { String::new() } else { format!("-{index}") };
-                        format!("{folder}/{path}{more}.{suffix}")
-                    });
-                }
-            }
-        }
-        _ => {
-            let rows = match days {
-                Some((timeline, days)) => timeline.rows_of(days.start).start..timeline.rows_of(days.end - 1).end,
-                None => 0..table.rows,
-            };
-            let batch = match (options.days, days) {
-                (Some((first, last)), Some(_)) if first == last => format!("{}-", format_date(first)),
-                (Some((first, last)), Some(_)) => format!("{}-{}-", format_date(first), format_date(last)),
-                _ => String::new(),
-            };
-            cut(rows, options.files_multiple, &|index| {
-                format!("{folder}/{name}-{batch}{index:05}.{suffix}")
-            });
-        }
-    }
-    files
-}
-
-/// One object for each row, at the path that a column tells.
-fn objects(table: &TablePlan, (compiled, path): &(Compiled, PlainText), options: &Options) -> Vec<FilePlan> {
-    let suffix = format!("{}{}", table.format.extension(), options.compression.suffix());
-    let mut block = Block::new(compiled.nodes.len());
-    let mut scratch = path.scratch();
-    let mut files = Vec::new();
-    for start in (0..table.rows).step_by(BLOCK) {
-        block.fill(&compiled.nodes, start);
-        for row in start..(start + BLOCK as u64).min(table.rows) {
-            let end = path.write(&block, (row - start) as usize, &mut scratch);
-            let name = String::from_utf8_lossy(&scratch[..end]);
-            let key = format!("{}/{name}.{suffix}", table.folder);
-            #[expect(clippy::single_range_in_vec_init, reason = "one part, which is a range of rows")]
-            files.push(FilePlan {
-                key,
-                rows: row..row + 1,
-                parts: vec![row..row + 1],
-            });
-        }
-    }
-    files
-}
-
-/// Objects of one row each; more would be a burden for the plan and for those who list them.
-const MOST_OBJECTS: u64 = 1_000_000;
-
-/// Returns into how many pieces of about `target` bytes `rows` are cut; at least one, so that every table has a
-/// file even with no rows.
-fn pieces(rows: u64, target: u64, row_bytes: f64, multiple: u32) -> u64 {
-    let each = ((target.max(1) as f64 / row_bytes) as u64).max(1);
-    let pieces = rows.div_ceil(each).max(1);
-    let multiple = u64::from(multiple.max(1));
-    if pieces == 1 {
-        1
-    } else {
-        pieces.div_ceil(multiple).saturating_mul(multiple).min(rows)
-    }
-}
-
-fn piece(rows: &Range<u64>, index: u64, of: u64) -> Range<u64> {
-    let count = u128::from(rows.end - rows.start);
-    let at = |index: u64| rows.start + (count * u128::from(index) / u128::from(of)) as u64;
-    at(index)..at(index + 1)
-}
-
-/// Keeps the files whose middle byte falls into the share. Every file is in exactly one share of any number of
-/// them.
-fn keep_share(tables: &mut [TablePlan], index: u64, of: u64) {
-    let weight = |table: &TablePlan, file: &FilePlan| {
-        u128::from(file.rows.end - file.rows.start) * (table.row_bytes * 16.0) as u128 + 1
-    };
-    let total: u128 = tables
-        .iter()
-        .map(|t| t.files.iter().map(|f| weight(t, f)).sum::<u128>())
-        .sum();
-    let mut before = 0u128;
-    for table in tables {
-        let mut files = std::mem::take(&mut table.files);
-        files.retain(|file| {
-            let own = weight(table, file);
-            let middle = before + own / 2;
-            before += own;
-            let share = middle.saturating_mul(u128::from(of)) / total;
-            share == u128::from(index) - 1
-        });
-        table.files = files;
-    }
-}
-
-/// Returns the rows of each table.
-fn table_rows(dataset: &Dataset, asked: u64) -> Result<Vec<u64>, Vec<Problem>> {
-    let mut rows: Vec<Option<u64>> = vec![None; dataset.tables.len()];
-    // Each round settles at least one table; what is left after that many rounds waits for itself.
-    for _ in 0..=dataset.tables.len() {
-        for (index, table) in dataset.tables.iter().enumerate() {
-            rows[index] = match &table.rows {
-                Rows::Fixed(count) => Some(*count),
-                Rows::Asked => Some(asked),
-                Rows::PerDay => Some(dataset.calendar.days()),
-                Rows::Share { billionths, min, max } => {
-                    let share = u128::from(asked) * u128::from(*billionths) / 1_000_000_000;
-                    Some((share as u64).clamp(*min, *max))
-                }
-                Rows::Each { table: of, each } => dataset
-                    .tables
-                    .iter()
-                    .position(|t| t.name.value == of.value)
-                    .and_then(|parent| rows[parent])
-                    .map(|parent| parent.saturating_mul(*each)),
-            };
-        }
-    }
-    let mut problems = Vec::new();
-    for (table, rows) in dataset.tables.iter().zip(&rows) {
-        match rows {
-            None => problems.push(Problem::new(
-                "cyclic-reference",
-                "numbers of rows depend on each other in a circle",
-                table.name.span.clone(),
-                "this table's number of rows comes back to itself",
-            )),
-            Some(rows) if *rows > MOST_ROWS => problems.push(
-                Problem::new(
-                    "too-many-rows",
-                    "a table is too long",
-                    table.name.span.clone(),
-                    format!("{rows} rows, and {MOST_ROWS} are the most"),
-                )
-                .hint("ask for fewer rows"),
-            ),
-            Some(_) => {}
-        }
-    }
-    if problems.is_empty() {
-        Ok(rows.into_iter().flatten().collect())
-    } else {
-        Err(problems)
-    }
-}
-
-/// Row numbers share a word with versions of changing rows; ten thousand billion rows are enough.
-const MOST_ROWS: u64 = 10_000_000_000_000;
-
-/// Returns what cannot be done with this many rows.
-fn feasible(dataset: &Dataset, rows: &[u64]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (table, &count) in dataset.tables.iter().zip(rows) {
-        for column in &table.columns {
-            let name = format!("`{}.{}`", table.name.value, column.name.value);
-            match &column.generator.value {
-                Generator::Unique { min, max } => {
-                    let domain = max.wrapping_sub(*min) as u64;
-                    if count > domain.saturating_add(1) {
-                        problems.push(
-                            Problem::new(
-                                "impossible-unique",
-                                "there are fewer unique values than rows",
-                                column.generator.span.clone(),
-                                format!("{name} has {} values for {count} rows", domain.saturating_add(1)),
-                            )
-                            .hint("widen `min` and `max`, or ask for fewer rows"),
-                        );
-                    }
-                }
-                Generator::Sequence { start, step } => {
-                    let limit = match column.kind {
-                        Type::SmallInt => i128::from(i16::MAX),
-                        Type::Int => i128::from(i32::MAX),
-                        Type::Decimal { precision, .. } => 10i128.pow(u32::from(precision)) - 1,
-                        _ => i128::from(i64::MAX),
-                    };
-                    let last = i128::from(*start) + i128::from(*step) * i128::from(count.saturating_sub(1));
-                    if last.abs() > limit {
-                        problems.push(
-                            Problem::new(
-                                "impossible-unique",
-                                "a sequence does not fit its type",
-                                column.generator.span.clone(),
-                                format!("{name} reaches {last}, too large for {}", column.kind.name()),
-                            )
-                            .hint("write `type = \"bigint\"`"),
-                        );
-                    }
-                }
-                Generator::Ref { target, .. } => {
-                    let parent = target.value.split_once('.').map_or("", |(parent, _)| parent);
-                    let empty = dataset
-                        .tables
-                        .iter()
-                        .zip(rows)
-                        .any(|(t, rows)| t.name.value == parent && *rows == 0);
-                    if empty && count > 0 {
-                        problems.push(Problem::new(
-                            "empty-parent",
-                            "rows refer to a table without rows",
-                            target.span.clone(),
-                            format!("{name} has {count} rows, `{parent}` has none"),
-                        ));
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    problems
-}
-
-/// Returns what is wrong with the options themselves.
-fn asked(dataset: &Dataset, options: &Options) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut problem = |code, message: &str, label: String| problems.push(Problem::new(code, message, 0..0, label));
-    if let Some((first, last)) = options.days {
-        let (from, to) = (dataset.calendar.first, dataset.calendar.last);
-        if first > last {
-            problem(
-                "bad-range",
-                "a range of days is empty",
-                "it ends before it begins".to_owned(),
-            );
-        } else if first < from || last > to {
-            let label = format!("the dataset spans {} to {}", format_date(from), format_date(to));
-            problem("bad-range", "days are outside the calendar", label);
-        }
-    }
-    if !(0.0..=1.0).contains(&options.dirty) {
-        problem(
-            "bad-range",
-            "a share is out of range",
-            "`dirty` is between 0 and 100 %".to_owned(),
-        );
-    }
-    let columnar =
-        |table: &crate::definition::Table| *options.format.as_ref().unwrap_or(&table.format) == Format::Parquet;
-    if options.dirty > 0.0 && dataset.tables.iter().any(columnar) {
-        let label = "Parquet columns are typed: a bad date or an orphan text cannot be written".to_owned();
-        problem("dirty-parquet", "mistakes can only be put into text formats", label);
-    }
-    if let Some((index, of)) = options.part
-        && (index == 0 || index > of)
-    {
-        problem(
-            "bad-range",
-            "a share does not exist",
-            format!("there is no part {index} of {of}"),
-        );
-    }
-    for name in &options.tables {
-        if !dataset.table_names().any(|known| known == name) {
-            let known: Vec<&str> = dataset.table_names().collect();
-            problem(
-                "unknown-table",
-                "a table does not exist",
-                format!("`{name}` is none of {}", known.join(", ")),
-            );
-        }
-    }
-    problems
+/// What decides the bytes beside the options, each as a short text. Same options and same origin, same bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Version of the arithmetic and of the writers of formats.
+    pub generator: u32,
+    /// Sum of every text in the pools that are drawn from; another version of their source changes it.
+    pub pools: String,
+    /// Sum of the definition's text.
+    pub definition: String,
 }
 
 fn fingerprint(dataset: &Dataset, options: &Options, pools: &[u64]) -> String {

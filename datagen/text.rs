@@ -12,6 +12,9 @@ use crate::pool::Pool;
 /// Room behind the end of a row that fixed-size copies may scribble on.
 const SLACK: usize = 128;
 
+/// The most room that rows on their way out may take.
+const MOST_SCRATCH: usize = 1 << 20;
+
 /// A short text copied whole, with its length in the last byte.
 type Short = [u8; 32];
 
@@ -303,26 +306,34 @@ impl TextWriter {
         &self.names[place]
     }
 
-    /// Returns room for one block; pass it to `write` again and again.
+    /// Returns room for a few rows; pass it to `write` again and again.
     pub(crate) fn scratch(&self) -> Vec<u8> {
-        vec![0; BLOCK * self.longest_row + SLACK]
+        vec![0; self.stretch() * self.longest_row + SLACK]
     }
 
-    /// Writes the first `count` rows of a block into `scratch` and returns how many bytes they take.
-    pub(crate) fn write(&self, block: &Block, count: usize, scratch: &mut [u8]) -> usize {
+    /// Rows written at a time: a block, or fewer when they could be very long.
+    fn stretch(&self) -> usize {
+        (MOST_SCRATCH / self.longest_row.max(1)).clamp(1, BLOCK)
+    }
+
+    /// Writes the first `count` rows of a block by way of `scratch`.
+    pub(crate) fn write(&self, block: &Block, count: usize, scratch: &mut [u8], out: &mut impl FnMut(&[u8])) {
         let dates = Dates::new();
         let fields: Vec<(&Field, &Lane)> = self
             .fields
             .iter()
             .map(|field| (field, block.lane(field.slot)))
             .collect();
-        let mut at = 0;
-        for row in 0..count.min(BLOCK) {
-            for (field, lane) in &fields {
-                at = field.put(lane[row], block, row, scratch, at, dates);
+        let stretch = self.stretch();
+        for start in (0..count.min(BLOCK)).step_by(stretch) {
+            let mut at = 0;
+            for row in start..(start + stretch).min(count) {
+                for (field, lane) in &fields {
+                    at = field.put(lane[row], block, row, scratch, at, dates);
+                }
             }
+            out(&scratch[..at]);
         }
-        at
     }
 
     /// Writes one row, with one field's bare value replaced by what `spoil` makes of it. Returns the row's length
