@@ -231,6 +231,27 @@ impl Checker<'_> {
                     self.wrong_type(column, &format!("makes a {}", wanted.name()));
                 }
             }
+            Generator::Changed { of } => {
+                if column.kind != Type::Date {
+                    self.wrong_type(column, "makes a date");
+                }
+                if let Some(found) = self.find_column(table, of) {
+                    let changing = &definition.columns[found];
+                    needs.extend(
+                        changing
+                            .by
+                            .iter()
+                            .filter_map(|by| Some((table, self.find_column(table, by)?))),
+                    );
+                    if changing.changes == 0.0 {
+                        let label = format!("`{}` stays what it is", of.value);
+                        self.problems.push(
+                            Problem::new("bad-change", "a column does not change", of.span.clone(), label)
+                                .hint("give it `changes`, such as `changes = \"0.1%\"`"),
+                        );
+                    }
+                }
+            }
             Generator::Template(text) => {
                 self.wants_text(column);
                 match template::parse(&text.value, text.span.start + 1) {

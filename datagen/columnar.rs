@@ -1,53 +1,67 @@
-//! Writes drawn values as Parquet: typed columns, dictionaries straight from the pools, statistics per column
-//! chunk. A file is one part, because its footer tells where every page begins.
+//! Writes drawn values as Parquet, page by page and without arrays between: dictionaries straight from the pools,
+//! codes as they were drawn, statistics per column chunk. A file is one part, because its footer tells where every
+//! page begins.
 
 use crate::compile::{Compiled, Form, Made};
 use crate::compression::Compression;
 use crate::definition::{Column, Generator, Type};
-use crate::expr::NULL;
-use crate::kernel::{BLOCK, Block};
+use crate::kernel::{BLOCK, Block, Slot};
 use crate::text::PlainText;
-use arrow::array::{
-    Array as _, ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int16Array,
-    Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression as Codec, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
-use parquet::schema::types::ColumnPath;
+use bytes::Bytes;
+use chunk::Chunk;
+use parquet::basic::{Compression as Codec, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel};
+use parquet::file::properties::{WriterProperties, WriterPropertiesPtr, WriterVersion};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor, Type as Schema};
 use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Rows handed to the encoder at a time.
-const BATCH: usize = 64 * BLOCK;
-/// Rows of a row group: about 64 to 128 MiB for usual tables.
-const ROW_GROUP: usize = 1 << 20;
+mod chunk;
 
 /// Writes the rows of one table as Parquet.
 #[derive(Debug)]
 pub(crate) struct ColumnarWriter {
     schema: Arc<Schema>,
     columns: Vec<Encoder>,
-    properties: WriterProperties,
+    properties: WriterPropertiesPtr,
+    /// Rows of a row group.
+    group: u64,
 }
 
+/// How one column is written.
 #[derive(Debug)]
 struct Encoder {
-    slot: usize,
+    slot: Slot,
     nullable: bool,
-    kind: Kind,
+    form: Encoding,
+    codec: Codec,
+    about: ColumnDescPtr,
 }
 
 #[derive(Debug)]
-enum Kind {
-    Value(Type),
-    /// Codes into these texts.
-    Dictionary(Arc<StringArray>),
+enum Encoding {
+    Boolean,
+    Int32,
+    Int64,
+    /// Seconds, written as microseconds.
+    Micros,
+    /// Units of which so many make one.
+    Double(f64),
     Text(PlainText),
+    Codes(Dictionary),
+}
+
+/// Values that are written once; rows hold their places.
+#[derive(Debug)]
+struct Dictionary {
+    /// The values one after the other, as a dictionary page has them.
+    page: Bytes,
+    count: u32,
+    /// Bits of a place.
+    width: u32,
+    least: Bytes,
+    most: Bytes,
 }
 
 impl ColumnarWriter {
@@ -57,193 +71,159 @@ impl ColumnarWriter {
             Compression::Gzip => Codec::GZIP(Default::default()),
             Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(1).expect("level 1 exists")),
         };
-        let mut properties = WriterProperties::builder()
+        let fields = columns.iter().zip(&compiled.columns).map(|(column, made)| {
+            let repetition = if made.nullable {
+                Repetition::OPTIONAL
+            } else {
+                Repetition::REQUIRED
+            };
+            Arc::new(field(&column.name.value, column.kind, repetition))
+        });
+        let schema = Schema::group_type_builder("schema").with_fields(fields.collect());
+        let schema = Arc::new(schema.build().expect("names of columns are different"));
+        let about = SchemaDescriptor::new(schema.clone());
+        let columns = columns
+            .iter()
+            .zip(&compiled.columns)
+            .enumerate()
+            .map(|(place, (column, made))| {
+                let about = about.column(place);
+                let (slot, form) = encoding(made, column.kind, about.physical_type());
+                // Random bits and packed codes do not shrink; trying would cost more than all the rest.
+                let random = matches!(column.generator.value, Generator::Uuid | Generator::Unique { .. });
+                let packed = matches!(form, Encoding::Codes(_) | Encoding::Boolean);
+                Encoder {
+                    slot,
+                    nullable: made.nullable,
+                    form,
+                    codec: if random || packed { Codec::UNCOMPRESSED } else { codec },
+                    about,
+                }
+            });
+        let properties = WriterProperties::builder()
             .set_writer_version(WriterVersion::PARQUET_1_0)
-            .set_created_by("lakeform".to_owned())
-            .set_compression(codec)
-            .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_max_row_group_row_count(Some(ROW_GROUP));
-        let mut fields = Vec::new();
-        let mut encoders = Vec::new();
-        for (column, made) in columns.iter().zip(&compiled.columns) {
-            let encoder = Encoder::new(made);
-            let path = ColumnPath::from(column.name.value.clone());
-            if !few_values(column, &encoder) {
-                properties = properties.set_column_dictionary_enabled(path.clone(), false);
-            }
-            if matches!(column.generator.value, Generator::Uuid | Generator::Unique { .. }) {
-                // Random bits do not shrink; trying costs more than all the rest.
-                properties = properties.set_column_compression(path, Codec::UNCOMPRESSED);
-            }
-            fields.push(Field::new(&column.name.value, encoder.data_type(), made.nullable));
-            encoders.push(encoder);
-        }
+            .set_created_by("lakeform".to_owned());
         Self {
-            schema: Arc::new(Schema::new(fields)),
-            columns: encoders,
-            properties: properties.build(),
+            columns: columns.collect(),
+            schema,
+            properties: Arc::new(properties.build()),
+            group: 1 << 20,
         }
     }
 
-    /// Adds a whole file with these rows to `out`.
+    /// Sets how many rows a row group has.
+    pub(crate) fn set_group(&mut self, rows: u64) {
+        self.group = rows.max(1);
+    }
+
+    /// Writes a whole file with these rows.
     pub(crate) fn write(&self, compiled: &Compiled, rows: Range<u64>, out: &mut (impl Write + Send)) {
-        let options = ArrowWriterOptions::new()
-            .with_properties(self.properties.clone())
-            .with_skip_arrow_metadata(true);
-        let mut writer = ArrowWriter::try_new_with_options(out, self.schema.clone(), options)
-            .expect("the schema has only types that Parquet knows");
+        const MEMORY: &str = "memory takes every byte";
+        let mut file =
+            SerializedFileWriter::new(out, self.schema.clone(), self.properties.clone()).expect("a schema of ours");
         let mut block = Block::new(compiled.nodes.len());
-        let mut row = rows.start;
-        while row < rows.end {
-            let count = (rows.end - row).min(BATCH as u64) as usize;
-            let mut lanes: Vec<Vec<i64>> = vec![Vec::with_capacity(BATCH); self.columns.len()];
-            let mut texts: Vec<Texts> = self.columns.iter().map(Texts::new).collect();
-            for start in (0..count).step_by(BLOCK) {
-                let in_block = (count - start).min(BLOCK);
-                block.fill(&compiled.nodes, row + start as u64);
-                for ((encoder, lane), text) in self.columns.iter().zip(&mut lanes).zip(&mut texts) {
-                    let values = &block.lane(encoder.slot)[..in_block];
-                    match &encoder.kind {
-                        Kind::Text(plain) => text.add(plain, &block, values),
-                        _ => lane.extend_from_slice(values),
-                    }
+        let mut start = rows.start;
+        while start < rows.end {
+            let end = rows.end.min(start.saturating_add(self.group));
+            let mut chunks: Vec<Chunk> = self.columns.iter().map(Chunk::new).collect();
+            for first in (start..end).step_by(BLOCK) {
+                let count = (end - first).min(BLOCK as u64) as usize;
+                block.fill(&compiled.nodes, first);
+                for chunk in &mut chunks {
+                    chunk.add(&block, count);
                 }
             }
-            let arrays = self
-                .columns
-                .iter()
-                .zip(lanes)
-                .zip(texts)
-                .map(|((e, lane), text)| e.array(lane, text))
-                .collect();
-            let batch = RecordBatch::try_new(self.schema.clone(), arrays).expect("columns agree with the schema");
-            writer.write(&batch).expect("memory takes every byte");
-            row += count as u64;
+            let mut group = file.next_row_group().expect(MEMORY);
+            for chunk in chunks {
+                let (bytes, about) = chunk.close();
+                group.append_column(&bytes, about).expect(MEMORY);
+            }
+            group.close().expect(MEMORY);
+            start = end;
         }
-        writer.close().expect("memory takes every byte");
+        file.close().expect(MEMORY);
     }
 }
 
-fn few_values(column: &Column, encoder: &Encoder) -> bool {
-    matches!(
-        (&encoder.kind, &column.generator.value),
-        (Kind::Dictionary(_), _)
-            | (Kind::Value(Type::Date | Type::SmallInt | Type::Boolean), _)
-            | (Kind::Value(_), Generator::Choice { .. } | Generator::List { .. })
-    )
+/// Returns the Parquet field of a column.
+fn field(name: &str, kind: Type, repetition: Repetition) -> Schema {
+    let (physical, logical, digits) = match kind {
+        Type::SmallInt => (Physical::INT32, Some(LogicalType::integer(16, true)), None),
+        Type::Int => (Physical::INT32, None, None),
+        Type::BigInt => (Physical::INT64, None, None),
+        Type::Decimal { precision, scale } => {
+            let (precision, scale) = (i32::from(precision), i32::from(scale));
+            let physical = if precision <= 9 {
+                Physical::INT32
+            } else {
+                Physical::INT64
+            };
+            let logical = LogicalType::decimal(scale, precision);
+            (physical, Some(logical), Some((precision, scale)))
+        }
+        Type::Double { .. } => (Physical::DOUBLE, None, None),
+        Type::Boolean => (Physical::BOOLEAN, None, None),
+        Type::Date => (Physical::INT32, Some(LogicalType::Date), None),
+        Type::Timestamp => {
+            let logical = LogicalType::timestamp(false, TimeUnit::MICROS);
+            (Physical::INT64, Some(logical), None)
+        }
+        // As text, for Redshift Spectrum has no uuids.
+        Type::Text | Type::Uuid => (Physical::BYTE_ARRAY, Some(LogicalType::String), None),
+    };
+    let (precision, scale) = digits.unwrap_or((-1, -1));
+    Schema::primitive_type_builder(name, physical)
+        .with_repetition(repetition)
+        .with_logical_type(logical)
+        .with_precision(precision)
+        .with_scale(scale)
+        .build()
+        .expect("logical and physical types fit")
 }
 
-/// Texts of a batch, one after the other.
-struct Texts {
-    bytes: Vec<u8>,
-    offsets: Vec<i32>,
-    valid: Vec<bool>,
-    scratch: Vec<u8>,
+fn encoding(made: &Made, kind: Type, physical: Physical) -> (Slot, Encoding) {
+    let form = match (&made.form, &made.codes) {
+        (Form::Pool(pool), _) => {
+            let texts = pool.texts.iter().map(|text| text.as_bytes());
+            let (least, most) = (texts.clone().min(), texts.clone().max());
+            let mut page = Vec::new();
+            for text in texts {
+                page.extend_from_slice(&(text.len() as u32).to_le_bytes());
+                page.extend_from_slice(text);
+            }
+            let ends = [least, most].map(|end| Bytes::copy_from_slice(end.unwrap_or_default()));
+            Encoding::Codes(Dictionary::new(page, pool.texts.len(), ends))
+        }
+        (Form::Value(_), Some((places, values))) if matches!(physical, Physical::INT32 | Physical::INT64) => {
+            let bytes = |value: i64| match physical {
+                Physical::INT32 => (value as i32).to_le_bytes().to_vec(),
+                _ => value.to_le_bytes().to_vec(),
+            };
+            let page = values.iter().flat_map(|value| bytes(*value)).collect();
+            let (least, most) = (values.iter().min(), values.iter().max());
+            let ends = [least, most].map(|end| Bytes::from(bytes(end.copied().unwrap_or_default())));
+            return (*places, Encoding::Codes(Dictionary::new(page, values.len(), ends)));
+        }
+        (Form::Value(_), _) => match (kind, physical) {
+            (Type::Timestamp, _) => Encoding::Micros,
+            (Type::Double { scale }, _) => Encoding::Double(10f64.powi(i32::from(scale))),
+            (_, Physical::BOOLEAN) => Encoding::Boolean,
+            (_, Physical::INT32) => Encoding::Int32,
+            _ => Encoding::Int64,
+        },
+        (Form::Template(_) | Form::Uuid(_), _) => Encoding::Text(PlainText::new(made)),
+    };
+    (made.slot, form)
 }
 
-impl Texts {
-    fn new(encoder: &Encoder) -> Self {
-        let scratch = match &encoder.kind {
-            Kind::Text(plain) => plain.scratch(),
-            _ => Vec::new(),
-        };
+impl Dictionary {
+    fn new(page: Vec<u8>, count: usize, [least, most]: [Bytes; 2]) -> Self {
         Self {
-            bytes: Vec::new(),
-            offsets: vec![0],
-            valid: Vec::new(),
-            scratch,
-        }
-    }
-
-    fn add(&mut self, plain: &PlainText, block: &Block, values: &[i64]) {
-        for (row, &value) in values.iter().enumerate() {
-            if value != NULL {
-                let end = plain.write(block, row, &mut self.scratch);
-                self.bytes.extend_from_slice(&self.scratch[..end]);
-            }
-            self.valid.push(value != NULL);
-            // A batch of the longest possible texts stays far below 2 GiB.
-            self.offsets.push(self.bytes.len() as i32);
-        }
-    }
-}
-
-impl Encoder {
-    fn new(made: &Made) -> Self {
-        let kind = match &made.form {
-            Form::Value(kind) => Kind::Value(*kind),
-            Form::Pool(pool) => Kind::Dictionary(Arc::new(StringArray::from_iter_values(&pool.texts))),
-            Form::Template(_) | Form::Uuid(_) => Kind::Text(PlainText::new(made)),
-        };
-        Self {
-            slot: made.slot,
-            nullable: made.nullable,
-            kind,
-        }
-    }
-
-    fn data_type(&self) -> DataType {
-        match &self.kind {
-            Kind::Dictionary(_) => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
-            Kind::Text(_) => DataType::Utf8,
-            Kind::Value(kind) => match kind {
-                Type::SmallInt => DataType::Int16,
-                Type::Int => DataType::Int32,
-                Type::BigInt => DataType::Int64,
-                Type::Decimal { precision, scale } => DataType::Decimal128(*precision, *scale as i8),
-                Type::Double { .. } => DataType::Float64,
-                Type::Boolean => DataType::Boolean,
-                Type::Date => DataType::Date32,
-                Type::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
-                Type::Text | Type::Uuid => DataType::Utf8,
-            },
-        }
-    }
-
-    fn array(&self, lane: Vec<i64>, text: Texts) -> ArrayRef {
-        let nulls = |lane: &[i64]| {
-            self.nullable
-                .then(|| NullBuffer::from_iter(lane.iter().map(|v| *v != NULL)))
-        };
-        let kind = match &self.kind {
-            Kind::Text(_) => {
-                let nulls = self.nullable.then(|| NullBuffer::from(text.valid));
-                let offsets = OffsetBuffer::new(ScalarBuffer::from(text.offsets));
-                return Arc::new(StringArray::new(offsets, Buffer::from_vec(text.bytes), nulls));
-            }
-            Kind::Dictionary(values) => {
-                let last = values.len() as i32 - 1;
-                let keys = lane
-                    .iter()
-                    .map(|v| if *v == NULL { 0 } else { (*v as i32).clamp(0, last) });
-                let keys = Int32Array::new(keys.collect(), nulls(&lane));
-                return Arc::new(DictionaryArray::<Int32Type>::new(keys, values.clone()));
-            }
-            Kind::Value(kind) => kind,
-        };
-        let nulls = nulls(&lane);
-        match kind {
-            Type::SmallInt => Arc::new(Int16Array::new(lane.iter().map(|v| *v as i16).collect(), nulls)),
-            Type::Int => Arc::new(Int32Array::new(lane.iter().map(|v| *v as i32).collect(), nulls)),
-            Type::Decimal { precision, scale } => Arc::new(
-                Decimal128Array::new(lane.iter().map(|v| i128::from(*v)).collect(), nulls)
-                    .with_precision_and_scale(*precision, *scale as i8)
-                    .expect("checked: at most 18 digits"),
-            ),
-            Type::Double { scale } => {
-                let unit = 10f64.powi(i32::from(*scale));
-                Arc::new(Float64Array::new(
-                    lane.iter().map(|v| *v as f64 / unit).collect(),
-                    nulls,
-                ))
-            }
-            Type::Boolean => Arc::new(BooleanArray::new(lane.iter().map(|v| *v == 1).collect(), nulls)),
-            Type::Date => Arc::new(Date32Array::new(lane.iter().map(|v| *v as i32).collect(), nulls)),
-            Type::Timestamp => {
-                let micros = lane.iter().map(|v| v.saturating_mul(1_000_000)).collect();
-                Arc::new(TimestampMicrosecondArray::new(micros, nulls))
-            }
-            Type::BigInt | Type::Text | Type::Uuid => Arc::new(Int64Array::new(lane.into(), nulls)),
+            page: page.into(),
+            count: count as u32,
+            width: usize::BITS - count.saturating_sub(1).leading_zeros(),
+            least,
+            most,
         }
     }
 }

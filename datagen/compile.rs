@@ -31,11 +31,29 @@ pub(crate) enum Form {
 #[derive(Debug, Clone)]
 pub(crate) enum Segment {
     Literal(String),
-    Value { slot: Slot, kind: Type, style: Style },
-    Pool { slot: Slot, pool: Arc<Pool> },
-    Padded { slot: Slot, width: u8 },
-    Letters { slot: Slot, width: u8 },
-    Uuid { slot: Slot, key: Key },
+    Value {
+        slot: Slot,
+        kind: Type,
+        style: Style,
+        nullable: bool,
+    },
+    Pool {
+        slot: Slot,
+        pool: Arc<Pool>,
+    },
+    Padded {
+        slot: Slot,
+        width: u8,
+        nullable: bool,
+    },
+    Letters {
+        slot: Slot,
+        width: u8,
+    },
+    Uuid {
+        slot: Slot,
+        key: Key,
+    },
 }
 
 /// A compiled column.
@@ -164,10 +182,9 @@ impl Compiler<'_> {
         });
         let base = by.unwrap_or(rows);
         let drawn = if column.changes > 0.0 {
-            let period = (1.0 / column.changes + 0.5) as u64;
             let kernel = Kernel::Version {
                 key: key.other(2),
-                period: period.max(1),
+                period: period(column),
                 day: surroundings.as_of,
             };
             self.push(base, kernel)
@@ -252,6 +269,7 @@ impl Compiler<'_> {
         drawn: Slot,
     ) -> (Slot, Form, Option<Slot>) {
         let surroundings = self.surroundings;
+        let definition: &Table = &surroundings.dataset.tables[table];
         let value = Form::Value(column.kind);
         let cells = |low: i64, high: i64, quantile: &dyn Fn(f64) -> f64| Kernel::Cells {
             key,
@@ -377,6 +395,20 @@ impl Compiler<'_> {
             Generator::Time => {
                 let timeline = surroundings.timelines[table].clone().expect("checked: a table by day");
                 (self.push(rows, Kernel::Time { key, timeline }), value, None)
+            }
+            Generator::Changed { of } => {
+                let of = &definition.columns[self.find(table, &of.value)];
+                let base = of.by.as_ref().map_or(rows, |by| {
+                    let by = self.find(table, &by.value);
+                    self.column(table, by, rows).slot
+                });
+                let kernel = Kernel::Changed {
+                    key: surroundings.key(&[&definition.name.value, &of.name.value]).other(2),
+                    period: period(of),
+                    day: surroundings.as_of,
+                    first: surroundings.dataset.calendar.first,
+                };
+                (self.push(base, kernel), value, None)
             }
             Generator::Template(text) => {
                 let pieces = template::parse(&text.value, 0).expect("checked: templates can be read");
@@ -514,7 +546,11 @@ impl Compiler<'_> {
                         pool: Pool::of(all),
                     }
                 } else {
-                    Segment::Padded { slot, width }
+                    Segment::Padded {
+                        slot,
+                        width,
+                        nullable: false,
+                    }
                 });
             }
             template::Piece::Letters(width) => {
@@ -538,11 +574,16 @@ impl Compiler<'_> {
                         segments.push(Segment::Pool { slot: made.slot, pool });
                     }
                     Form::Value(kind) => segments.push(match change {
-                        Change::Pad(width) => Segment::Padded { slot: made.slot, width },
+                        Change::Pad(width) => Segment::Padded {
+                            slot: made.slot,
+                            width,
+                            nullable: made.nullable,
+                        },
                         _ => Segment::Value {
                             slot: made.slot,
                             kind,
                             style,
+                            nullable: made.nullable,
                         },
                     }),
                     Form::Template(inner) => segments.extend(inner),
@@ -551,6 +592,11 @@ impl Compiler<'_> {
             }
         }
     }
+}
+
+/// Days from one change of a row's value to the next.
+fn period(column: &Column) -> u64 {
+    ((1.0 / column.changes + 0.5) as u64).max(1)
 }
 
 fn span(min: i64, max: i64) -> u64 {

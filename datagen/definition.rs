@@ -357,6 +357,10 @@ pub(crate) enum Generator {
     Day,
     /// The row's moment within its day.
     Time,
+    /// The day since which a column that changes over time has the value it has; the first day when it never changed.
+    Changed {
+        of: At<String>,
+    },
     Template(At<String>),
     Expr(At<String>),
     /// A value that moves smoothly with `step`, for each `entity`, around `base`.

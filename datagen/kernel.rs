@@ -86,6 +86,13 @@ pub(crate) enum Kernel {
         period: u64,
         day: u64,
     },
+    /// The day on which each row reached the version that it has by a day.
+    Changed {
+        key: Key,
+        period: u64,
+        day: u64,
+        first: i64,
+    },
     Walk {
         key: Key,
         entity: Slot,
@@ -156,6 +163,7 @@ impl Kernel {
             Self::Affine { start, step } => {
                 each(rows, out, |row| start.wrapping_add(step.wrapping_mul(row as i64)));
             }
+            Self::Cycle { count: 1 } => out.fill(0),
             Self::Cycle { count } => each(rows, out, |row| (row % count) as i64),
             Self::Values { index, values } => {
                 for (out, &index) in out.iter_mut().zip(&lanes[*index]) {
@@ -210,6 +218,16 @@ impl Kernel {
             Self::Version { key, period, day } => each(rows, out, |row| {
                 let phase = key.below(row, *period);
                 (row | ((day + phase) / period) << 44) as i64
+            }),
+            Self::Changed {
+                key,
+                period,
+                day,
+                first,
+            } => each(rows, out, |row| {
+                let phase = key.below(row, *period);
+                let reached = (day + phase) / period * period;
+                first + reached.saturating_sub(phase) as i64
             }),
             Self::Walk {
                 key,

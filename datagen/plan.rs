@@ -38,6 +38,8 @@ pub struct Options {
     pub files_multiple: u32,
     /// How files are compressed.
     pub compression: Compression,
+    /// Bytes a row group of a Parquet file should have, after compression; so much is in memory at a time.
+    pub row_group_bytes: u64,
     /// Format of all tables instead of their own.
     pub format: Option<Format>,
     /// First and last day, as day numbers: only the rows of these days, and dimensions as they are on the last one.
@@ -59,6 +61,7 @@ impl Default for Options {
             part_bytes: 16 << 20,
             files_multiple: 1,
             compression: Compression::None,
+            row_group_bytes: 64 << 20,
             format: None,
             days: None,
             part: None,
@@ -198,13 +201,13 @@ impl Dataset {
                 Format::Parquet => {
                     Writer::Columnar(Box::new(ColumnarWriter::new(&visible, &compiled, options.compression)))
                 }
-                text => Writer::Text(TextWriter::new(text, &visible, &compiled)),
+                text => Writer::Text(TextWriter::new(text, &visible, &compiled, options.dirty > 0.0)),
             };
             let dirty = (options.dirty > 0.0).then(|| {
                 let key = Key::of(options.seed, self.version, &["dirty", &table.name.value]);
                 Dirty::new(key, options.dirty, &format, &visible, &compiled)
             });
-            let engine = Engine {
+            let mut engine = Engine {
                 name: table.name.value.clone(),
                 compiled,
                 writer,
@@ -242,6 +245,9 @@ impl Dataset {
                 None => (timeline, 0..timeline.days()),
             });
             table_plan.row_bytes = engine.row_bytes(rows[index]);
+            if let Writer::Columnar(writer) = &mut engine.writer {
+                writer.set_group((options.row_group_bytes as f64 / table_plan.row_bytes) as u64);
+            }
             table_plan.files = match &table.layout {
                 Layout::Object(path) if table_plan.rows > MOST_OBJECTS => {
                     let label = format!("{} objects, and {MOST_OBJECTS} are the most", table_plan.rows);
@@ -380,6 +386,7 @@ fn fingerprint(dataset: &Dataset, options: &Options, pools: &[u64]) -> String {
         part_bytes,
         files_multiple,
         compression,
+        row_group_bytes,
         format,
         days,
         part: _,
@@ -387,7 +394,7 @@ fn fingerprint(dataset: &Dataset, options: &Options, pools: &[u64]) -> String {
         dirty,
     } = options;
     let text = format!(
-        "{GENERATOR} {} {} {rows} {seed} {target_bytes} {part_bytes} {files_multiple} {compression:?} {format:?} {days:?} \
+        "{GENERATOR} {} {} {rows} {seed} {target_bytes} {part_bytes} {files_multiple} {compression:?} {row_group_bytes} {format:?} {days:?} \
          {tables:?} {dirty} {pools:?} {}",
         dataset.name, dataset.version, dataset.source
     );

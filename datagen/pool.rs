@@ -88,6 +88,15 @@ pub(crate) fn kind(kind: &str, locale: &str) -> Option<Arc<Pool>> {
     pool
 }
 
+/// The locales in which a kind has texts of its own.
+pub(crate) fn locales_of(name: &str) -> Vec<&'static str> {
+    LOCALES
+        .iter()
+        .copied()
+        .filter(|locale| kind(name, locale).is_some())
+        .collect()
+}
+
 /// The parts a kind has: other texts with the same index, so that they belong together.
 pub(crate) fn part(of: &str, part: &str) -> Option<Arc<Pool>> {
     match (of, part) {
@@ -150,6 +159,46 @@ macro_rules! by_locale {
     };
 }
 
+/// Samples a faker of the locales that have texts of their own for it; the others would fall back to English.
+macro_rules! sample_by_locale {
+    ($kind:expr, $locale:expr, $count:expr, $module:ident :: $faker:ident, [$($name:ident),+]) => {
+        match $locale {
+            $(stringify!($name) => Some(sample($count, &format!("{}.{}", $kind, $locale), |rng| {
+                $module::$name::$faker().fake_with_rng::<String, _>(rng)
+            })),)+
+            _ => None,
+        }
+    };
+}
+
+/// Texts of other places than the United States.
+fn abroad(kind: &str, locale: &str) -> Option<Vec<String>> {
+    match kind {
+        "city" => sample_by_locale!(kind, locale, 1_000, address::CityName, [de_de, it_it, nl_nl]),
+        "street" => sample_by_locale!(
+            kind,
+            locale,
+            1_000,
+            address::StreetName,
+            [de_de, fr_fr, it_it, nl_nl, pt_br]
+        ),
+        "company" => sample_by_locale!(
+            kind,
+            locale,
+            1_000,
+            company::CompanyName,
+            [de_de, fr_fr, it_it, ja_jp, nl_nl, pt_br]
+        ),
+        "job" => sample_by_locale!(kind, locale, 500, job::Title, [it_it, ja_jp, nl_nl]),
+        "state" => by_locale!(locale, ADDRESS_STATE, ["de_de" => DE_DE, "it_it" => IT_IT, "pt_br" => PT_BR]),
+        "state_code" => by_locale!(locale, ADDRESS_STATE_ABBR, ["de_de" => DE_DE, "it_it" => IT_IT, "pt_br" => PT_BR]),
+        "country" => by_locale!(locale, ADDRESS_COUNTRY, [
+            "de_de" => DE_DE, "fr_fr" => FR_FR, "it_it" => IT_IT, "nl_nl" => NL_NL
+        ]),
+        _ => None,
+    }
+}
+
 fn build(kind: &str, locale: &str) -> Option<Vec<String>> {
     match kind {
         "first_name" => {
@@ -164,7 +213,7 @@ fn build(kind: &str, locale: &str) -> Option<Vec<String>> {
                 "nl_nl" => NL_NL, "pt_br" => PT_BR
             ]);
         }
-        _ if locale != "en" => return None,
+        _ if locale != "en" => return abroad(kind, locale),
         _ => {}
     }
     type En = fake::locales::EN;
@@ -339,13 +388,36 @@ mod tests {
                 "{locale}"
             );
         }
-        assert_eq!(kind("company", "ja_jp"), None);
+        assert_eq!(kind("word", "ja_jp"), None);
+    }
+
+    #[test]
+    fn texts_of_other_places_are_not_english_ones() {
+        for (name, locale) in [
+            ("city", "de_de"),
+            ("street", "fr_fr"),
+            ("street", "pt_br"),
+            ("company", "de_de"),
+            ("company", "ja_jp"),
+            ("job", "it_it"),
+            ("state", "de_de"),
+            ("country", "nl_nl"),
+        ] {
+            let (here, there) = (kind(name, "en").expect("English"), kind(name, locale).expect("known"));
+            let shared = there.texts.iter().filter(|text| here.texts.contains(text)).count();
+            assert!(
+                shared * 2 < there.texts.len(),
+                "{name} {locale}: {shared} of {}",
+                there.texts.len()
+            );
+        }
     }
 
     #[test]
     fn no_pool_holds_a_mail_provider_or_an_address() {
-        for name in KINDS.iter().filter(|name| **name != "user_agent") {
-            for text in &kind(name, "en").expect("every kind has a pool").texts {
+        let named = KINDS.iter().filter(|name| **name != "user_agent");
+        for (name, locale) in named.flat_map(|name| LOCALES.iter().map(move |locale| (name, *locale))) {
+            for text in kind(name, locale).iter().flat_map(|pool| &pool.texts) {
                 let lower = text.to_lowercase();
                 for real in ["@", "gmail", "yahoo", "hotmail", "http"] {
                     assert!(!lower.contains(real), "{name}: {text}");

@@ -23,6 +23,7 @@ const NAMES: &[&str] = &[
     "part",
     "day",
     "time",
+    "changed",
     "template",
     "expr",
     "walk",
@@ -186,6 +187,9 @@ pub(super) fn read(keys: &Keys, kind: Type) -> Option<At<Generator>> {
             ordinal("time");
             Generator::Time
         }
+        "changed" => Generator::Changed {
+            of: keys.required("of", keys.text("of"))?,
+        },
         "template" => Generator::Template(keys.required("text", keys.text("text"))?),
         "expr" => Generator::Expr(keys.required("is", keys.text("is"))?),
         "walk" => {
@@ -226,7 +230,7 @@ pub(super) fn read(keys: &Keys, kind: Type) -> Option<At<Generator>> {
                             at.span,
                             format!("`{known}` has none for `{}`", at.value),
                         )
-                        .hint("only first and last names differ by locale"),
+                        .hint(format!("it has texts for {}", pool::locales_of(known).join(", "))),
                     );
                     return None;
                 }

@@ -380,6 +380,52 @@ fn rates_of_nulls_and_choices_are_those_asked_for() {
 }
 
 #[test]
+fn a_day_of_change_is_the_first_day_with_the_new_value() {
+    let text = r#"
+        [calendar]
+        from = "2024-01-01"
+        to = "2024-03-31"
+        [table.t]
+        columns = [
+          { name = "id", type = "int", gen = "sequence" },
+          { name = "street", gen = "street", changes = "5%" },
+          { name = "since", type = "date", gen = "changed", of = "street" },
+        ]
+    "#;
+    let first = lakeform_datagen::parse_date("2024-01-01").expect("a date");
+    let mut before: Vec<(String, String)> = Vec::new();
+    let mut changes = 0;
+    for day in first..first + 91 {
+        let options = Options {
+            rows: 300,
+            days: Some((day, day)),
+            ..Options::default()
+        };
+        let bytes = whole(&plan(text, &options), 0);
+        let rows: Vec<(String, String)> = csv::Reader::from_reader(&bytes[..])
+            .records()
+            .map(|row| row.map(|row| (row[1].to_owned(), row[2].to_owned())).expect("a record"))
+            .collect();
+        for (before, now) in before.iter().zip(&rows) {
+            if before.1 == now.1 {
+                assert_eq!(before.0, now.0);
+            } else {
+                assert_eq!(now.1, lakeform_datagen::format_date(day));
+                changes += 1;
+            }
+        }
+        before = rows;
+    }
+    // One in twenty of 300 rows each day.
+    assert!((1_200..=1_500).contains(&changes), "{changes}");
+    check(
+        &text.replace("changes = \"5%\"", ""),
+        1,
+        &[("bad-change", "\"street\"")],
+    );
+}
+
+#[test]
 fn dirt_is_told_exactly_and_leaves_all_other_rows_alone() {
     let dataset = Dataset::builtin("banking").expect("shipped");
     let clean = dataset.plan(&Options::default()).expect("a plan");
