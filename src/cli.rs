@@ -57,6 +57,12 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub state: Option<PathBuf>,
+    /// Local cloud: inject the faults of a seed, or again those that a run recorded in a file
+    #[arg(long, global = true, value_name = "SEED|FILE", help_heading = "Global options")]
+    pub chaos: Option<String>,
+    /// Local cloud: let creating and deleting take as long as on AWS
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub realistic: bool,
     /// Write JSON for machines to stdout
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
@@ -314,19 +320,48 @@ pub enum LocalCommand {
         /// Where the first warehouse's SQL port listens; the others follow. Port 0 picks free ones
         #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:5439")]
         sql: std::net::SocketAddr,
-        /// The local cloud's disk, instead of the state folder's `local`
-        #[arg(long, value_name = "DIR")]
-        dir: Option<PathBuf>,
+        #[command(flatten)]
+        disk: LocalDisk,
+    },
+    /// Say who serves the local cloud, where, and what is inside
+    Status {
+        #[command(flatten)]
+        disk: LocalDisk,
+    },
+    /// Write everything in the local cloud into one file, secrets included
+    Export {
+        /// The file to write
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        disk: LocalDisk,
+    },
+    /// Put what `export` wrote in place of everything in the local cloud
+    Import {
+        /// A file that `export` wrote
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        disk: LocalDisk,
     },
     /// Forget everything in the local cloud
     Reset {
         /// Do not ask
         #[arg(long, short)]
         yes: bool,
-        /// The local cloud's disk, instead of the state folder's `local`
-        #[arg(long, value_name = "DIR")]
-        dir: Option<PathBuf>,
+        #[command(flatten)]
+        disk: LocalDisk,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct LocalDisk {
+    /// The local cloud's disk, instead of the state folder's `local`
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The way to the cloud a stack lives in, and the one `Cloud` that apply sees: AWS objects from the `aws` crate, data
 //! work from `data`.
 
+use crate::cli::Global;
 use crate::data::Data;
 use crate::error::{CommandError, ExitCode};
 use crate::project::Project;
@@ -9,8 +10,11 @@ use lakeform_aws::{Aws, Connection};
 use lakeform_engine::Kind;
 use lakeform_engine::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owned, Owner, Report, Update};
 use lakeform_engine::stack::Place;
+use lakeform_local::fault;
+use lakeform_local::remote::Remote;
+use lakeform_local::server::Holder;
 use lakeform_local::{Local, Options, Pace};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A connected cloud.
@@ -18,18 +22,120 @@ pub struct World {
     pub aws: Aws,
     pub data: Data,
     pub place: String,
+    _chaos: Option<Chaos>,
+}
+
+/// How the local cloud behaves for one command.
+#[derive(Clone, Debug, Default)]
+pub struct Weather {
+    pub realistic: bool,
+    pub chaos: Option<fault::Plan>,
+}
+
+impl Weather {
+    /// Reads `--chaos` and `--realistic`.
+    pub fn read(global: &Global) -> Result<Self, CommandError> {
+        let chaos = match global.chaos.as_deref() {
+            None => None,
+            Some(given) => Some(match given.parse::<u64>() {
+                Ok(seed) => fault::Plan {
+                    seed: Some(seed),
+                    ..fault::Plan::default()
+                },
+                Err(_) => recorded(Path::new(given))?,
+            }),
+        };
+        Ok(Self {
+            realistic: global.realistic,
+            chaos,
+        })
+    }
+
+    fn is_fair(&self) -> bool {
+        !self.realistic && self.chaos.is_none()
+    }
+
+    /// Lets the faults begin and says so; what they did is written when the returned value goes.
+    pub fn begin(&self, local: &Arc<Local>, dir: &Path, ui: &Ui) -> Option<Chaos> {
+        let plan = self.chaos.clone()?;
+        let seed = plan.seed.unwrap_or_default();
+        let file = dir.with_file_name(format!("chaos-{seed}.json"));
+        let (verb, what) = match plan.replay.len() {
+            0 => ("Faults of", format!("seed {seed}")),
+            count => ("Again the", format!("{count} faults of a run with seed {seed}")),
+        };
+        ui.say(format!(
+            "{verb} {what}; what they do is recorded in `{}`, and `--chaos` with that file repeats it.",
+            file.display()
+        ));
+        local.faults().set(plan);
+        Some(Chaos {
+            local: local.clone(),
+            file,
+            seed,
+        })
+    }
+}
+
+/// Faults under way.
+pub struct Chaos {
+    local: Arc<Local>,
+    file: PathBuf,
+    seed: u64,
+}
+
+impl Drop for Chaos {
+    fn drop(&mut self) {
+        let recorded = serde_json::json!({"seed": self.seed, "injected": self.local.faults().records()});
+        // The seed alone nearly repeats the run, too.
+        drop(std::fs::write(&self.file, format!("{recorded:#}\n")));
+    }
+}
+
+/// Reads what a run with `--chaos` recorded.
+fn recorded(file: &Path) -> Result<fault::Plan, CommandError> {
+    #[derive(serde::Deserialize)]
+    struct Recorded {
+        seed: u64,
+        injected: Vec<fault::Record>,
+    }
+    let wrong = |cause: &dyn std::fmt::Display| {
+        CommandError::new(format!("`--chaos {}`: {cause}", file.display()))
+            .hint("a seed is a whole number; a file is one that a run with `--chaos` wrote")
+    };
+    let text = std::fs::read_to_string(file).map_err(|cause| wrong(&cause))?;
+    let Recorded { seed, injected } = serde_json::from_str(&text).map_err(|cause| wrong(&cause))?;
+    Ok(fault::Plan {
+        seed: (injected.is_empty()).then_some(seed),
+        replay: injected,
+        ..fault::Plan::default()
+    })
 }
 
 impl World {
     /// Connects to where the stack lives. On AWS, credentials of another account are refused.
     pub async fn connect(project: &Project, ui: &Ui) -> Result<Self, CommandError> {
         let region = &project.stack.region;
+        let weather = &project.weather;
+        let mut chaos = None;
         let (connection, place) = match &project.stack.place {
             Place::Local => {
                 let dir = project.state.join("local");
                 crate::state::make(&project.state)?;
-                let local = open_local(&dir).await?;
-                (in_process(region, &local), format!("the local cloud, {region}"))
+                match Holder::of(&dir) {
+                    Some(holder) => attach(region, &dir, &holder, weather)?,
+                    None => {
+                        let local = open_local(&dir, weather).await?;
+                        chaos = weather.begin(&local, &dir, ui);
+                        (in_process(region, &local), format!("the local cloud, {region}"))
+                    }
+                }
+            }
+            Place::Aws { .. } if !weather.is_fair() => {
+                return Err(CommandError::new(
+                    "`--chaos` and `--realistic` are for the local cloud; this stack lives on AWS",
+                )
+                .hint("`--cloud local` runs it on this machine"));
             }
             Place::Aws { account } => {
                 let connection = Connection::aws(region, None).await;
@@ -55,7 +161,12 @@ impl World {
         ui.detail(format!("connected to {place}"));
         let aws = Aws::new(connection);
         let data = Data::new(aws.clone(), project.folder().to_owned());
-        Ok(Self { aws, data, place })
+        Ok(Self {
+            aws,
+            data,
+            place,
+            _chaos: chaos,
+        })
     }
 
     /// How many AWS calls were made, by operation.
@@ -65,19 +176,57 @@ impl World {
 }
 
 /// Opens the local cloud on a disk.
-pub async fn open_local(dir: &Path) -> Result<Arc<Local>, CommandError> {
-    Local::open(Options {
+pub async fn open_local(dir: &Path, weather: &Weather) -> Result<Arc<Local>, CommandError> {
+    let opened = Local::open(Options {
         dir: dir.to_owned(),
-        pace: Pace::Quick,
+        pace: match weather.realistic {
+            true => Pace::Realistic,
+            false => Pace::Quick,
+        },
         seed: None,
-    })
-    .await
-    .map_err(|error| {
-        CommandError::new(format!(
+    });
+    opened.await.map_err(|error| match &error.holder {
+        Some(holder) => held(dir, holder),
+        None => CommandError::new(format!(
             "the local cloud in `{}` cannot be opened: {error}",
             dir.display()
-        ))
+        )),
     })
+}
+
+/// Says who has the local cloud's disk.
+pub fn held(dir: &Path, holder: &Holder) -> CommandError {
+    let (process, dir) = (holder.process, dir.display());
+    let error = match Remote::of(holder) {
+        Some(remote) => CommandError::new(format!(
+            "the local cloud in `{dir}` is served by process {process} at {}",
+            remote.url()
+        )),
+        None => CommandError::new(format!("the local cloud in `{dir}` is held by process {process}"))
+            .hint("wait for that command to end; a cloud that `lakeform local serve` serves can be shared"),
+    };
+    error.code(ExitCode::Locked)
+}
+
+/// Returns a connection to the local cloud that another process serves.
+fn attach(region: &str, dir: &Path, holder: &Holder, weather: &Weather) -> Result<(Connection, String), CommandError> {
+    let Some(remote) = Remote::of(holder) else {
+        return Err(held(dir, holder));
+    };
+    if !weather.is_fair() {
+        return Err(CommandError::new(format!(
+            "`--chaos` and `--realistic` are for a cloud of this command's own, but process {} serves this one",
+            holder.process
+        ))
+        .hint("give them to `lakeform local serve`"));
+    }
+    let keys = holder.credentials.as_ref().map(|keys| lakeform_aws::Keys {
+        id: keys.access_key_id.clone(),
+        secret: keys.secret_access_key.clone(),
+        session: None,
+    });
+    let place = format!("the local cloud that process {} serves, {region}", holder.process);
+    Ok((Connection::endpoint(&remote.url(), region, keys), place))
 }
 
 /// Returns a connection that hands requests to the local cloud without a socket.

@@ -1,6 +1,7 @@
 //! A stack file on disk: found, read, checked.
 
 use crate::cli::{CloudChoice, Global};
+use crate::connect::Weather;
 use crate::error::{CommandError, ExitCode};
 use crate::ui::Ui;
 use crate::ui::problems::{Source, show};
@@ -21,6 +22,7 @@ pub struct Project {
     pub file: PathBuf,
     pub text: String,
     pub state: PathBuf,
+    pub weather: Weather,
 }
 
 /// A stack file that has been read.
@@ -156,6 +158,7 @@ impl Project {
             file: file.path,
             text: file.text,
             state,
+            weather: Weather::read(global)?,
         })
     }
 

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, StreamBody};
 use serde_json::Value;
 
 use crate::fault::{Effect, Lost};
-use crate::services::{ACCOUNT, Answer, Call, Fault, Service, redshift_data, s3, sts};
+use crate::services::{ACCOUNT, Answer, Call, Fault, Service, ec2, redshift_data, s3, sts};
 use crate::store::Tx;
 use crate::wire::{self, Format, scope::Scope};
 use crate::{Body, Local, admin, collected, text_body};
@@ -28,6 +28,8 @@ pub(crate) async fn handle(local: &Arc<Local>, request: Request<Body>) -> Respon
     if request.uri().path().starts_with(admin::PREFIX) {
         return admin::handle(local, request, untrusted).await;
     }
+    // Held until the request is answered; who replaces the whole state waits for all of them.
+    let _at_work = local.at_work().await;
     let (parts, body) = request.into_parts();
     let scope = wire::scope::of(&parts);
     if untrusted && scope.as_ref().is_none_or(|scope| is_s3(&scope.service)) {
@@ -77,6 +79,16 @@ pub(crate) async fn handle(local: &Arc<Local>, request: Request<Body>) -> Respon
         if let Some(fault) = effect.refusal(Some(service)) {
             return wire::write(service, &request.operation, request.format, Err(fault), &id);
         }
+    }
+    match &effect {
+        Some(Effect::Dropped) => return broken(),
+        Some(Effect::Preempted) => {
+            let other = untagged(request.input.clone());
+            // That somebody else fails is nobody's business.
+            let _ = run(local, service, &scope, &request.operation, other, &id, false).await;
+        }
+        Some(Effect::ForeignInterface { seconds }) => trespass(local, &scope, &request.input, *seconds).await,
+        _ => {}
     }
     let stale = effect == Some(Effect::Stale);
     if local.faults().stales() {
@@ -205,6 +217,9 @@ async fn object_request(local: &Arc<Local>, request: Request<Body>) -> Response<
         if let Some(fault) = effect.refusal(None) {
             return s3_error(&fault);
         }
+        if *effect == Effect::Dropped {
+            return broken();
+        }
     }
     let response = local.cloud().part::<s3::Service>().handle(request).await;
     if effect == Some(Effect::Lost) {
@@ -244,6 +259,32 @@ fn s3_error(fault: &Fault) -> Response<Body> {
 /// The effect is done; what the client sees is a connection that breaks.
 fn lost(response: Response<Body>) -> Response<Body> {
     drop(response);
+    broken()
+}
+
+/// The same input as somebody without our tags would send it.
+fn untagged(mut input: Value) -> Value {
+    if let Some(members) = input.as_object_mut() {
+        let is_ours = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            name == "tags" || name == "tagspecifications" || name.ends_with("token")
+        };
+        members.retain(|name, _| !is_ours(name));
+    }
+    input
+}
+
+/// Puts somebody else's network interface where the caller is about to clear away.
+async fn trespass(local: &Arc<Local>, scope: &Scope, input: &Value, seconds: f64) {
+    let Ok(account) = account(local, scope) else { return };
+    let (subnet, group) = (input["SubnetId"].clone(), input["GroupId"].clone());
+    let stay = move |cx: &Call| ec2::eni::trespass(cx, subnet.as_str(), group.as_str(), cx.now + seconds);
+    // Where there is no place for one, nobody is in the way.
+    let _ = local.cloud().write(Service::Ec2, &account, &scope.region, stay).await;
+}
+
+/// What the client sees is a connection that breaks.
+fn broken() -> Response<Body> {
     let broken = futures::stream::once(async {
         let cause = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "the answer was lost");
         Err::<http_body::Frame<Bytes>, _>(cause.into())
@@ -313,5 +354,7 @@ pub(crate) fn plain(status: u16, content: &'static str, body: String) -> Respons
     response
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,11 @@ mod crawler;
 mod door;
 pub mod fault;
 mod lake;
+pub mod remote;
 pub mod server;
 pub mod services;
+pub mod snapshot;
+mod status;
 pub mod store;
 pub mod wire;
 
@@ -21,6 +24,7 @@ use http_body_util::BodyExt;
 
 pub use clock::Pace;
 use serde::{Deserialize, Serialize};
+pub use services::redshift::ports::Reserved as SqlPorts;
 pub use services::{ACCOUNT, Answer, Call, Cloud, Fault, Service};
 
 const CREDENTIALS: &str = "credentials";
@@ -73,6 +77,8 @@ impl std::error::Error for LocalError {}
 pub struct Local {
     cloud: Arc<Cloud>,
     faults: fault::Faults,
+    /// Requests share it; who replaces the whole state has it alone.
+    door: tokio::sync::RwLock<()>,
 }
 
 impl Local {
@@ -81,13 +87,51 @@ impl Local {
         std::fs::create_dir_all(&options.dir)
             .map_err(|cause| LocalError::new(format!("making `{}`: {cause}", options.dir.display())))?;
         let store = store::Store::open(&options.dir).map_err(|cause| refused(&options.dir, &cause))?;
-        server::Holder::note(&options.dir, None);
+        server::Holder::note(&options.dir, None, None);
+        snapshot::sweep(&options.dir);
+        // What a crash interrupted is finished first.
+        snapshot::take_place(&options.dir, &store)?;
         let cloud = Cloud::new(options.dir, store, options.pace);
         services::start(&cloud);
         Ok(Arc::new(Local {
             cloud,
             faults: fault::Faults::new(options.seed),
+            door: tokio::sync::RwLock::default(),
         }))
+    }
+
+    /// Returns a snapshot of this instant, to be packed.
+    pub async fn export(self: &Arc<Self>) -> Result<snapshot::Gathered, LocalError> {
+        let cloud = Arc::clone(&self.cloud);
+        blocking(move || snapshot::gather(&cloud)).await
+    }
+
+    /// Puts a snapshot in place of everything. What was there is gone; a snapshot that cannot be read changes nothing.
+    pub async fn import(self: &Arc<Self>, from: impl std::io::Read + Send + 'static) -> Result<(), LocalError> {
+        let dir = self.cloud.dir.clone();
+        blocking(move || snapshot::unpack(from, &dir)).await?;
+        self.take_place().await
+    }
+
+    /// Forgets everything.
+    pub async fn reset(self: &Arc<Self>) -> Result<(), LocalError> {
+        let dir = self.cloud.dir.clone();
+        blocking(move || snapshot::nothing(&dir)).await?;
+        self.take_place().await
+    }
+
+    async fn take_place(self: &Arc<Self>) -> Result<(), LocalError> {
+        let _alone = self.door.write().await;
+        services::quiesce(&self.cloud);
+        let cloud = Arc::clone(&self.cloud);
+        let taken = blocking(move || snapshot::take_place(&cloud.dir, &cloud.store)).await;
+        services::start(&self.cloud);
+        taken.map(drop)
+    }
+
+    /// Marks a request at work, for as long as what is returned lives.
+    pub(crate) async fn at_work(&self) -> tokio::sync::RwLockReadGuard<'_, ()> {
+        self.door.read().await
     }
 
     /// Returns what the services share: the clock, the store, the folder.
@@ -134,9 +178,14 @@ impl Local {
         })
     }
 
-    /// Gives each cluster and workgroup a SQL port, from the port of `first` upwards, until the future is dropped.
-    pub async fn serve_sql(self: &Arc<Self>, first: SocketAddr) {
-        services::redshift::ports::serve(Arc::clone(&self.cloud), first).await;
+    /// Gives each cluster and workgroup a SQL port until the future is dropped.
+    pub async fn serve_sql(self: &Arc<Self>, reserved: SqlPorts) {
+        services::redshift::ports::serve(Arc::clone(&self.cloud), reserved).await;
+    }
+
+    /// Returns who this is and what is inside, as `lakeform local status` shows it.
+    pub fn status(&self) -> Result<serde_json::Value, LocalError> {
+        status::status(self).map_err(|fault| LocalError::new(fault.message))
     }
 
     /// Returns the SQL ports that are open now.
@@ -170,19 +219,30 @@ impl Drop for Local {
     }
 }
 
+/// Runs work on files away from the runtime's threads.
+async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> Result<R, LocalError> + Send + 'static,
+) -> Result<R, LocalError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(LocalError::new("the work on the cloud's files panicked".to_owned())))
+}
+
 fn refused(dir: &Path, cause: &store::StoreError) -> LocalError {
     let holder = cause.held.then(|| server::Holder::of(dir)).flatten();
     let message = match &holder {
         Some(server::Holder {
             process,
             http: Some(address),
+            ..
         }) => {
             format!(
                 "`{}` is held by process {process}, which answers at http://{address}",
                 dir.display()
             )
         }
-        Some(server::Holder { process, http: None }) => {
+        Some(server::Holder {
+            process, http: None, ..
+        }) => {
             format!("`{}` is held by process {process}", dir.display())
         }
         None => cause.to_string(),

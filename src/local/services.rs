@@ -2,6 +2,7 @@
 //! The services hold the rules; protocols are `wire`'s business and persistence is `store`'s.
 
 pub mod ec2;
+mod era;
 pub mod glue;
 pub mod iam;
 pub mod logs;
@@ -242,6 +243,11 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Returns what AWS does on the day of this request where the request says nothing.
+    fn by_default(&self, what: era::Default) -> bool {
+        era::holds(what, self.now)
+    }
+
     /// Returns a fresh id such as `vpc-0a1b2c3d4e5f60718` (17 hex digits, the first one 0).
     pub fn new_id(&self, prefix: &str) -> String {
         format!("{prefix}-0{:016x}", random_u64())
@@ -341,7 +347,8 @@ pub struct Cloud {
     pub pace: Pace,
     parts: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     runtime: tokio::runtime::Handle,
-    stopped: watch::Sender<bool>,
+    /// Counts how often background work was told to stop.
+    stopped: watch::Sender<u64>,
 }
 
 /// Something a service keeps in memory for as long as the cloud is open, made when first asked for: engines of
@@ -359,7 +366,7 @@ impl Cloud {
             pace,
             parts: Mutex::default(),
             runtime: tokio::runtime::Handle::current(),
-            stopped: watch::Sender::new(false),
+            stopped: watch::Sender::new(0),
         })
     }
 
@@ -380,10 +387,11 @@ impl Cloud {
     /// Runs work beside the requests until it ends or the cloud closes. May be called from any thread.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let mut stopped = self.stopped.subscribe();
+        let begun = *stopped.borrow();
         self.runtime.spawn(async move {
             tokio::select! {
                 () = work => {}
-                _ = stopped.wait_for(|stopped| *stopped) => {}
+                _ = stopped.wait_for(|stopped| *stopped != begun) => {}
             }
         });
     }
@@ -435,9 +443,15 @@ impl Cloud {
         })?
     }
 
+    /// Ends all background work and forgets what the services keep in memory.
     pub(crate) fn stop(&self) {
-        self.stopped.send_replace(true);
+        self.pause();
         self.lock_parts().clear();
+    }
+
+    /// Ends the background work that runs now.
+    pub(crate) fn pause(&self) {
+        self.stopped.send_modify(|count| *count += 1);
     }
 
     fn background<'a>(self: &'a Arc<Self>, tx: &'a Tx, service: Service, account: &str, region: &str) -> Call<'a> {
@@ -459,8 +473,15 @@ impl Cloud {
     }
 }
 
+/// Lets go of everything on disk but the store: background work ends, SQL ports and engines close.
+pub(crate) fn quiesce(cloud: &Arc<Cloud>) {
+    cloud.pause();
+    redshift::engines::Engines::close_all(cloud);
+}
+
 /// Resumes what was under way when the cloud was last closed.
 pub(crate) fn start(cloud: &Arc<Cloud>) {
+    cloud.part::<redshift::ports::Ports>().resume();
     glue::start(cloud);
     redshift::start(cloud);
     redshift_data::start(cloud);

@@ -16,7 +16,9 @@ use serde::de::DeserializeOwned;
 
 const DOCUMENTS: TableDefinition<&str, &[u8]> = TableDefinition::new("documents");
 /// Raised when the documents of an older program can no longer be read.
-const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
+/// What this program still reads; it is written anew in the present format as it changes.
+const OLDEST: u32 = 1;
 const FILE: &str = "cloud.redb";
 /// Enough for the state of a large stack, small enough for an idle process.
 const CACHE_BYTES: usize = 24 << 20;
@@ -172,6 +174,38 @@ impl Tx {
         Ok(found)
     }
 
+    /// Shows every committed document with its whole key, `table\0scope\0id`.
+    pub(crate) fn every(&self, mut see: impl FnMut(&str, &[u8]) -> std::io::Result<()>) -> std::io::Result<()> {
+        let broken = |cause: redb::StorageError| std::io::Error::other(cause.to_string());
+        for entry in self.committed.iter().map_err(broken)? {
+            let (key, value) = entry.map_err(broken)?;
+            see(key.value(), value.value())?;
+        }
+        Ok(())
+    }
+
+    /// Puts these documents, by whole key, in place of all others but those of the tables `kept`.
+    pub(crate) fn replace(&self, kept: &[&str], documents: Vec<(String, Vec<u8>)>) -> Result<(), StoreError> {
+        let is_kept = |key: &str| kept.contains(&key.split('\0').next().unwrap_or_default());
+        let mut gone: Vec<String> = self.batch.keys().filter(|key| !is_kept(key)).cloned().collect();
+        let listed = self.every(|key, _| {
+            if !is_kept(key) {
+                gone.push(key.to_owned());
+            }
+            Ok(())
+        });
+        listed.map_err(|cause| failed("listing")(&cause))?;
+        for key in gone {
+            self.stage(key, None)?;
+        }
+        for (key, bytes) in documents {
+            if !is_kept(&key) {
+                self.stage(key, Some(bytes))?;
+            }
+        }
+        Ok(())
+    }
+
     fn stage(&self, key: String, change: Option<Vec<u8>>) -> Result<(), StoreError> {
         if !self.writable {
             self.wants_write.set(true);
@@ -185,6 +219,14 @@ impl Tx {
 fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(bytes)
         .map_err(|cause| StoreError::new(format!("reading the document `{}`: {cause}", key.replace('\0', "/"))))
+}
+
+/// Says whether a process has the state in `dir` open.
+pub fn held(dir: &Path) -> bool {
+    let Ok(file) = std::fs::File::open(dir.join(FILE)) else {
+        return false;
+    };
+    matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock))
 }
 
 /// The open store. Cheap to clone; the file closes when the last clone is gone.
@@ -309,12 +351,12 @@ fn prepare(database: &Database) -> Result<(), StoreError> {
             .transpose()?;
         match found {
             Some(FORMAT) => return Ok(()),
-            Some(other) => {
+            Some(other) if !(OLDEST..FORMAT).contains(&other) => {
                 return Err(StoreError::new(format!(
                     "the state has format {other}, this program reads format {FORMAT}: reset it or use the program that wrote it"
                 )));
             }
-            None => {
+            _ => {
                 let bytes = FORMAT.to_string();
                 documents
                     .insert(meta.as_str(), bytes.as_bytes())

@@ -6,7 +6,7 @@ mod cbor;
 mod check;
 mod json;
 pub mod model;
-mod query;
+pub mod query;
 pub mod scope;
 pub mod signature;
 mod text;

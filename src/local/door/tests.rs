@@ -227,3 +227,80 @@ async fn a_request_from_beyond_this_machine_must_be_signed() {
         .await;
     assert_eq!(status, 403);
 }
+
+#[tokio::test]
+async fn a_dropped_request_has_no_effect() {
+    let door = Door::open(None).await;
+    door.faults(json!({"operation": "ec2:CreateVpc", "effect": "dropped"}))
+        .await;
+    let request = Request::post("/").header("authorization", SIGNED.replace("SERVICE", "ec2"));
+    let response = door
+        .local
+        .handle(request.body(text_body(CREATE)).expect("a request"))
+        .await;
+    assert!(response.extensions().get::<Lost>().is_some());
+    assert_eq!(door.vpcs().await, 0);
+}
+
+#[tokio::test]
+async fn somebody_else_may_take_a_name_first() {
+    let door = Door::open(None).await;
+    door.faults(json!({"operation": "iam:CreateRole", "effect": "preempted"}))
+        .await;
+    let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C\
+                 %22Principal%22%3A%7B%22Service%22%3A%22glue.amazonaws.com%22%7D%2C\
+                 %22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D";
+    let create = format!(
+        "Action=CreateRole&Version=2010-05-08&RoleName=r&AssumeRolePolicyDocument={trust}\
+         &Tags.member.1.Key=ours&Tags.member.1.Value=yes"
+    );
+    let (status, body) = door.query("iam", &create).await;
+    assert_eq!(status, 409, "{body}");
+    assert!(body.contains("EntityAlreadyExists"), "{body}");
+    let (_, body) = door.query("iam", "Action=GetRole&Version=2010-05-08&RoleName=r").await;
+    assert!(
+        body.contains("<RoleName>r</RoleName>") && !body.contains("ours"),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn a_strangers_interface_is_in_the_way_for_a_while() {
+    let door = Door::open(None).await;
+    let (_, body) = door.query("ec2", CREATE).await;
+    let id = |body: &str, name: &str| {
+        let start = body.find(&format!("<{name}>")).expect("an id") + name.len() + 2;
+        body[start..].split('<').next().expect("it ends").to_owned()
+    };
+    let vpc = id(&body, "vpcId");
+    let subnet = format!("Action=CreateSubnet&Version=2016-11-15&CidrBlock=10.0.0.0%2F24&VpcId={vpc}");
+    let (_, body) = door.query("ec2", &subnet).await;
+    let delete = format!(
+        "Action=DeleteSubnet&Version=2016-11-15&SubnetId={}",
+        id(&body, "subnetId")
+    );
+    door.faults(json!({"operation": "ec2:DeleteSubnet", "effect": "foreign_interface", "seconds": 5.0}))
+        .await;
+    let (status, body) = door.query("ec2", &delete).await;
+    assert!(status == 400 && body.contains("DependencyViolation"), "{body}");
+    let shown = "Action=DescribeNetworkInterfaces&Version=2016-11-15";
+    let (_, body) = door.query("ec2", shown).await;
+    assert!(body.contains("somebody-else"), "{body}");
+    door.send(Request::post("/_lakeform/clock"), r#"{"advance": 6}"#).await;
+    let (status, body) = door.query("ec2", &delete).await;
+    assert_eq!(status, 200, "{body}");
+}
+
+#[tokio::test]
+async fn a_role_may_not_be_ready_in_the_words_of_the_service() {
+    let door = Door::open(None).await;
+    door.faults(json!({"operation": "glue:*", "effect": "role_not_ready", "wording": 0}))
+        .await;
+    let request = Request::post("/")
+        .header("authorization", SIGNED.replace("SERVICE", "glue"))
+        .header("x-amz-target", "AWSGlue.CreateCrawler");
+    let input = json!({"Name": "c", "Role": "r", "Targets": {"S3Targets": [{"Path": "s3://b/"}]}});
+    let (status, body) = door.send(request, &input.to_string()).await;
+    assert_eq!(status, 400);
+    assert!(body.contains("unable to assume provided role"), "{body}");
+}

@@ -2,6 +2,7 @@
 //! which bucket by host name, streamed bodies unframed) and handed over without its signature: signatures are checked
 //! at the door for all services alike.
 
+pub mod access;
 pub mod objects;
 
 mod buckets;
@@ -34,9 +35,11 @@ use s3s::host::{S3Host, VirtualHost};
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
 
+use self::access::{Access, Checked, Peer};
 use self::chunked::Trailers;
 use self::objects::{Objects, Segment};
-use super::{ACCOUNT, Call, Cloud, Fault, Part, Service as ServiceName, random_u64};
+use super::iam::Context;
+use super::{ACCOUNT, Call, Cloud, Fault, Part, Service as ServiceName, random_u64, sts};
 use crate::{Body, BoxError, text_body};
 
 /// The S3 of one cloud.
@@ -76,11 +79,24 @@ impl Part for Bytestore {
     }
 }
 
+/// Returns the files of object bytes that a document of this table names.
+pub fn files_of(table: &str, document: &serde_json::Value) -> Vec<String> {
+    let data = &document["data"];
+    let segments = match table {
+        model::OBJECTS | model::VERSIONS => data.as_array().map(Vec::as_slice).unwrap_or_default(),
+        model::PARTS => std::slice::from_ref(data),
+        _ => &[],
+    };
+    let ids = segments.iter().filter_map(|segment| segment["id"].as_str());
+    ids.filter(|id| id.len() > 2).map(str::to_owned).collect()
+}
+
 /// Returns the files that some document names.
 fn named_files(cloud: &Arc<Cloud>) -> Result<HashSet<String>, Fault> {
     const PAGE: usize = 1000;
     let mut named = HashSet::new();
-    let mut collect = |data: Vec<Segment>| named.extend(data.into_iter().map(|segment| segment.id));
+    let mut collect =
+        |data: Vec<Segment>| named.extend(data.into_iter().map(|segment| segment.id).filter(|id| !id.is_empty()));
     for table in [model::OBJECTS, model::VERSIONS] {
         let mut after: Option<String> = None;
         loop {
@@ -106,7 +122,10 @@ fn named_files(cloud: &Arc<Cloud>) -> Result<HashSet<String>, Fault> {
 #[derive(Clone, Debug)]
 struct Who {
     account: String,
+    access_key: String,
     region: String,
+    /// What conditions of policies may ask about it.
+    context: Context,
     trailers: Trailers,
     /// Tags of a bucket to be made; `s3s` does not know this member yet.
     bucket_tags: Vec<(String, String)>,
@@ -140,12 +159,15 @@ impl Service {
 
 async fn answer(backend: Backend, request: Request<Body>) -> Response<Body> {
     let head_only = request.method() == Method::HEAD;
-    let request = match prepare(request, backend.cloud.clock.now()).await {
+    let request = match prepare(request, &backend.cloud).await {
         Ok(request) => request,
         Err(fault) => return error_response(fault, head_only),
     };
+    let access = Access(Arc::clone(&backend.cloud));
     let mut builder = S3ServiceBuilder::new(backend);
     builder.set_host(Hosts);
+    builder.set_auth(Checked);
+    builder.set_access(access);
     match builder.build().call(request).await {
         Ok(response) => finish(
             response.map(|body| body.map_err(BoxError::from).boxed_unsync()),
@@ -221,8 +243,11 @@ fn credential(text: &str) -> Credential {
     Credential { access_key, region }
 }
 
-async fn prepare(request: Request<Body>, now: f64) -> Result<Request<s3s::Body>, Fault> {
+async fn prepare(request: Request<Body>, cloud: &Arc<Cloud>) -> Result<Request<s3s::Body>, Fault> {
+    let now = cloud.clock.now();
     let (mut parts, body) = request.into_parts();
+    let mut context = Context::default();
+    access::set_peer(&mut context, parts.extensions.get::<Peer>().copied());
     let mut who = Credential::default();
     if let Some(value) = parts.headers.remove(AUTHORIZATION)
         && let Ok(text) = value.to_str()
@@ -239,9 +264,10 @@ async fn prepare(request: Request<Body>, now: f64) -> Result<Request<s3s::Body>,
     {
         parts.headers.insert(HOST, value);
     }
-    let is_account = who.access_key.len() == 12 && who.access_key.bytes().all(|byte| byte.is_ascii_digit());
     let mut who = Who {
-        account: if is_account { who.access_key } else { ACCOUNT.to_owned() },
+        account: account(cloud, &who.access_key)?,
+        access_key: who.access_key,
+        context,
         region: if who.region.is_empty() {
             "us-east-1".to_owned()
         } else {
@@ -277,6 +303,18 @@ async fn prepare(request: Request<Body>, now: f64) -> Result<Request<s3s::Body>,
     };
     parts.extensions.insert(who);
     Ok(Request::from_parts(parts, body))
+}
+
+/// Returns the account of an access key.
+fn account(cloud: &Arc<Cloud>, access_key: &str) -> Result<String, Fault> {
+    if access_key.len() == 12 && access_key.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(access_key.to_owned());
+    }
+    if !access_key.starts_with("ASIA") {
+        return Ok(ACCOUNT.to_owned());
+    }
+    let session = cloud.read(ServiceName::Sts, ACCOUNT, "", |cx| sts::session(cx, access_key))?;
+    Ok(session.map_or_else(|| ACCOUNT.to_owned(), |session| session.account))
 }
 
 /// A CreateBucket: PUT of a bucket's root without a sub-resource.
@@ -330,12 +368,14 @@ fn unframe_headers(headers: &mut HeaderMap) -> Result<(), Fault> {
 /// Takes a presigned URL's signature off the query, after checking that it is still good.
 fn unsign_query(uri: &mut Uri, now: f64) -> Result<Option<Credential>, Fault> {
     let Some(query) = uri.query() else { return Ok(None) };
-    if !query.contains("X-Amz-Signature=") {
+    // Boto3 still signs URLs in the way of before 2014 unless it is told otherwise.
+    let old = query.contains("AWSAccessKeyId=") && query.contains("Signature=");
+    if !old && !query.contains("X-Amz-Signature=") {
         return Ok(None);
     }
     let mut kept = Vec::new();
     let mut who = Credential::default();
-    let (mut date, mut expires) = (String::new(), None);
+    let (mut date, mut expires, mut until) = (String::new(), None, None);
     for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
@@ -343,6 +383,9 @@ fn unsign_query(uri: &mut Uri, now: f64) -> Result<Option<Credential>, Fault> {
             "X-Amz-Credential" => who = credential(&value),
             "X-Amz-Date" => date = value.into_owned(),
             "X-Amz-Expires" => expires = value.parse::<i64>().ok(),
+            "AWSAccessKeyId" if old => who.access_key = value.into_owned(),
+            "Expires" if old => until = value.parse::<i64>().ok(),
+            "Signature" | "x-amz-security-token" if old => {}
             "X-Amz-Algorithm"
             | "X-Amz-SignedHeaders"
             | "X-Amz-Signature"
@@ -351,18 +394,11 @@ fn unsign_query(uri: &mut Uri, now: f64) -> Result<Option<Credential>, Fault> {
             _ => kept.push(pair),
         }
     }
-    let signed = chrono::NaiveDateTime::parse_from_str(&date, "%Y%m%dT%H%M%SZ").map_err(|_| {
-        Fault::new(
-            400,
-            "AuthorizationQueryParametersError",
-            "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"",
-        )
-    })?;
-    let expires = expires.filter(|seconds| (1..=604_800).contains(seconds)).ok_or_else(|| {
-        Fault::new(400, "AuthorizationQueryParametersError", "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")
-    })?;
-    let age = now as i64 - signed.and_utc().timestamp();
-    if age > expires {
+    let until = match until {
+        Some(until) => until,
+        None => end_of(&date, expires)?,
+    };
+    if now as i64 > until {
         return Err(Fault::new(403, "AccessDenied", "Request has expired"));
     }
     let mut parts = uri.clone().into_parts();
@@ -375,6 +411,21 @@ fn unsign_query(uri: &mut Uri, now: f64) -> Result<Option<Credential>, Fault> {
     parts.path_and_query = rest.parse().ok();
     *uri = Uri::from_parts(parts).map_err(|_| Fault::new(400, "InvalidURI", "Couldn't parse the specified URI."))?;
     Ok(Some(who))
+}
+
+/// Returns until when a presigned URL is good.
+fn end_of(date: &str, expires: Option<i64>) -> Result<i64, Fault> {
+    let signed = chrono::NaiveDateTime::parse_from_str(date, "%Y%m%dT%H%M%SZ").map_err(|_| {
+        Fault::new(
+            400,
+            "AuthorizationQueryParametersError",
+            "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"",
+        )
+    })?;
+    let expires = expires.filter(|seconds| (1..=604_800).contains(seconds)).ok_or_else(|| {
+        Fault::new(400, "AuthorizationQueryParametersError", "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")
+    })?;
+    Ok(signed.and_utc().timestamp() + expires)
 }
 
 fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

@@ -14,6 +14,9 @@ pub struct Session {
     pub account: String,
     /// `arn:aws:sts::…:assumed-role/role/session`.
     pub arn: String,
+    /// ARN of the role itself.
+    #[serde(default)]
+    role: String,
     pub id: String,
     pub secret: String,
     pub expires: f64,
@@ -33,6 +36,11 @@ pub fn session(cx: &Call, access_key: &str) -> Result<Option<Session>, Fault> {
         )),
         session => Ok(session),
     }
+}
+
+/// Returns who a session is to a policy that names principals: the role first, then the session.
+pub fn principals(session: &Session) -> Vec<(&'static str, String)> {
+    vec![("AWS", session.role.clone()), ("AWS", session.arn.clone())]
 }
 
 pub fn call(cx: &Call, input: &Value) -> Answer {
@@ -90,6 +98,7 @@ fn assume_role(cx: &Call, input: &Value) -> Answer {
     let session = Session {
         account: account.to_owned(),
         arn: format!("arn:aws:sts::{account}:assumed-role/{role_name}/{name}"),
+        role: arn.to_owned(),
         id: format!("{role_id}:{name}"),
         secret: format!("{:016x}{:016x}{:08x}", random_u64(), random_u64(), random_u64() as u32),
         expires,

@@ -101,3 +101,26 @@ fn a_panicking_request_does_not_stop_the_others() {
     write(&store, "a", "one");
     assert_eq!(ids(&store), ["a"]);
 }
+
+#[test]
+fn state_of_a_newer_program_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    {
+        let store = Store::open(dir.path()).expect("opens");
+        write(&store, "a", "one");
+        let raise = |tx: &Tx| (true, tx.put("meta", "", "format", &(FORMAT + 1)));
+        store.write_blocking(raise).expect("runs").expect("stages");
+    }
+    let refusal = loop {
+        match Store::open(dir.path()) {
+            // The file is let go of a moment after the last handle.
+            Err(refusal) if refusal.held => std::thread::yield_now(),
+            Err(refusal) => break refusal,
+            Ok(_) => panic!("a newer format was opened"),
+        }
+    };
+    assert!(
+        refusal.message.contains("has format 3, this program reads format 2"),
+        "{refusal}"
+    );
+}

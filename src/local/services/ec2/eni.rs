@@ -176,6 +176,26 @@ pub fn release_at(cx: &Call, id: &str, instant: f64) -> Result<(), Fault> {
     tags::unindex(cx, Eni::KIND, id)
 }
 
+/// Makes an interface of somebody else in a subnet, or with a group in one of its VPC's subnets, until an instant.
+pub fn trespass(cx: &Call, subnet: Option<&str>, group: Option<&str>, until: f64) -> Result<(), Fault> {
+    let groups: Vec<String> = group.map(str::to_owned).into_iter().collect();
+    let subnet = match (subnet, group) {
+        (Some(subnet), _) => subnet.to_owned(),
+        (None, Some(group)) => {
+            let group: Group = resource::find(cx, group)?;
+            let subnets = resource::all::<Subnet>(cx)?;
+            let mut there = subnets.into_iter().filter(|subnet| subnet.vpc_id == group.vpc_id);
+            match there.next() {
+                Some(subnet) => subnet.subnet_id,
+                None => return Ok(()),
+            }
+        }
+        (None, None) => return Ok(()),
+    };
+    let eni = make(cx, &subnet, &groups, Owner::User, "ELB app/somebody-else", None)?;
+    release_at(cx, &eni.id, until)
+}
+
 /// Replaces the groups of a service's interface; they must be of its VPC.
 pub fn set_groups(cx: &Call, id: &str, groups: &[String]) -> Result<(), Fault> {
     let mut eni: Eni = resource::find(cx, id)?;

@@ -1,7 +1,7 @@
 //! May a service act as a role, and may the role do what the service is about to do? Asked by the crawler and by
 //! Redshift before every use, so that a wrong policy fails here as it would on AWS.
 
-use super::super::{Call, Fault};
+use super::super::{Call, Fault, s3};
 use super::documents::{Role, Tags};
 use super::evaluate::{Context, Decision, Question, Verdict, evaluate};
 use super::policy::{Policy, Use};
@@ -77,6 +77,15 @@ pub fn role_allows_from(cx: &Call, role: &str, caller: Caller, wanted: &[Wanted]
         let mut context = request_context(cx, &role);
         for (key, value) in wanted.context {
             context.set(key, *value);
+        }
+        // What the bucket's own policy denies, no policy of the role allows.
+        let arn = role.arn(&home);
+        let bucket = s3::access::policy_decision(cx, &arn, wanted.action, wanted.resource, context.clone())?;
+        if bucket == Some(Decision::ExplicitDeny) {
+            return Err(RoleProblem::Denied {
+                action: wanted.action.to_string(),
+                resource: wanted.resource.to_string(),
+            });
         }
         let question = Question {
             action: wanted.action,

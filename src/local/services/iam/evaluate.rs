@@ -30,6 +30,11 @@ impl Context {
         self.0.insert(key.to_ascii_lowercase(), values);
     }
 
+    /// Adds what another context knows.
+    pub fn extend(&mut self, other: Context) {
+        self.0.extend(other.0);
+    }
+
     fn get(&self, key: &str) -> Option<&[String]> {
         self.0.get(key).map(Vec::as_slice)
     }

@@ -1,9 +1,9 @@
-//! `CreateCluster`: every rule on its parameters, and the defaults AWS fills in (as of 2026-07: encrypted, not public,
+//! `CreateCluster`: every rule on its parameters, and the defaults AWS fills in (`era` dates them: encrypted, not public,
 //! relocation on for managed storage, port 5439, one day of automated snapshots).
 
 use serde_json::{Value, json};
 
-use super::super::{Answer, Call, Fault, secrets};
+use super::super::{Answer, Call, Fault, era, secrets};
 use super::cluster::{self, Activity, AttachedRole, Cluster, Kind, Pending, save};
 use super::network::{self, Subnet};
 use super::tags::{Tags, read_tags};
@@ -76,7 +76,9 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
     let multi_az = input["MultiAZ"].as_bool().unwrap_or(false);
     let relocation = input["AvailabilityZoneRelocation"].as_bool();
     check_zones(node, nodes, multi_az, relocation)?;
-    let public = input["PubliclyAccessible"].as_bool().unwrap_or(false);
+    let public = input["PubliclyAccessible"]
+        .as_bool()
+        .unwrap_or_else(|| cx.by_default(era::Default::ClusterIsPublic));
     let elastic_ip = input["ElasticIp"].as_str().map(str::to_string);
     if elastic_ip.is_some() && !public {
         return Err(combination(

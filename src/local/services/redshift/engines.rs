@@ -62,6 +62,15 @@ impl Engines {
         cloud.part::<Engines>().slots().remove(namespace_id);
     }
 
+    /// Closes all engines and keeps ports closed until `Ports::resume`.
+    pub fn close_all(cloud: &Arc<Cloud>) {
+        cloud.part::<Ports>().pause();
+        let open: Vec<String> = cloud.part::<Engines>().slots().keys().cloned().collect();
+        for namespace_id in open {
+            Engines::close(cloud, &namespace_id);
+        }
+    }
+
     /// Closes the engine of a namespace and removes its data.
     pub fn remove(cx: &Call, namespace_id: &str) {
         Engines::close(cx.cloud, namespace_id);

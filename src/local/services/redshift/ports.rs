@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lakeform_sql::{Credential, Login, Password};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::AbortHandle;
 
 use super::super::{Call, Cloud, Fault, Part, Service, serverless};
@@ -20,6 +21,8 @@ use super::{cluster, credentials};
 const PLACES: &str = "redshift_port";
 /// How soon a port follows its cluster's state.
 const LOOK: Duration = Duration::from_millis(300);
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Place {
@@ -47,6 +50,8 @@ pub struct SqlPort {
 #[derive(Default)]
 pub struct Ports {
     open: Mutex<BTreeMap<String, (SqlPort, AbortHandle)>>,
+    /// While the state is replaced, no port opens.
+    paused: AtomicBool,
 }
 
 impl Part for Ports {
@@ -68,9 +73,76 @@ impl Ports {
         }
     }
 
+    /// Closes all ports and opens none until `resume`.
+    pub fn pause(&self) {
+        self.paused.store(true, Ordering::SeqCst);
+        for (_, serving) in std::mem::take(&mut *self.lock()).into_values() {
+            serving.abort();
+        }
+    }
+
+    pub fn resume(&self) {
+        self.paused.store(false, Ordering::SeqCst);
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, (SqlPort, AbortHandle)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where SQL is answered: the first warehouse's address is taken before there is a warehouse, so that it can be told and
+/// nobody else gets it; until then connections are refused.
+pub struct Reserved {
+    first: SocketAddr,
+    /// The other warehouses get whatever port is free.
+    any: bool,
+    /// Bound, and not listening yet.
+    socket: Mutex<Option<TcpSocket>>,
+}
+
+impl Reserved {
+    /// Takes the address; port 0 picks a free one.
+    pub fn bind(wanted: SocketAddr) -> std::io::Result<Reserved> {
+        let socket = bound(wanted)?;
+        Ok(Reserved {
+            first: socket.local_addr()?,
+            any: wanted.port() == 0,
+            socket: Mutex::new(Some(socket)),
+        })
+    }
+
+    /// Returns where the first warehouse listens, now or later.
+    pub fn first(&self) -> SocketAddr {
+        self.first
+    }
+
+    fn listen(&self, number: u16) -> std::io::Result<TcpListener> {
+        let mut reserved = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = match (number, reserved.take()) {
+            (0, Some(socket)) => socket,
+            (0, None) => bound(self.first)?,
+            (_, kept) => {
+                *reserved = kept;
+                let port = match self.any {
+                    true => 0,
+                    false => self.first.port().saturating_add(number),
+                };
+                bound(SocketAddr::new(self.first.ip(), port))?
+            }
+        };
+        socket.listen(BACKLOG)
+    }
+}
+
+fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Connections of an earlier run may linger on a port of its own; a port that is picked must be nobody's.
+    socket.set_reuseaddr(address.port() != 0)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// Gives a new namespace the lowest number that is free.
@@ -95,12 +167,15 @@ pub fn forget(cx: &Call, namespace_id: &str) -> Result<(), Fault> {
     cx.shared().delete(PLACES, namespace_id).map(|_| ())
 }
 
-/// Opens and closes ports as clusters come and go, from the port of `first` upwards (0 picks free ones), until the
-/// future is dropped.
-pub async fn serve(cloud: Arc<Cloud>, first: SocketAddr) {
+/// Opens and closes ports as clusters come and go, until the future is dropped.
+pub async fn serve(cloud: Arc<Cloud>, reserved: Reserved) {
     let ports = cloud.part::<Ports>();
     let _closing = Closing(Arc::clone(&ports));
     loop {
+        if ports.paused.load(Ordering::SeqCst) {
+            tokio::time::sleep(LOOK).await;
+            continue;
+        }
         let places = cloud.read(Service::Redshift, "", "", |cx| cx.shared().list::<Place>(PLACES, ""));
         let places: Vec<Place> = places.unwrap_or_default().into_iter().map(|(_, place)| place).collect();
         let gone: Vec<String> = {
@@ -118,7 +193,7 @@ pub async fn serve(cloud: Arc<Cloud>, first: SocketAddr) {
                 Some(_) if is_open => {}
                 Some((warehouse, _, _)) => {
                     // A port that is taken, or a warehouse that does not open, is tried again at the next look.
-                    let _ = open(&cloud, &ports, &place, warehouse, first).await;
+                    let _ = open(&cloud, &ports, &place, warehouse, &reserved).await;
                 }
                 None => ports.close(&place.namespace_id),
             }
@@ -143,20 +218,15 @@ async fn open(
     ports: &Ports,
     place: &Place,
     warehouse: Warehouse,
-    first: SocketAddr,
+    reserved: &Reserved,
 ) -> std::io::Result<()> {
-    let port = if first.port() == 0 {
-        0
-    } else {
-        first.port().saturating_add(place.number)
-    };
-    let listener = TcpListener::bind(SocketAddr::new(first.ip(), port)).await?;
-    let address = listener.local_addr()?;
     let engine = cloud
         .part::<Engines>()
         .engine(&warehouse)
         .await
         .map_err(|failure| std::io::Error::other(failure.to_string()))?;
+    let listener = reserved.listen(place.number)?;
+    let address = listener.local_addr()?;
     let login = Arc::new(DoorKeeper {
         cloud: Arc::downgrade(cloud),
         place: place.clone(),

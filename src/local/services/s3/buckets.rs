@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::model::{self, BUCKETS, Bucket, EVERYWHERE, Versioning, fault};
 use super::{Backend, open_bucket, timestamp};
-use crate::services::{Call, Fault};
+use crate::services::{Call, Fault, era};
 
 type Answer<T> = Result<T, Fault>;
 
@@ -168,13 +168,15 @@ pub async fn create_bucket(backend: &Backend, request: S3Request<CreateBucketInp
                 settings: Default::default(),
             };
             bucket.settings.insert(OWNERSHIP.into(), json!(ownership));
-            let block = PublicAccessBlockConfiguration {
-                block_public_acls: Some(true),
-                block_public_policy: Some(true),
-                ignore_public_acls: Some(true),
-                restrict_public_buckets: Some(true),
-            };
-            set(&mut bucket, PUBLIC_ACCESS, &block)?;
+            if cx.by_default(era::Default::BucketBlocksPublicAccess) {
+                let block = PublicAccessBlockConfiguration {
+                    block_public_acls: Some(true),
+                    block_public_policy: Some(true),
+                    ignore_public_acls: Some(true),
+                    restrict_public_buckets: Some(true),
+                };
+                set(&mut bucket, PUBLIC_ACCESS, &block)?;
+            }
             model::put_bucket(cx.tx, &bucket)?;
             index_tags(cx, &bucket)
         })

@@ -126,10 +126,8 @@ impl Backend {
                 let id = part_id(&place.upload, place.number);
                 let old: Option<model::Part> = cx.tx.get(PARTS, EVERYWHERE, &id)?;
                 let data = received.data.into_iter().next();
-                let data = data.unwrap_or(super::objects::Segment {
-                    id: "none".into(),
-                    len: 0,
-                });
+                // An empty part has no bytes to name.
+                let data = data.unwrap_or_default();
                 let part = model::Part {
                     number: place.number,
                     size: received.size,

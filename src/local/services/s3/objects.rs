@@ -25,10 +25,76 @@ pub struct Objects {
 type Instant = (i64, i64);
 
 /// One stored run of bytes. An object is one segment, or one per uploaded part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
+    /// Names the file; empty when the bytes are right here.
     pub id: String,
     pub len: u64,
+    /// A few bytes are kept in the document that names them: its commit makes them durable together with those of all
+    /// requests that wait, where a file would cost each its own.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "inline")]
+    inline: Option<Bytes>,
+}
+
+/// Longer runs of bytes get a file: documents are read whole when objects are listed.
+const INLINE: usize = 4096;
+
+impl Segment {
+    /// Says whether no file is behind it.
+    pub fn is_here(&self) -> bool {
+        self.id.is_empty()
+    }
+
+    /// Returns a segment that needs no file, unless the bytes are too many for that.
+    pub fn inline(bytes: &[Bytes]) -> Option<Segment> {
+        let len: usize = bytes.iter().map(Bytes::len).sum();
+        (len <= INLINE).then(|| Segment {
+            id: String::new(),
+            len: len as u64,
+            inline: Some(bytes.concat().into()),
+        })
+    }
+}
+
+mod inline {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub fn serialize<S: Serializer>(bytes: &Option<bytes::Bytes>, to: S) -> Result<S::Ok, S::Error> {
+        let bytes = bytes.as_ref().expect("absent bytes are skipped");
+        to.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bytes::Bytes>, D::Error> {
+        let text = <std::borrow::Cow<'_, str>>::deserialize(from)?;
+        let bytes = STANDARD.decode(text.as_bytes()).map_err(de::Error::custom)?;
+        Ok(Some(bytes.into()))
+    }
+}
+
+/// Stored bytes, opened for reading.
+pub enum Opened {
+    Here(std::io::Cursor<Bytes>),
+    File(File),
+}
+
+impl Read for Opened {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Opened::Here(bytes) => bytes.read(into),
+            Opened::File(file) => file.read(into),
+        }
+    }
+}
+
+impl Seek for Opened {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Opened::Here(bytes) => bytes.seek(to),
+            Opened::File(file) => file.seek(to),
+        }
+    }
 }
 
 impl Objects {
@@ -86,26 +152,36 @@ impl Objects {
 
     /// Makes a second name for stored bytes, without copying them.
     pub fn duplicate(&self, segment: &Segment) -> io::Result<Segment> {
+        if segment.is_here() {
+            return Ok(segment.clone());
+        }
         let id = uuid::Uuid::new_v4().simple().to_string();
         let target = self.path(&id);
         let folder = target.parent().expect("object paths have a folder");
         fs::create_dir_all(folder)?;
         fs::hard_link(self.path(&segment.id), &target)?;
         sync_folder(folder)?;
-        Ok(Segment { id, len: segment.len })
+        Ok(Segment {
+            id,
+            len: segment.len,
+            inline: None,
+        })
     }
 
     /// Removes stored bytes. Absent bytes are fine: a crash may have removed them already.
     pub fn remove(&self, segments: &[Segment]) {
-        for segment in segments {
+        for segment in segments.iter().filter(|segment| !segment.is_here()) {
             // Failing to remove costs disk, never correctness: the metadata no longer names the file.
             let _ = fs::remove_file(self.path(&segment.id));
         }
     }
 
     /// Opens one segment for reading.
-    pub fn open_segment(&self, segment: &Segment) -> io::Result<File> {
-        File::open(self.path(&segment.id))
+    pub fn open_segment(&self, segment: &Segment) -> io::Result<Opened> {
+        Ok(match segment.is_here() {
+            true => Opened::Here(io::Cursor::new(segment.inline.clone().unwrap_or_default())),
+            false => Opened::File(File::open(self.path(&segment.id))?),
+        })
     }
 
     /// Returns the bytes of `range` of an object made of these segments, cut at its end.
@@ -154,7 +230,7 @@ pub fn overlaps(segments: &[Segment], range: Range<u64>) -> impl Iterator<Item =
 pub struct Reader {
     objects: Objects,
     rest: std::vec::IntoIter<Segment>,
-    file: Option<File>,
+    file: Option<Opened>,
 }
 
 impl Read for Reader {
@@ -207,6 +283,7 @@ impl Writing {
         Ok(Segment {
             id: self.id.clone(),
             len: self.len,
+            inline: None,
         })
     }
 }
@@ -248,6 +325,22 @@ mod tests {
         let mut whole = String::new();
         objects.reader(segments.to_vec()).read_to_string(&mut whole).unwrap();
         assert_eq!(whole, "hello wide world");
+    }
+
+    #[test]
+    fn few_bytes_need_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let objects = Objects::open(dir.path()).unwrap();
+        let few = Segment::inline(&[Bytes::from_static(b"few "), Bytes::from_static(b"bytes")]).unwrap();
+        let copy: Segment = serde_json::from_str(&serde_json::to_string(&few).unwrap()).unwrap();
+        assert_eq!(copy, few);
+        let segments = [objects.duplicate(&few).unwrap(), store(&objects, b" and more")];
+        assert_eq!(&objects.read(&segments, 4..14).unwrap()[..], b"bytes and ");
+        objects.remove(&segments[..1]);
+        let mut whole = String::new();
+        objects.reader(segments.to_vec()).read_to_string(&mut whole).unwrap();
+        assert_eq!(whole, "few bytes and more");
+        assert!(Segment::inline(&[Bytes::from(vec![0; INLINE + 1])]).is_none());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Bucket policies: checked when they are put, kept as text.
+//! Bucket policies: checked when they are put, kept as text. `access.rs` evaluates them.
 
 use s3s::S3Request;
 use s3s::dto::*;
@@ -7,11 +7,12 @@ use serde_json::Value;
 use super::Backend;
 use super::buckets::{PUBLIC_ACCESS, absent, set, setting};
 use super::model::{Bucket, fault};
+use crate::services::iam::{Policy, Use};
 use crate::services::{Call, Fault};
 
 type Answer<T> = Result<T, Fault>;
 
-const POLICY: &str = "policy";
+pub const POLICY: &str = "policy";
 
 pub async fn put_bucket_policy(
     backend: &Backend,
@@ -33,6 +34,8 @@ pub async fn put_bucket_policy(
         ));
     }
     check_policy(&policy, &request.input.bucket)?;
+    // What is stored is what the evaluator understands.
+    Policy::parse(&text, Use::Resource).map_err(|cause| fault(400, "MalformedPolicy", &cause))?;
     let public = is_public(&policy);
     let change = move |_: &Call, bucket: &mut Bucket| {
         let block: Option<PublicAccessBlockConfiguration> = setting(bucket, PUBLIC_ACCESS)?;

@@ -402,11 +402,22 @@ pub async fn delete_objects(backend: &Backend, request: S3Request<DeleteObjectsI
     }
     let quiet = input.delete.quiet == Some(true);
     let name = input.bucket;
+    let asker = who.clone();
     let (deleted, errors, freed) = backend
         .write(&who, move |cx| {
             let bucket = open_bucket(cx, &name)?;
             let (mut deleted, mut errors, mut freed) = (Vec::new(), Vec::new(), Vec::new());
             for one in asked {
+                let versioned = one.version_id.is_some();
+                if let Err(refused) = super::access::permits_delete(cx, &asker, &name, &one.key, versioned) {
+                    errors.push(s3s::dto::Error {
+                        code: Some(refused.code),
+                        key: Some(one.key),
+                        message: Some(refused.message),
+                        version_id: one.version_id,
+                    });
+                    continue;
+                }
                 if let Some(wanted) = &one.e_tag {
                     let current = model::current(cx.tx, &name, &one.key)?;
                     if current.is_none_or(|object| object.etag != wanted.value()) {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::super::redshift::engines::Engines;
 use super::super::redshift::network::{self, Interface, Subnet};
 use super::super::redshift::ports;
-use super::super::{Answer, Call, Cloud, Fault, Service};
+use super::super::{Answer, Call, Cloud, Fault, Service, era};
 use super::{check_name, conflict, namespaces, not_found, paged, tags, text, texts, validation};
 
 const WORKGROUPS: &str = "serverless_workgroup";
@@ -241,7 +241,7 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
     let namespace_name = text(input, "namespaceName");
     let target_level = read_target(input)?;
     let base_capacity = input["baseCapacity"].as_i64();
-    // As of 2026-07 a workgroup that says nothing of capacity gets a price-performance target of 50.
+    // A workgroup that says nothing of capacity gets a price-performance target of 50.
     let target_level = match (target_level, base_capacity) {
         (Some(Some(_)), Some(_)) => {
             return Err(validation(
@@ -250,7 +250,7 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
         }
         (Some(level), _) => level,
         (None, Some(_)) => None,
-        (None, None) => Some(50),
+        (None, None) => cx.by_default(era::Default::WorkgroupHasTarget).then_some(50),
     };
     let base_capacity = base_capacity.unwrap_or(128);
     let max_capacity = input["maxCapacity"].as_i64();

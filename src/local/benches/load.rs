@@ -1,0 +1,364 @@
+//! Requests per second of the local cloud against named peers in the same run: s3s-fs for S3, and moto's server, when
+//! `LAKEFORM_MOTO` names its program. Every server is a process of its own; the load comes from this one.
+//!
+//!     cargo bench -p lakeform-local --bench load
+//!     LAKEFORM_MOTO=…/bin/moto_server cargo bench -p lakeform-local --bench load
+//!     LAKEFORM_REQUESTS=1000000 cargo bench -p lakeform-local --bench load    # and look at the memory
+//!
+//! What is put counts when it is on disk: s3s-fs does not sync, so its file system is, once, before the clock stops.
+#![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use lakeform_local::{Local, Options, Pace};
+use tokio::net::{TcpListener, TcpStream};
+
+const SMALL: usize = 1 << 10;
+const LARGE: usize = 16 << 20;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    match arguments.iter().position(|argument| argument == "--serve") {
+        Some(at) => runtime.block_on(serve(&arguments[at + 1], Path::new(&arguments[at + 2]))),
+        None => runtime.block_on(measure()),
+    }
+}
+
+/// Serves until the process is killed, and says where.
+async fn serve(what: &str, dir: &Path) {
+    let address: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    if what == "lakeform" {
+        let options = Options {
+            dir: dir.to_owned(),
+            pace: Pace::Quick,
+            seed: None,
+        };
+        let started = Instant::now();
+        let local = Local::open(options).await.expect("it opens");
+        let opened = started.elapsed();
+        let ready = |address| println!("{address} {}", opened.as_micros());
+        local
+            .serve(address, ready, std::future::pending())
+            .await
+            .expect("it serves");
+        return;
+    }
+    let files = s3s_fs::FileSystem::new(dir).expect("a folder");
+    let service = s3s::service::S3ServiceBuilder::new(files).build();
+    let listener = TcpListener::bind(address).await.expect("a port");
+    println!("{} 0", listener.local_addr().expect("an address"));
+    loop {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let _ = stream.set_nodelay(true);
+        let service = service.clone();
+        tokio::spawn(async move {
+            let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+/// A server in a process of its own.
+struct Peer {
+    name: &'static str,
+    child: Child,
+    address: SocketAddr,
+    opened: Duration,
+    dir: tempfile::TempDir,
+    signs: bool,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Peer {
+    fn own(name: &'static str) -> Peer {
+        Peer::in_dir(name, tempfile::tempdir().expect("a folder"))
+    }
+
+    fn in_dir(name: &'static str, dir: tempfile::TempDir) -> Peer {
+        let mut child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--serve", name])
+            .arg(dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output"))
+            .read_line(&mut line)
+            .expect("a line");
+        let (address, micros) = line.trim().split_once(' ').expect("an address and a time");
+        Peer {
+            name,
+            address: address.parse().expect("an address"),
+            opened: Duration::from_micros(micros.parse().expect("a number")),
+            child,
+            dir,
+            signs: name == "lakeform",
+        }
+    }
+
+    async fn moto(program: &std::ffi::OsStr) -> Peer {
+        let probe = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = probe.local_addr().expect("an address");
+        drop(probe);
+        let child = Command::new(program)
+            .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("moto starts");
+        while TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let dir = tempfile::tempdir().expect("a folder");
+        let opened = Duration::ZERO;
+        Peer {
+            name: "moto",
+            child,
+            address,
+            opened,
+            dir,
+            signs: true,
+        }
+    }
+
+    /// Memory in use, in MB.
+    fn memory(&self) -> f64 {
+        let path = format!("/proc/{}/statm", self.child.id());
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let pages: f64 = text
+            .split(' ')
+            .nth(1)
+            .and_then(|pages| pages.parse().ok())
+            .unwrap_or_default();
+        pages * 4096.0 / 1e6
+    }
+}
+
+/// What is asked, for request number `n`.
+#[derive(Clone, Copy)]
+enum Load {
+    Put(usize),
+    Get(usize),
+    Describe,
+}
+
+impl Load {
+    fn request(self, peer: &Wire, n: u64) -> Request<Full<Bytes>> {
+        let (method, path, service, body) = match self {
+            Load::Put(size) => (
+                Method::PUT,
+                format!("/bench/{size}/{}", n % 5000),
+                "s3",
+                peer.bytes.slice(..size),
+            ),
+            Load::Get(size) => (
+                Method::GET,
+                format!("/bench/{size}/{}", n % peer.keys),
+                "s3",
+                Bytes::new(),
+            ),
+            Load::Describe => {
+                let form = Bytes::from_static(b"Action=DescribeVpcs&Version=2016-11-15");
+                (Method::POST, "/".to_owned(), "ec2", form)
+            }
+        };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", peer.address.to_string());
+        if peer.signs {
+            let signed = format!(
+                "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, \
+                 Signature=0"
+            );
+            request = request
+                .header("authorization", signed)
+                .header("x-amz-date", "20260101T000000Z");
+        }
+        if matches!(self, Load::Describe) {
+            request = request.header("content-type", "application/x-www-form-urlencoded");
+        }
+        request.body(Full::new(body)).expect("a request")
+    }
+}
+
+/// What all connections to a peer share.
+struct Wire {
+    address: SocketAddr,
+    signs: bool,
+    bytes: Bytes,
+    keys: u64,
+}
+
+async fn connect(address: SocketAddr) -> SendRequest<Full<Bytes>> {
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    stream.set_nodelay(true).expect("set");
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .expect("HTTP");
+    tokio::spawn(connection);
+    sender
+}
+
+/// Sends so many requests over so many connections and returns how many were answered in a second.
+async fn run(peer: &Peer, load: Load, requests: u64, connections: usize, keys: u64) -> f64 {
+    let wire = Arc::new(Wire {
+        address: peer.address,
+        signs: peer.signs,
+        bytes: Bytes::from((0..LARGE).map(|n| (n * 31 % 251) as u8).collect::<Vec<u8>>()),
+        keys,
+    });
+    let next = Arc::new(AtomicU64::new(0));
+    let started = Instant::now();
+    let workers: Vec<_> = (0..connections)
+        .map(|_| {
+            let (wire, next) = (Arc::clone(&wire), Arc::clone(&next));
+            tokio::spawn(async move {
+                let mut sender = connect(wire.address).await;
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    if n >= requests {
+                        return;
+                    }
+                    if sender.ready().await.is_err() {
+                        sender = connect(wire.address).await;
+                    }
+                    let answer = sender.send_request(load.request(&wire, n)).await.expect("an answer");
+                    let status = answer.status();
+                    let mut body = answer.into_body();
+                    while let Some(frame) = body.frame().await {
+                        frame.expect("the body goes on");
+                    }
+                    assert!(status.is_success(), "{status}");
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.await.expect("the worker ends");
+    }
+    if matches!(load, Load::Put(_)) && peer.name == "s3s-fs" {
+        let synced = Command::new("sync").arg("-f").arg(peer.dir.path()).status();
+        assert!(synced.expect("sync runs").success());
+    }
+    requests as f64 / started.elapsed().as_secs_f64()
+}
+
+async fn prepare(peer: &Peer) {
+    let wire = Wire {
+        address: peer.address,
+        signs: peer.signs,
+        bytes: Bytes::new(),
+        keys: 1,
+    };
+    let mut sender = connect(peer.address).await;
+    let mut request = Load::Put(0).request(&wire, 0);
+    *request.uri_mut() = "/bench".parse().expect("a path");
+    let answer = sender.send_request(request).await.expect("an answer");
+    assert!(answer.status().is_success(), "{}: {}", peer.name, answer.status());
+}
+
+async fn measure() {
+    let requests: u64 = std::env::var_os("LAKEFORM_REQUESTS")
+        .and_then(|text| text.to_str()?.parse().ok())
+        .unwrap_or(20_000);
+    let ours = Peer::own("lakeform");
+    println!("idle: {:.0} MB", ours.memory());
+    let files = Peer::own("s3s-fs");
+    let moto = match std::env::var_os("LAKEFORM_MOTO") {
+        Some(program) => Some(Peer::moto(&program).await),
+        None => None,
+    };
+    let mut peers = vec![&ours, &files];
+    peers.extend(&moto);
+    for peer in &peers {
+        prepare(peer).await;
+    }
+    println!(
+        "{:<28}{:>14}{:>14}{:>14}   ratios",
+        "requests per second", "lakeform", "s3s-fs", "moto"
+    );
+    // Moto answers so slowly that a few hundred requests say enough.
+    for (name, load, count, moto_count, connections) in [
+        ("put 1 KB, 200 connections", Load::Put(SMALL), requests, 400, 200),
+        ("get 1 KB, 200 connections", Load::Get(SMALL), requests, 400, 200),
+        ("put 16 MB, 4 connections", Load::Put(LARGE), 24, 8, 4),
+        ("get 16 MB, 4 connections", Load::Get(LARGE), 48, 8, 4),
+        ("describe, 200 connections", Load::Describe, requests, 400, 200),
+    ] {
+        let keys = match load {
+            Load::Get(LARGE) => 8,
+            _ => 400,
+        };
+        let mut rates = Vec::new();
+        for peer in &peers {
+            if matches!(load, Load::Describe) && peer.name == "s3s-fs" {
+                rates.push(None);
+                continue;
+            }
+            let count = if peer.name == "moto" { moto_count } else { count };
+            rates.push(Some(run(peer, load, count, connections, keys).await));
+        }
+        let shown = |rate: Option<&Option<f64>>| match rate {
+            Some(Some(rate)) => format!("{rate:.0}"),
+            _ => "-".to_owned(),
+        };
+        let ratios: Vec<String> = peers[1..]
+            .iter()
+            .zip(&rates[1..])
+            .filter_map(|(peer, rate)| Some(format!("{:.2} x {}", rates[0]? / (*rate)?, peer.name)))
+            .collect();
+        println!(
+            "{name:<28}{:>14}{:>14}{:>14}   {}",
+            shown(rates.first()),
+            shown(rates.get(1)),
+            shown(rates.get(2)),
+            ratios.join(", ")
+        );
+    }
+    println!("after that: {:.0} MB", ours.memory());
+    // The same reads again and again: memory must not grow with their number.
+    let mut memory = Vec::new();
+    for _ in 0..4 {
+        run(&ours, Load::Get(SMALL), requests / 4, 200, 400).await;
+        memory.push(format!("{:.0}", ours.memory()));
+    }
+    println!(
+        "after each quarter of {requests} more requests: {} MB",
+        memory.join(", ")
+    );
+    restart(ours).await;
+}
+
+/// How soon a cloud with 10,000 objects answers again.
+async fn restart(mut peer: Peer) {
+    run(&peer, Load::Put(SMALL), 5000, 200, 1).await;
+    run(&peer, Load::Put(SMALL - 1), 5000, 200, 1).await;
+    drop(peer.child.kill());
+    drop(peer.child.wait());
+    let dir = std::mem::replace(&mut peer.dir, tempfile::tempdir().expect("a folder"));
+    let again = Peer::in_dir("lakeform", dir);
+    println!(
+        "opened after kill -9, with 10,000 objects, in {:.1} ms; {:.0} MB",
+        again.opened.as_secs_f64() * 1e3,
+        again.memory()
+    );
+}
