@@ -1,8 +1,10 @@
 //! The whole program, run as people run it: real commands in an empty folder, on the local cloud.
 
 mod clients;
+mod conformance;
 mod docs;
 mod lakehouse;
+mod local_cloud;
 mod python;
 mod readme;
 mod sandbox;
