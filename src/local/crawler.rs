@@ -9,23 +9,26 @@ pub mod group;
 pub mod json;
 
 mod columnar;
+mod log;
 mod publish;
 mod schema;
 mod types;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::services::glue::compiled_classifiers;
 use crate::services::glue::crawlers::{self, End};
-use crate::services::iam::{self, RoleProblem};
+use crate::services::glue::{catalog, compiled_classifiers};
+use crate::services::iam::{self, RoleProblem, Wanted};
 use crate::services::s3::objects::Objects;
 use crate::services::s3::{self, Bytestore, ObjectEntry};
 use crate::services::{Call, Cloud, Fault, Service};
 use classify::{Bytes, Classifier};
 use group::{Entry, FoundTable, Options, Reader, Target};
+pub use log::GROUP as LOG_GROUP;
 use publish::Plan;
 
 /// Rows read from the store at a time.
@@ -79,34 +82,17 @@ impl Crawl {
                         status: "CANCELLED",
                         ..End::default()
                     },
-                    Err(error) => End {
-                        status: "FAILED",
-                        error: Some(error),
-                        ..End::default()
-                    },
-                    Ok(found) => match publish::publish(cx, &crawler, found)? {
-                        Ok(counts) => End {
-                            status: "SUCCEEDED",
-                            ..counts
-                        },
-                        Err(error) => End {
-                            status: "FAILED",
-                            error: Some(error),
-                            ..End::default()
-                        },
-                    },
+                    Err(error) => End::failed(error),
+                    Ok(plan) => publish::publish(cx, &crawler, plan)?.unwrap_or_else(End::failed),
                 };
+                log::write(cx, &crawler, &end)?;
                 crawlers::finish(cx, &name, &end)
             })
             .await;
         if let Err(fault) = ended {
             // The catalog refused the write: the crawl failed, and says so.
             let name = crawl.name.clone();
-            let end = End {
-                status: "FAILED",
-                error: Some(fault.message),
-                ..End::default()
-            };
+            let end = End::failed(fault.message);
             let _ = crawl.write(move |cx| crawlers::finish(cx, &name, &end)).await;
         }
     }
@@ -139,24 +125,24 @@ impl Crawl {
     /// Looks at all targets. The error is the crawl's message.
     fn look(&self) -> Result<Plan, String> {
         let told = |fault: Fault| fault.message;
-        let (crawler, classifiers) = self
+        let (crawler, classifiers, known) = self
             .read(|cx| {
                 let crawler = crawlers::find(cx, &self.name)?;
-                let names = texts(&crawler["Classifiers"]);
-                let classifiers = compiled_classifiers(cx, &names)?;
-                Ok((crawler, classifiers))
+                let classifiers = compiled_classifiers(cx, &texts(&crawler["Classifiers"]))?;
+                let known = Known::of(cx, &crawler)?;
+                Ok((crawler, classifiers, known))
             })
             .map_err(told)?;
-        let options = options(&crawler);
         let mut plan = Plan {
             run: self.run.clone(),
             tables: Vec::new(),
             roots: Vec::new(),
+            known,
         };
         for target in crawler["Targets"]["S3Targets"].as_array().into_iter().flatten() {
             let target = s3_target(target)?;
             plan.roots.push(format!("s3://{}/{}", target.bucket, target.prefix));
-            let found = self.look_at(&crawler, &target, &classifiers, &options)?;
+            let found = self.look_at(&crawler, &target, &classifiers, &plan.known)?;
             for table in found {
                 // Overlapping targets find the same table; the first keeps it.
                 if !plan.tables.iter().any(|known| known.location == table.location) {
@@ -172,41 +158,68 @@ impl Crawl {
         crawler: &Value,
         target: &Target,
         classifiers: &[Classifier],
-        options: &Options,
+        known: &Known,
     ) -> Result<Vec<FoundTable>, String> {
         let role = crawler["Role"].as_str().unwrap_or_default();
         let bucket_arn = format!("arn:aws:s3:::{}", target.bucket);
-        self.authorise(role, "s3:ListBucket", &bucket_arn, &[("s3:prefix", &target.prefix)])?;
-        let owner = self
-            .read(|cx| s3::bucket_owner(cx, &target.bucket))
-            .map_err(|fault| fault.message)?;
-        if owner.is_none() {
-            return Err(format!(
-                "The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket): {}",
-                target.bucket
-            ));
-        }
+        let list = Wanted {
+            action: "s3:ListBucket",
+            resource: &bucket_arn,
+            context: &[("s3:prefix", &target.prefix)],
+        };
+        self.authorise(role, &[list])?;
+        self.own_bucket(&target.bucket)?;
         let stored = self.list(target)?;
-        if let Some(first) = stored.values().find(|entry| entry.size > 0) {
-            self.authorise(role, "s3:GetObject", &format!("{bucket_arn}/{}", first.key), &[])?;
-        }
-        let entries: Vec<Entry> = stored
-            .values()
-            .map(|entry| Entry {
-                key: entry.key.clone(),
-                size: entry.size,
+        let entry = |entry: &ObjectEntry| Entry {
+            key: entry.key.clone(),
+            size: entry.size,
+        };
+        let mut entries = group::select(target, stored.values().map(entry).collect());
+        entries.retain(|entry| !known.folders.contains(&place(&target.bucket, folder(&entry.key))));
+        let arns: Vec<String> = entries
+            .iter()
+            .map(|entry| format!("{bucket_arn}/{}", entry.key))
+            .collect();
+        let reads: Vec<Wanted> = arns
+            .iter()
+            .map(|arn| Wanted {
+                action: "s3:GetObject",
+                resource: arn,
+                context: &[],
             })
             .collect();
+        self.authorise(role, &reads)?;
+        let here = |place: &String| {
+            place
+                .strip_prefix(&format!("s3://{}/", target.bucket))
+                .map(str::to_owned)
+        };
+        let options = Options {
+            roots: known.tables.iter().filter_map(here).collect(),
+            ..options(crawler)
+        };
         let reader = StoreReader {
             objects: self.cloud.part::<Bytestore>().objects.clone(),
             stored: &stored,
         };
-        group::tables(target, &entries, &reader, classifiers, options).map_err(|error| {
-            format!(
-                "reading an object of s3://{}/{} failed: {error}",
-                target.bucket, target.prefix
-            )
+        group::tables(target, &entries, &reader, classifiers, &options).map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => format!("the local cloud does not read s3://{}/{error}", target.bucket),
+            _ => format!("reading s3://{}/{error}", target.bucket),
         })
+    }
+
+    fn own_bucket(&self, bucket: &str) -> Result<(), String> {
+        let owner = self
+            .read(|cx| s3::bucket_owner(cx, bucket))
+            .map_err(|fault| fault.message)?;
+        let (what, status, code) = match owner {
+            Some(owner) if owner == self.account => return Ok(()),
+            Some(_) => ("Access Denied", 403, "AccessDenied"),
+            None => ("The specified bucket does not exist", 404, "NoSuchBucket"),
+        };
+        Err(format!(
+            "{what} (Service: Amazon S3; Status Code: {status}; Error Code: {code}): {bucket}"
+        ))
     }
 
     fn list(&self, target: &Target) -> Result<BTreeMap<String, ObjectEntry>, String> {
@@ -225,25 +238,67 @@ impl Crawl {
         }
     }
 
-    fn authorise(&self, role: &str, action: &str, resource: &str, context: &[(&str, &str)]) -> Result<(), String> {
-        let allowed = self.read(|cx| {
-            Ok(allows(
-                cx,
-                &self.name,
-                role,
-                &[iam::Wanted {
-                    action,
-                    resource,
-                    context,
-                }],
-            ))
-        });
+    fn authorise(&self, role: &str, wanted: &[Wanted]) -> Result<(), String> {
+        let allowed = self.read(|cx| Ok(allows(cx, &self.name, role, wanted)));
         allowed.map_err(|fault| fault.message)?
     }
 }
 
+/// What a crawler that looks at new folders only has seen before. It is read off the catalog, so that a folder whose
+/// table or partition somebody dropped is new again.
+#[derive(Default)]
+pub struct Known {
+    /// Folders whose objects are in a table or partition, as `s3://bucket/folder/`.
+    folders: BTreeSet<String>,
+    /// Folders that are tables.
+    tables: BTreeSet<String>,
+}
+
+impl Known {
+    fn of(cx: &Call, crawler: &Value) -> Result<Self, Fault> {
+        let mut known = Self::default();
+        if crawler["RecrawlPolicy"]["RecrawlBehavior"] != "CRAWL_NEW_FOLDERS_ONLY" {
+            return Ok(known);
+        }
+        let database = publish::database_of(crawler);
+        if catalog::get_database(cx, database)?.is_none() {
+            return Ok(known);
+        }
+        let location = |document: &Value| {
+            let location = document["StorageDescriptor"]["Location"].as_str().unwrap_or_default();
+            folder(location).to_owned()
+        };
+        for table in catalog::tables(cx, database)? {
+            if table["Parameters"]["UPDATED_BY_CRAWLER"] != crawler["Name"] {
+                continue;
+            }
+            let partitions = catalog::partitions(cx, database, table["Name"].as_str().unwrap_or_default())?;
+            if table["PartitionKeys"].as_array().is_none_or(Vec::is_empty) {
+                known.folders.insert(location(&table));
+            }
+            known.folders.extend(partitions.iter().map(location));
+            known.tables.insert(location(&table));
+        }
+        Ok(known)
+    }
+
+    /// There is nothing before the first crawl, which looks at everything.
+    fn is_empty(&self) -> bool {
+        self.tables.is_empty()
+    }
+}
+
+/// The folder of an object, or the folder itself, with its slash.
+fn folder(path: &str) -> &str {
+    path.rfind('/').map_or("", |end| &path[..=end])
+}
+
+fn place(bucket: &str, folder: &str) -> String {
+    format!("s3://{bucket}/{folder}")
+}
+
 /// Says whether the crawler may act as the role and do this; the error is worded as AWS words it.
-fn allows(cx: &Call, crawler: &str, role: &str, wanted: &[iam::Wanted]) -> Result<(), String> {
+fn allows(cx: &Call, crawler: &str, role: &str, wanted: &[Wanted]) -> Result<(), String> {
     let arn = crawlers::arn(cx, crawler);
     let caller = iam::Caller {
         service: "glue.amazonaws.com",
@@ -255,16 +310,16 @@ fn allows(cx: &Call, crawler: &str, role: &str, wanted: &[iam::Wanted]) -> Resul
             "Service is unable to assume provided role. Please verify role's TrustPolicy: {role}"
         )),
         Err(RoleProblem::Denied { action, resource }) => {
-            let service = if action.starts_with("s3:") {
-                "Amazon S3; Status Code: 403"
+            let (service, code) = if action.starts_with("s3:") {
+                ("Amazon S3; Status Code: 403", "AccessDenied")
             } else {
-                "AWSGlue; Status Code: 400"
+                ("AWSGlue; Status Code: 400", "AccessDeniedException")
             };
             let name = role.rsplit('/').next().unwrap_or(role);
             Err(format!(
                 "User: arn:aws:sts::{}:assumed-role/{name}/AWS-Crawler is not authorized to perform: {action} on resource: \
                  {resource} because no identity-based policy allows the {action} action (Service: {service}; Error Code: \
-                 AccessDenied)",
+                 {code})",
                 cx.account
             ))
         }
@@ -287,6 +342,7 @@ fn options(crawler: &Value) -> Options {
     Options {
         combine: grouping["TableGroupingPolicy"] == "CombineCompatibleSchemas",
         table_level: grouping["TableLevelConfiguration"].as_u64().map(|level| level as usize),
+        ..Options::default()
     }
 }
 

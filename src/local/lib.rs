@@ -3,7 +3,7 @@
 
 pub mod admin;
 pub mod clock;
-mod crawler;
+pub mod crawler;
 mod door;
 pub mod fault;
 mod lake;

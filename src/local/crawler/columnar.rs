@@ -4,7 +4,7 @@ use parquet::basic::{ConvertedType, LogicalType, Repetition, Type as Physical};
 use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::schema::types::Type as Node;
 
-use super::schema::{Column, Format, Schema};
+use super::schema::{Column, Format, Schema, Seen};
 use super::types::Type;
 
 pub const MAGIC: &[u8; 4] = b"PAR1";
@@ -18,7 +18,7 @@ pub fn footer_len(tail: &[u8]) -> Option<usize> {
 }
 
 /// Returns the schema that a footer describes.
-pub fn classify(footer: &[u8]) -> Option<Schema> {
+pub fn classify(footer: &[u8]) -> Option<Seen> {
     let metadata = ParquetMetaDataReader::decode_metadata(footer).ok()?;
     let file = metadata.file_metadata();
     let fields = file.schema().get_fields();
@@ -29,11 +29,15 @@ pub fn classify(footer: &[u8]) -> Option<Schema> {
             kind: kind(field),
         })
         .collect();
-    Some(Schema {
-        columns,
-        format: Format::Parquet,
+    Some(Seen {
+        schema: Schema {
+            columns,
+            format: Format::Parquet,
+        },
         records: file.num_rows().max(0) as u64,
-        sampled: 0,
+        bytes: 0,
+        head: 0,
+        all: true,
     })
 }
 
@@ -71,7 +75,7 @@ fn group(node: &Node) -> Type {
             .filter(|pair| pair.is_group())
             .map(|pair| pair.get_fields());
         return match pair {
-            Some([key, value]) => Type::Named(format!("map<{},{}>", kind(key), kind(value))),
+            Some([key, value]) => Type::Map(Box::new(kind(key)), Box::new(kind(value))),
             _ => Type::String,
         };
     }

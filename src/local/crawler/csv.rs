@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::schema::{Column, Format, Schema, SerDe};
+use super::schema::{Column, Format, Schema, Seen, SerDe};
 use super::types::{Type, of_text};
 
 /// The delimiters that the built-in classifier tries.
@@ -64,24 +64,29 @@ pub struct Rows<'t> {
     pub rows: Vec<Vec<Cow<'t, str>>>,
     /// Bytes that the rows took.
     pub bytes: usize,
+    /// Bytes of the first row.
+    pub first: usize,
+    /// There was nothing more to read.
+    pub all: bool,
     /// A field stood in quotes.
     pub quoted: bool,
 }
 
-/// Reads the rows of a sample. When the sample is not the whole file, its last row may be cut and is left out.
-pub fn read(text: &str, delimiter: char, quote: Option<char>, whole: bool) -> Rows<'_> {
-    let rows = scan(text, delimiter, quote, whole);
+/// Reads the rows of a sample, at most `limit`. When the sample is not the whole file, its last row may be cut and is
+/// left out.
+pub fn read(text: &str, delimiter: char, quote: Option<char>, whole: bool, limit: usize) -> Rows<'_> {
+    let rows = scan(text, delimiter, quote, whole, limit);
     // A quote that is never closed is no quote: read again without.
     match rows {
         Some(rows) => rows,
-        None => scan(text, delimiter, None, whole).unwrap_or_default(),
+        None => scan(text, delimiter, None, whole, limit).unwrap_or_default(),
     }
 }
 
-fn scan(text: &str, delimiter: char, quote: Option<char>, whole: bool) -> Option<Rows<'_>> {
+fn scan(text: &str, delimiter: char, quote: Option<char>, whole: bool, limit: usize) -> Option<Rows<'_>> {
     let mut found = Rows::default();
     let mut at = 0;
-    while at < text.len() {
+    while at < text.len() && found.rows.len() < limit {
         let rest = &text[at..];
         let line = line_end(rest);
         let (row, used) = match quote {
@@ -124,7 +129,11 @@ fn scan(text: &str, delimiter: char, quote: Option<char>, whole: bool) -> Option
             found.rows.push(row);
         }
         found.bytes = at;
+        if found.rows.len() == 1 {
+            found.first = at;
+        }
     }
+    found.all = found.bytes == text.len();
     Some(found)
 }
 
@@ -203,19 +212,20 @@ fn quoted_row(text: &str, delimiter: char, quote: char) -> Option<Quoted<'_>> {
     }
 }
 
-/// Returns the schema if these settings recognise the text.
-pub fn classify(text: &str, settings: &Settings, whole: bool) -> Option<Schema> {
+/// Returns the schema if these settings recognise the text, from at most `limit` of its rows.
+pub fn classify(text: &str, settings: &Settings, whole: bool, limit: usize) -> Option<Seen> {
     let tried: Vec<char> = match settings.delimiter {
         Some(delimiter) => vec![delimiter],
         None => DELIMITERS.to_vec(),
     };
     let mut best: Option<(usize, Rows, char)> = None;
-    let first_line = &text[..line_end(text).unwrap_or(text.len())];
+    let first_line = text.lines().find(|line| !line.is_empty()).unwrap_or_default();
+    let first_line = &first_line[..line_end(first_line).unwrap_or(first_line.len())];
     for delimiter in tried {
         if settings.built_in && !first_line.contains(delimiter) {
             continue;
         }
-        let rows = read(text, delimiter, settings.quote, whole);
+        let rows = read(text, delimiter, settings.quote, whole, limit);
         let Some(width) = width(&rows.rows) else { continue };
         let enough = width >= 2 || (settings.single_column && settings.delimiter.is_some());
         if !enough || (settings.built_in && rows.rows.len() < 2) {
@@ -239,8 +249,14 @@ fn width(rows: &[Vec<Cow<str>>]) -> Option<usize> {
     (count as f64 >= REGULAR * rows.len() as f64).then_some(width)
 }
 
-fn schema(rows: Rows, width: usize, delimiter: char, settings: &Settings) -> Schema {
-    let Rows { rows, bytes, quoted } = rows;
+fn schema(rows: Rows, width: usize, delimiter: char, settings: &Settings) -> Seen {
+    let Rows {
+        rows,
+        bytes,
+        first: first_bytes,
+        all,
+        quoted,
+    } = rows;
     let clean = |text: &Cow<str>| {
         if settings.trim {
             text.trim().to_owned()
@@ -279,23 +295,28 @@ fn schema(rows: Rows, width: usize, delimiter: char, settings: &Settings) -> Sch
         })
         .collect();
     let records = rows.len() as u64 - u64::from(has_header);
+    let head = if has_header { first_bytes } else { 0 };
     let serde = match settings.serde {
         SerDeChoice::OpenCsv => SerDe::OpenCsv,
         SerDeChoice::LazySimple => SerDe::LazySimple,
         SerDeChoice::Detect if quoted => SerDe::OpenCsv,
         SerDeChoice::Detect => SerDe::LazySimple,
     };
-    Schema {
-        columns,
-        format: Format::Csv {
-            delimiter,
-            quote: settings.quote.unwrap_or('"'),
-            header: has_header,
-            quoted: quoted && settings.built_in,
-            serde,
+    Seen {
+        schema: Schema {
+            columns,
+            format: Format::Csv {
+                delimiter,
+                quote: settings.quote.unwrap_or('"'),
+                header: has_header,
+                quoted: quoted && settings.built_in,
+                serde,
+            },
         },
         records,
-        sampled: bytes as u64,
+        bytes: (bytes - head) as u64,
+        head: head as u64,
+        all,
     }
 }
 
@@ -366,7 +387,7 @@ mod tests {
     use super::*;
 
     fn rows(text: &str) -> Vec<Vec<Cow<'_, str>>> {
-        read(text, ',', Some('"'), true).rows
+        read(text, ',', Some('"'), true, 99).rows
     }
 
     #[test]
@@ -384,7 +405,7 @@ mod tests {
 
     #[test]
     fn a_cut_sample_loses_its_last_row_only() {
-        let read = read("a,b\n1,2\n3,", ',', None, false);
+        let read = read("a,b\n1,2\n3,", ',', None, false, 99);
         assert_eq!(read.rows.len(), 2);
         assert_eq!(read.bytes, 8);
     }

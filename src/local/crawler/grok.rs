@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::schema::{Column, Format, Schema};
+use super::schema::{Column, Format, Schema, Seen};
 use super::types::Type;
 
 /// A compiled classifier.
@@ -155,26 +155,40 @@ impl Grok {
     }
 
     /// Returns the schema if most lines match.
-    pub fn classify(&self, text: &str, whole: bool) -> Option<Schema> {
+    pub fn classify(&self, text: &str, whole: bool, limit: usize) -> Option<Seen> {
         let end = if whole { text.len() } else { text.rfind('\n')? + 1 };
-        let lines: Vec<&str> = text[..end].lines().filter(|line| !line.trim().is_empty()).collect();
-        let matching = lines.iter().filter(|line| self.regex.is_match(line)).count();
-        if matching == 0 || (matching as f64) < ENOUGH * lines.len() as f64 {
+        let (mut bytes, mut records, mut matching) = (0, 0, 0);
+        for line in text[..end].split_inclusive('\n') {
+            if records == limit {
+                break;
+            }
+            bytes += line.len();
+            let line = line.trim_end_matches(['\r', '\n']);
+            if !line.trim().is_empty() {
+                records += 1;
+                matching += usize::from(self.regex.is_match(line));
+            }
+        }
+        if matching == 0 || (matching as f64) < ENOUGH * records as f64 {
             return None;
         }
         let columns = self.columns.iter().map(|(name, kind)| Column {
             name: name.clone(),
             kind: kind.clone(),
         });
-        Some(Schema {
-            columns: columns.collect(),
-            format: Format::Grok {
-                classification: self.classification.clone(),
-                pattern: self.pattern.clone(),
-                custom: self.custom.clone(),
+        Some(Seen {
+            schema: Schema {
+                columns: columns.collect(),
+                format: Format::Grok {
+                    classification: self.classification.clone(),
+                    pattern: self.pattern.clone(),
+                    custom: self.custom.clone(),
+                },
             },
-            records: lines.len() as u64,
-            sampled: end as u64,
+            records: records as u64,
+            bytes: bytes as u64,
+            head: 0,
+            all: bytes == end,
         })
     }
 }
@@ -249,8 +263,8 @@ mod tests {
     fn an_access_log_is_recognised() {
         let grok = Grok::new("apache", "%{COMMONAPACHELOG}", "").unwrap();
         let line = "127.0.0.1 - frank [10/Oct/2000:13:55:36 -0700] \"GET /a.gif HTTP/1.0\" 200 2326\n";
-        let schema = grok.classify(line, true).unwrap();
-        let names: Vec<_> = schema.columns.iter().map(|column| column.name.as_str()).collect();
+        let seen = grok.classify(line, true, 9).unwrap();
+        let names: Vec<_> = seen.schema.columns.iter().map(|column| column.name.as_str()).collect();
         assert_eq!(
             names,
             [
@@ -266,14 +280,14 @@ mod tests {
                 "bytes"
             ]
         );
-        assert_eq!(grok.classify("something else\n", true), None);
+        assert_eq!(grok.classify("something else\n", true, 9), None);
     }
 
     #[test]
     fn custom_patterns_and_types_are_used() {
         let grok = Grok::new("mine", "%{ID:id:long} %{GREEDYDATA:rest}", "ID [0-9]{4}\n").unwrap();
-        let schema = grok.classify("1234 abc\n", true).unwrap();
-        assert_eq!(schema.columns[0].kind, Type::Bigint);
+        let seen = grok.classify("1234 abc\n", true, 9).unwrap();
+        assert_eq!(seen.schema.columns[0].kind, Type::Bigint);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Groups classified objects into tables and partitions, folder by folder from the leaves up: folders whose files
 //! are alike become the partitions of one table, folders that differ become tables of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use regex::Regex;
 
@@ -34,6 +37,8 @@ pub struct Options {
     pub combine: bool,
     /// TableLevelConfiguration: the depth at which tables lie; the bucket is level 1.
     pub table_level: Option<usize>,
+    /// Folders, by the prefix of their keys, that are tables already: each stays one, and is no partition of another.
+    pub roots: BTreeSet<String>,
 }
 
 /// Sums over objects.
@@ -67,7 +72,7 @@ pub struct FoundTable {
     /// What the name is made from: a folder's, a file's or the bucket's name.
     pub source_name: String,
     pub location: String,
-    pub schema: Schema,
+    pub schema: Arc<Schema>,
     pub compression: Compression,
     pub stats: Stats,
     pub partition_keys: Vec<String>,
@@ -78,22 +83,49 @@ pub struct FoundTable {
 pub struct FoundPartition {
     pub values: Vec<String>,
     pub location: String,
-    pub schema: Schema,
+    pub schema: Arc<Schema>,
     pub compression: Compression,
     pub stats: Stats,
 }
 
-/// Reads objects by key.
-pub trait Reader {
+/// Reads objects by key, for several threads at once.
+pub trait Reader: Sync {
     fn object<'o>(&'o self, entry: &Entry) -> Box<dyn Bytes + 'o>;
 }
 
-/// The first files of a folder are sampled deeply, the others only enough to see their columns.
-const DEEP_FILES: usize = 3;
-const DEEP: usize = 1 << 20;
-const SHALLOW: usize = 16 << 10;
+/// Returns the objects that are data: not empty, not hidden, not excluded.
+pub fn select(target: &Target, entries: Vec<Entry>) -> Vec<Entry> {
+    let root = root(target);
+    let wanted = |entry: &Entry| {
+        if target.is_object(entry) {
+            return true;
+        }
+        let Some(below) = entry.key.strip_prefix(&root) else {
+            return false;
+        };
+        let name = below.rsplit('/').next().unwrap_or(below);
+        let hidden = name.is_empty() || name.starts_with(['_', '.']) || name.ends_with("_$folder$");
+        !hidden && entry.size > 0 && !target.exclusions.iter().any(|pattern| pattern.is_match(below))
+    };
+    entries.into_iter().filter(wanted).collect()
+}
 
-/// Returns the tables of a target.
+impl Target {
+    /// The target is an object itself, and this is it.
+    fn is_object(&self, entry: &Entry) -> bool {
+        entry.key == self.prefix && !entry.key.ends_with('/')
+    }
+}
+
+/// The folder of a target as the prefix of keys.
+fn root(target: &Target) -> String {
+    match target.prefix.trim_end_matches('/') {
+        "" => String::new(),
+        folder => format!("{folder}/"),
+    }
+}
+
+/// Returns the tables of a target's selected objects, which come in the order of their keys.
 pub fn tables(
     target: &Target,
     entries: &[Entry],
@@ -101,40 +133,77 @@ pub fn tables(
     classifiers: &[Classifier],
     options: &Options,
 ) -> io::Result<Vec<FoundTable>> {
-    let folder = target.prefix.trim_end_matches('/');
-    let root = if folder.is_empty() {
-        String::new()
-    } else {
-        format!("{folder}/")
-    };
+    let root = root(target);
     let mut tree = Folder {
         path: root.clone(),
         ..Folder::default()
     };
-    for entry in entries {
-        if entry.key == target.prefix && !entry.key.ends_with('/') {
-            tree.files.push(entry.clone());
-            continue;
+    for (at, entry) in entries.iter().enumerate() {
+        match entry.key.strip_prefix(&root).filter(|_| !target.is_object(entry)) {
+            Some(below) => tree.insert(below, at),
+            None => tree.files.push(at),
         }
-        let Some(below) = entry.key.strip_prefix(&root) else {
-            continue;
-        };
-        let name = below.rsplit('/').next().unwrap_or(below);
-        let hidden = name.is_empty() || name.starts_with(['_', '.']) || name.ends_with("_$folder$");
-        if hidden || entry.size == 0 || target.exclusions.iter().any(|pattern| pattern.is_match(below)) {
-            continue;
-        }
-        tree.insert(below, entry);
     }
-    let level = options.table_level.map(|level| level.saturating_sub(depth(folder)));
+    let mut sample = Vec::new();
+    tree.sample(target.sample_size.unwrap_or(usize::MAX), &mut sample);
+    let level = options.table_level.map(|level| level.saturating_sub(depth(&root)));
     let crawl = Crawl {
         target,
-        reader,
-        classifiers,
+        entries,
+        files: classify_all(entries, &sample, reader, classifiers)?,
         options,
     };
-    let found = crawl.resolve(&tree, level.unwrap_or(0), level.is_some())?;
+    let found = crawl.resolve(&tree, level.unwrap_or(0), level.is_some());
     Ok(crawl.finish(&tree, found))
+}
+
+/// Schemas that a thread compares the next one with.
+const RECENT: usize = 8;
+
+/// Classifies the sampled entries on all cores, each thread with one sample in memory. The answer has a place for
+/// every entry.
+fn classify_all(
+    entries: &[Entry],
+    sample: &[usize],
+    reader: &dyn Reader,
+    classifiers: &[Classifier],
+) -> io::Result<Vec<OnceLock<Classified>>> {
+    let files: Vec<OnceLock<Classified>> = entries.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        // Files mostly look like those before them: what is equal is kept once.
+        let mut recent: VecDeque<Arc<Schema>> = VecDeque::new();
+        while let Some(at) = sample.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let entry = &entries[*at];
+            let failed = |error: io::Error| (*at, io::Error::new(error.kind(), format!("{}: {error}", entry.key)));
+            let mut file = classify(&*reader.object(entry), classifiers).map_err(failed)?;
+            match recent.iter().find(|known| **known == file.schema) {
+                Some(known) => file.schema = Arc::clone(known),
+                None => {
+                    recent.push_front(Arc::clone(&file.schema));
+                    recent.truncate(RECENT);
+                }
+            }
+            drop(files[*at].set(file));
+        }
+        Ok(())
+    };
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let failures = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(sample.len())).map(|_| scope.spawn(work)).collect();
+        let mut failures = vec![work()];
+        failures.extend(
+            others
+                .into_iter()
+                .map(|thread| thread.join().expect("classifying never panics")),
+        );
+        failures.into_iter().filter_map(Result::err)
+    });
+    // A thread that failed has stopped, but the first of all is always among them.
+    match failures.min_by_key(|(at, _)| *at) {
+        Some((_, error)) => Err(error),
+        None => Ok(files),
+    }
 }
 
 /// The level of a folder: the bucket is 1, the folders in it 2.
@@ -146,24 +215,33 @@ fn depth(folder: &str) -> usize {
 struct Folder {
     /// The key prefix, with a slash at its end unless it is the bucket.
     path: String,
-    files: Vec<Entry>,
+    /// Places in the list of entries.
+    files: Vec<usize>,
     folders: BTreeMap<String, Folder>,
 }
 
 impl Folder {
-    fn insert(&mut self, below: &str, entry: &Entry) {
+    fn insert(&mut self, below: &str, entry: usize) {
         match below.split_once('/') {
-            None => self.files.push(entry.clone()),
+            None => self.files.push(entry),
             Some((name, rest)) => {
-                let path = format!("{}{name}/", self.path);
-                let child = self.folders.entry(name.to_owned());
-                child
-                    .or_insert_with(|| Folder {
-                        path,
+                if !self.folders.contains_key(name) {
+                    let folder = Folder {
+                        path: format!("{}{name}/", self.path),
                         ..Folder::default()
-                    })
-                    .insert(rest, entry);
+                    };
+                    self.folders.insert(name.to_owned(), folder);
+                }
+                self.folders.get_mut(name).expect("just inserted").insert(rest, entry);
             }
+        }
+    }
+
+    /// Collects the first files of each folder.
+    fn sample(&self, limit: usize, sample: &mut Vec<usize>) {
+        sample.extend(self.files.iter().take(limit));
+        for folder in self.folders.values() {
+            folder.sample(limit, sample);
         }
     }
 }
@@ -175,9 +253,18 @@ enum Found {
     Many(Vec<FoundTable>),
 }
 
+impl Found {
+    fn group(&self) -> Option<&Group> {
+        match self {
+            Found::One(group) => Some(group),
+            _ => None,
+        }
+    }
+}
+
 /// Files that make one table, perhaps with levels of folders below.
 struct Group {
-    schema: Schema,
+    schema: Arc<Schema>,
     compression: Compression,
     stats: Stats,
     leaves: Vec<Leaf>,
@@ -188,56 +275,63 @@ struct Leaf {
     /// The names of the folders from the group's folder down, the last one first.
     names: Vec<String>,
     location: String,
-    schema: Schema,
+    schema: Arc<Schema>,
     compression: Compression,
     stats: Stats,
 }
 
 struct Crawl<'c> {
     target: &'c Target,
-    reader: &'c dyn Reader,
-    classifiers: &'c [Classifier],
+    entries: &'c [Entry],
+    files: Vec<OnceLock<Classified>>,
     options: &'c Options,
 }
 
 impl Crawl<'_> {
     /// `level` counts down to the level of tables; above it nothing is merged, at it and below everything readable is.
-    fn resolve(&self, folder: &Folder, level: usize, levelled: bool) -> io::Result<Found> {
-        let below = level.saturating_sub(1);
+    fn resolve(&self, folder: &Folder, level: usize, levelled: bool) -> Found {
         let mut children = Vec::new();
         for (name, child) in &folder.folders {
-            match self.resolve(child, below, levelled)? {
+            match self.resolve(child, level.saturating_sub(1), levelled) {
                 Found::Nothing => {}
                 found => children.push((name, child, found)),
             }
         }
-        let files = self.files(folder)?;
-        let forced = levelled && level == 0;
-        if level == 0
-            && let Some(group) = self.merge(folder, &files, &children, forced)
-        {
-            return Ok(Found::One(group));
+        let files = self.files_of(folder);
+        let known = self.options.roots.contains(&folder.path);
+        let above = level > 0 || self.has_roots_below(folder);
+        let forced = (levelled && level == 0) || known;
+        if !above || known {
+            match self.merge(folder, &files, children, forced) {
+                // What is a table already is not a partition of what lies above.
+                Ok(group) if known => return Found::Many(vec![self.table(folder, group)]),
+                Ok(group) => return Found::One(group),
+                Err(apart) => children = apart,
+            }
         }
         if files.is_empty() && children.is_empty() {
-            return Ok(Found::Nothing);
+            return Found::Nothing;
         }
         let mut tables: Vec<FoundTable> = Vec::new();
-        let alike = files.windows(2).all(|pair| self.alike(&pair[0].1, &pair[1].1, forced));
-        if children.is_empty() && alike {
+        if children.is_empty() && above {
             // Above the level of tables, files of one folder still are one table.
-            let group = self.merge(folder, &files, &children, forced);
-            tables.extend(group.map(|group| self.table(folder, group)));
+            match self.merge(folder, &files, Vec::new(), forced) {
+                Ok(group) => tables.push(self.table(folder, group)),
+                Err(_) => tables.extend(files.into_iter().map(|(entry, file)| self.file_table(entry, file))),
+            }
         } else {
-            tables.extend(
-                files
-                    .into_iter()
-                    .map(|(entry, classified)| self.file_table(&entry, classified)),
-            );
+            tables.extend(files.into_iter().map(|(entry, file)| self.file_table(entry, file)));
         }
         for (_, child, found) in children {
             tables.extend(self.finish(child, found));
         }
-        Ok(Found::Many(tables))
+        Found::Many(tables)
+    }
+
+    fn has_roots_below(&self, folder: &Folder) -> bool {
+        let from = self.options.roots.range(folder.path.clone()..);
+        let mut inside = from.take_while(|root| root.starts_with(&folder.path));
+        inside.any(|root| *root != folder.path)
     }
 
     fn finish(&self, folder: &Folder, found: Found) -> Vec<FoundTable> {
@@ -248,135 +342,120 @@ impl Crawl<'_> {
         }
     }
 
-    fn files(&self, folder: &Folder) -> io::Result<Vec<(Entry, Classified)>> {
-        let limit = self.target.sample_size.unwrap_or(usize::MAX);
-        let mut classified = Vec::new();
-        for (at, entry) in folder.files.iter().enumerate() {
-            if at >= limit {
-                // Unread files count, with the mean record of those that were read.
-                if let Some((_, first)) = classified.first() {
-                    let copy: Classified = Classified::clone(first);
-                    let plain = entry.size;
-                    let mean = copy.plain_bytes.checked_div(copy.records).unwrap_or(0).max(1);
-                    classified.push((
-                        entry.clone(),
-                        Classified {
-                            records: plain / mean,
-                            plain_bytes: plain,
-                            ..copy
-                        },
-                    ));
-                }
-                continue;
+    /// The files of a folder. Those that were not read are taken to be like the first, with its mean record.
+    fn files_of(&self, folder: &Folder) -> Vec<(&Entry, Classified)> {
+        let mut first: Option<&Classified> = None;
+        let file = |at: &usize| {
+            let entry = &self.entries[*at];
+            if let Some(read) = self.files[*at].get() {
+                first.get_or_insert(read);
+                return Some((entry, read.clone()));
             }
-            let budget = if at < DEEP_FILES { DEEP } else { SHALLOW };
-            let object = self.reader.object(entry);
-            classified.push((entry.clone(), classify(&*object, self.classifiers, budget)?));
+            let like = first?;
+            let mean = like.plain_bytes.checked_div(like.records).unwrap_or(0).max(1);
+            let file = Classified {
+                records: entry.size / mean,
+                plain_bytes: entry.size,
+                ..like.clone()
+            };
+            Some((entry, file))
+        };
+        folder.files.iter().filter_map(file).collect()
+    }
+
+    /// Joins schemas if they are alike enough for one table. In which order they come does not matter: each must have
+    /// most of the columns that all have together.
+    fn joined<'s>(&self, schemas: impl Iterator<Item = &'s Arc<Schema>>, forced: bool) -> Option<Arc<Schema>> {
+        let mut different: Vec<&Arc<Schema>> = Vec::new();
+        for schema in schemas {
+            if !different.iter().rev().any(|known| Arc::ptr_eq(known, schema)) {
+                different.push(schema);
+            }
         }
-        Ok(classified)
-    }
-
-    fn alike(&self, a: &Classified, b: &Classified, forced: bool) -> bool {
-        a.compression == b.compression && self.alike_schemas(&a.schema, &b.schema, forced)
-    }
-
-    fn alike_schemas(&self, a: &Schema, b: &Schema, forced: bool) -> bool {
-        if forced || self.options.combine {
-            a.readable_with(b)
-        } else {
-            a.similar(b)
+        let (first, others) = different.split_first()?;
+        if !others.iter().all(|schema| first.readable_with(schema)) {
+            return None;
         }
+        let mut whole = Arc::clone(first);
+        for schema in others {
+            if **schema != whole {
+                whole = Arc::new(Arc::unwrap_or_clone(whole).join(schema));
+            }
+        }
+        let alike = forced || self.options.combine || different.iter().all(|schema| schema.similar(&whole));
+        alike.then_some(whole)
     }
 
-    /// Makes one group of a folder's files, or of its folders, if they are alike.
-    fn merge(
+    /// Makes one group of a folder's files, or of its folders, if they are alike; else gives the folders back.
+    fn merge<'f>(
         &self,
         folder: &Folder,
-        files: &[(Entry, Classified)],
-        children: &[(&String, &Folder, Found)],
+        files: &[(&Entry, Classified)],
+        children: Vec<(&'f String, &'f Folder, Found)>,
         forced: bool,
-    ) -> Option<Group> {
+    ) -> Result<Group, Vec<(&'f String, &'f Folder, Found)>> {
         if children.is_empty() {
-            let (_, first) = files.first()?;
-            let alike = files.iter().all(|(_, file)| self.alike(first, file, forced));
-            if !alike {
-                return None;
-            }
-            let mut stats = Stats::default();
-            let mut schema: Option<Schema> = None;
-            for (entry, file) in files {
-                stats.add(Stats {
-                    objects: 1,
-                    size: entry.size,
-                    records: file.records,
-                    plain: file.plain_bytes,
-                });
-                schema = Some(match schema.take() {
-                    None => file.schema.clone(),
-                    Some(joined) => joined.join(file.schema.clone()),
-                });
-            }
-            let schema = schema?;
-            let leaf = Leaf {
-                names: Vec::new(),
-                location: self.location(&folder.path),
-                schema: schema.clone(),
-                compression: first.compression,
-                stats,
-            };
-            return Some(Group {
-                schema,
-                compression: first.compression,
-                stats,
-                leaves: vec![leaf],
-                depth: 0,
-            });
+            return self.merge_files(folder, files, forced).ok_or(children);
         }
-        if !files.is_empty() {
-            return None;
+        if !files.is_empty() || !children.iter().all(|(_, _, found)| matches!(found, Found::One(_))) {
+            return Err(children);
         }
-        let groups: Option<Vec<(&String, &Group)>> = children
-            .iter()
-            .map(|(name, _, found)| match found {
-                Found::One(group) => Some((*name, group)),
-                _ => None,
-            })
-            .collect();
-        let groups = groups?;
-        let (_, first) = groups.first()?;
-        let alike = groups.iter().all(|(_, group)| {
-            group.depth == first.depth
-                && group.compression == first.compression
-                && self.alike_schemas(&first.schema, &group.schema, forced)
-        });
-        if !alike {
-            return None;
+        let groups = || children.iter().filter_map(|(_, _, found)| found.group());
+        let Some((depth, compression)) = groups().map(|group| (group.depth, group.compression)).next() else {
+            return Err(children);
+        };
+        if !groups().all(|group| (group.depth, group.compression) == (depth, compression)) {
+            return Err(children);
         }
-        let mut schema = first.schema.clone();
+        let Some(schema) = self.joined(groups().map(|group| &group.schema), forced) else {
+            return Err(children);
+        };
         let (mut stats, mut leaves) = (Stats::default(), Vec::new());
-        for (at, (name, group)) in groups.iter().enumerate() {
-            if at > 0 {
-                schema = schema.join(group.schema.clone());
-            }
+        for (name, _, found) in children {
+            let Found::One(group) = found else { continue };
             stats.add(group.stats);
-            for leaf in &group.leaves {
-                let mut names = leaf.names.clone();
-                names.push((*name).clone());
-                leaves.push(Leaf {
-                    names,
-                    location: leaf.location.clone(),
-                    schema: leaf.schema.clone(),
-                    compression: leaf.compression,
-                    stats: leaf.stats,
-                });
+            for mut leaf in group.leaves {
+                leaf.names.push(name.clone());
+                leaves.push(leaf);
             }
         }
-        Some(Group {
+        Ok(Group {
             schema,
-            compression: first.compression,
+            compression,
             stats,
             leaves,
-            depth: first.depth + 1,
+            depth: depth + 1,
+        })
+    }
+
+    fn merge_files(&self, folder: &Folder, files: &[(&Entry, Classified)], forced: bool) -> Option<Group> {
+        let compression = files.first()?.1.compression;
+        if !files.iter().all(|(_, file)| file.compression == compression) {
+            return None;
+        }
+        let schema = self.joined(files.iter().map(|(_, file)| &file.schema), forced)?;
+        let mut stats = Stats::default();
+        for (entry, file) in files {
+            stats.add(Stats {
+                objects: 1,
+                size: entry.size,
+                records: file.records,
+                plain: file.plain_bytes,
+            });
+        }
+        let leaf = Leaf {
+            names: Vec::new(),
+            location: self.location(&folder.path),
+            schema: Arc::clone(&schema),
+            compression,
+            stats,
+        };
+        Some(Group {
+            schema,
+            compression,
+            stats,
+            leaves: vec![leaf],
+            depth: 0,
         })
     }
 
@@ -385,18 +464,16 @@ impl Crawl<'_> {
     }
 
     fn table(&self, folder: &Folder, group: Group) -> FoundTable {
-        let mut files = folder.files.iter();
-        let single = files
-            .next()
-            .filter(|file| files.next().is_none() && file.key == self.target.prefix);
-        if let Some(file) = single {
-            let leaf = Classified {
+        if let [at] = folder.files[..]
+            && self.target.is_object(&self.entries[at])
+        {
+            let file = Classified {
                 schema: group.schema,
                 compression: group.compression,
                 records: group.stats.records,
                 plain_bytes: group.stats.plain,
             };
-            return self.file_table(file, leaf);
+            return self.file_table(&self.entries[at], file);
         }
         let name = folder
             .path
@@ -404,31 +481,24 @@ impl Crawl<'_> {
             .rsplit('/')
             .next()
             .filter(|name| !name.is_empty());
-        let keys: Vec<String> = (0..group.depth)
-            .map(|level| {
-                let at = group.depth - 1 - level;
+        // The key of each level, and none where the folders do not agree on one.
+        let keys: Vec<Option<String>> = (0..group.depth)
+            .rev()
+            .map(|at| {
                 let mut keys = group
                     .leaves
                     .iter()
                     .map(|leaf| leaf.names[at].split_once('=').map(|(key, _)| key));
-                let first = keys.next().flatten();
-                match first.filter(|first| !first.is_empty() && keys.all(|key| key == Some(first))) {
-                    Some(key) => key.to_lowercase(),
-                    None => format!("partition_{level}"),
-                }
+                let first = keys.next().flatten().filter(|first| !first.is_empty())?;
+                keys.all(|key| key == Some(first)).then(|| first.to_lowercase())
             })
             .collect();
-        let named: Vec<bool> = keys.iter().map(|key| !key.starts_with("partition_")).collect();
         let partitions = group.leaves.into_iter().filter(|_| group.depth > 0).map(|leaf| {
-            let values = leaf
-                .names
-                .iter()
-                .rev()
-                .zip(&named)
-                .map(|(name, named)| match name.split_once('=') {
-                    Some((_, value)) if *named => value.to_owned(),
-                    _ => name.clone(),
-                });
+            let levels = leaf.names.iter().rev().zip(&keys);
+            let values = levels.map(|(name, key)| match name.split_once('=') {
+                Some((_, value)) if key.is_some() => value.to_owned(),
+                _ => name.clone(),
+            });
             FoundPartition {
                 values: values.collect(),
                 location: leaf.location,
@@ -437,6 +507,9 @@ impl Crawl<'_> {
                 stats: leaf.stats,
             }
         });
+        let names = keys.iter().enumerate();
+        let names = names.map(|(level, key)| key.clone().unwrap_or_else(|| format!("partition_{level}")));
+        let names = names.collect();
         FoundTable {
             source_name: name.unwrap_or(&self.target.bucket).to_owned(),
             location: self.location(&folder.path),
@@ -444,7 +517,7 @@ impl Crawl<'_> {
             compression: group.compression,
             stats: group.stats,
             partitions: partitions.collect(),
-            partition_keys: keys,
+            partition_keys: names,
         }
     }
 

@@ -10,15 +10,36 @@ pub struct Column {
     pub kind: Type,
 }
 
-/// A recognised file, or several that were joined.
+/// What is known of a file, or of several that were joined.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schema {
     pub columns: Vec<Column>,
     pub format: Format,
-    /// Records seen in the sample.
+}
+
+/// What a classifier says of a sample that it recognises.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    pub schema: Schema,
     pub records: u64,
-    /// Bytes, uncompressed, that those records took; 0 when the count is exact without reading.
-    pub sampled: u64,
+    /// Bytes of those records before compression.
+    pub bytes: u64,
+    /// Bytes before them: a header.
+    pub head: u64,
+    /// The sample holds no more records.
+    pub all: bool,
+}
+
+impl Seen {
+    /// Returns how many records an object has of which the sample is the whole or the beginning.
+    pub fn of_all(&self, whole: bool, plain: u64) -> u64 {
+        if (whole && self.all) || self.bytes == 0 {
+            return self.records;
+        }
+        let below = plain.saturating_sub(self.head) as f64;
+        let estimated = (below * self.records as f64 / self.bytes as f64).round() as u64;
+        estimated.max(self.records)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -59,8 +80,6 @@ impl Schema {
         Self {
             columns: Vec::new(),
             format: Format::Unknown,
-            records: 0,
-            sampled: 0,
         }
     }
 
@@ -112,11 +131,11 @@ impl Schema {
 
     /// Joins the columns by name. Delimited text of files without a header joins by place, which is by name too,
     /// because the names are those of the places.
-    pub fn join(self, other: Schema) -> Schema {
+    pub fn join(self, other: &Schema) -> Schema {
         let pairs = |columns: Vec<Column>| columns.into_iter().map(|column| (column.name, column.kind)).collect();
-        let columns = join_columns(pairs(self.columns), pairs(other.columns));
+        let columns = join_columns(pairs(self.columns), pairs(other.columns.clone()));
         let columns = columns.into_iter().map(|(name, kind)| Column { name, kind }).collect();
-        let format = match (self.format, other.format) {
+        let format = match (self.format, other.format.clone()) {
             (Format::Json { path, paths: mut all }, Format::Json { paths, .. }) => {
                 for name in paths {
                     if !all.contains(&name) {
@@ -128,32 +147,27 @@ impl Schema {
             (
                 Format::Csv {
                     delimiter,
-                    quote,
+                    quote: p,
                     header,
                     quoted: a,
                     serde: x,
                 },
                 Format::Csv {
-                    quoted: b, serde: y, ..
+                    quote: q,
+                    quoted: b,
+                    serde: y,
+                    ..
                 },
-            ) => {
-                let serde = if x == SerDe::OpenCsv { x } else { y };
-                Format::Csv {
-                    delimiter,
-                    quote,
-                    header,
-                    quoted: a || b,
-                    serde,
-                }
-            }
+            ) => Format::Csv {
+                delimiter,
+                quote: p.min(q),
+                header,
+                quoted: a || b,
+                serde: if x == SerDe::OpenCsv { x } else { y },
+            },
             (format, _) => format,
         };
-        Schema {
-            columns,
-            format,
-            records: self.records + other.records,
-            sampled: self.sampled + other.sampled,
-        }
+        Schema { columns, format }
     }
 
     /// Returns the columns as the catalog has them.

@@ -9,7 +9,7 @@ use super::classify::{Bytes, Classifier};
 use super::csv::{Header, SerDeChoice, Settings};
 use super::exclude;
 use super::grok::Grok;
-use super::group::{Entry, FoundTable, Options, Reader, Target, table_name, tables};
+use super::group::{Entry, FoundTable, Options, Reader, Target, select, table_name, tables};
 use super::schema::Format;
 
 struct Memory(BTreeMap<String, Vec<u8>>);
@@ -45,7 +45,9 @@ struct Case {
     wanted: String,
 }
 
-/// Cases look like this; `\r`, `\t`, `\u{1}`, `\\` and `\0` in objects are written with a backslash:
+/// Cases look like this; `\r`, `\t`, `\0`, `\1`, `\\`, `\b` for a byte order mark, `\x` for a byte that is no UTF-8 and
+/// `\{18}` for any byte are written with a backslash, and spaces in keys as `␣`. What follows a key makes the object of
+/// the text, from left to right:
 ///
 /// ```text
 /// ## name of the case
@@ -92,7 +94,7 @@ fn parse(text: &str) -> Vec<Case> {
             };
             let (head, body) = object.split_once('\n').unwrap_or((&object, ""));
             let mut words = head.split_whitespace();
-            let key = words.next().expect("an object has a key").to_owned();
+            let key = words.next().expect("an object has a key").replace('␣', " ");
             let mut bytes = unescape(body);
             for word in words {
                 bytes = encode(word, bytes);
@@ -190,6 +192,11 @@ fn unescape(text: &str) -> Vec<u8> {
             Some(b'1') => (b"\x01", 1),
             Some(b'b') => (b"\xef\xbb\xbf", 1),
             Some(b'x') => (b"\xff", 1),
+            Some(b'{') => {
+                let end = tail.find('}').expect("a byte ends with a brace");
+                out.push(u8::from_str_radix(&tail[1..end], 16).expect("a byte in hexadecimal"));
+                (b"", end + 1)
+            }
             // The line end after it is not part of the object.
             Some(b'\n') => (b"", 1),
             _ => (b"\\", usize::from(tail.starts_with('\\'))),
@@ -214,6 +221,9 @@ fn encode(how: &str, bytes: Vec<u8>) -> Vec<u8> {
             let (head, body) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1);
             [head, &body.repeat(count.parse().unwrap())].concat()
         }
+        ("more", line) => [&bytes[..], line.as_bytes(), b"\n"].concat(),
+        ("twice", _) => [&bytes[..], &bytes[..]].concat(),
+        ("cut", count) => bytes[..bytes.len() - count.parse::<usize>().unwrap()].to_vec(),
         ("parquet", _) => parquet_of(std::str::from_utf8(&bytes).unwrap()),
         (other, _) => panic!("no encoding `{other}`"),
     }
@@ -232,7 +242,7 @@ fn parquet_of(text: &str) -> Vec<u8> {
     out
 }
 
-fn run(case: &Case) -> Vec<FoundTable> {
+fn run(case: &Case) -> std::io::Result<Vec<FoundTable>> {
     let entries: Vec<Entry> = case
         .objects
         .iter()
@@ -241,8 +251,9 @@ fn run(case: &Case) -> Vec<FoundTable> {
             size: bytes.len() as u64,
         })
         .collect();
+    let entries = select(&case.target, entries);
     let memory = Memory(case.objects.clone());
-    tables(&case.target, &entries, &memory, &case.classifiers, &case.options).unwrap()
+    tables(&case.target, &entries, &memory, &case.classifiers, &case.options)
 }
 
 /// Tables as text: a line each, with what is not usual after the location, then the columns and partitions.
@@ -295,7 +306,10 @@ fn render(case: &Case, found: &[FoundTable]) -> String {
 fn check(text: &str) {
     let mut wrong = String::new();
     for case in parse(text) {
-        let found = render(&case, &run(&case));
+        let found = match run(&case) {
+            Ok(found) => render(&case, &found),
+            Err(error) => format!("refused {error}"),
+        };
         if found != case.wanted {
             writeln!(wrong, "## {}\nwanted:\n{}\nfound:\n{found}\n", case.name, case.wanted).unwrap();
         }
@@ -336,4 +350,145 @@ fn compressed_binary_and_odd_files_are_handled() {
 #[test]
 fn the_main_lake_yields_its_tables() {
     check(include_str!("corpus/lakehouse.txt"));
+}
+
+mod laws {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn crawled(case: &Case) -> String {
+        match run(case) {
+            Ok(found) => render(case, &found),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn lake(objects: impl IntoIterator<Item = (String, Vec<u8>)>, classifiers: Vec<Classifier>) -> Case {
+        Case {
+            name: String::new(),
+            target: target("s3://lake/raw/"),
+            options: Options::default(),
+            classifiers,
+            prefix: String::new(),
+            objects: objects
+                .into_iter()
+                .map(|(key, bytes)| (format!("raw/{key}"), bytes))
+                .collect(),
+            wanted: String::new(),
+        }
+    }
+
+    /// Classifiers of every kind.
+    fn classifiers() -> impl Strategy<Value = Vec<Classifier>> {
+        let all = [
+            "csv header=PRESENT quote=\"",
+            "csv delimiter=| header=ABSENT single trim",
+            "csv delimiter=¦ quote=' header=UNKNOWN names=a,b types=DATE",
+            "json $[*]",
+            "json $.a.*[0]",
+            "grok %{WORD:a:int} %{GREEDYDATA:b}",
+        ];
+        prop::collection::vec(prop::sample::select(all.map(str::to_owned).to_vec()), 0..3)
+            .prop_map(|texts| texts.iter().map(|text| classifier(text)).collect())
+    }
+
+    /// Bytes that come near to what classifiers look for.
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        let pieces: Vec<&[u8]> = vec![
+            b"\n",
+            b"\r\n",
+            b"\r",
+            b",",
+            b"|",
+            b"\t",
+            b"\"",
+            b"\"\"",
+            b"'",
+            b"{",
+            b"}",
+            b"[",
+            b"]",
+            b":",
+            b"null",
+            b"\\",
+            b"id",
+            b"5",
+            b"-1.5e9",
+            b"true",
+            b"PAR1",
+            b"\x08\0\0\0PAR1",
+            b"\x1f\x8b\x08",
+            b"\x28\xb5\x2f\xfd",
+            b"Obj\x01",
+            b"<?xml",
+            b"\xef\xbb\xbf",
+            b"\xc3",
+            "ä¦".as_bytes(),
+            b" ",
+            b"\0",
+        ];
+        let near = prop::collection::vec(prop::sample::select(pieces), 0..60).prop_map(|pieces| pieces.concat());
+        prop_oneof![near, prop::collection::vec(any::<u8>(), 0..200)]
+    }
+
+    /// A row of a table whose columns are a number, a text, a decimal and something that varies.
+    fn row() -> impl Strategy<Value = String> {
+        let varied = prop::sample::select(vec!["", "7", "7.5", "true", "text", "02134", "\"a, b\""]);
+        (any::<i32>(), "[a-z]{0,6}", -99.0..99.0, varied).prop_map(|(a, b, c, d)| format!("{a},{b},{c:.2},{d}"))
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_bring_the_crawler_down(
+            objects in prop::collection::btree_map("[a-c=]{1,3}(/[a-c=_.]{0,3}){0,2}", bytes(), 1..4),
+            classifiers in classifiers(),
+        ) {
+            let mut case = lake(objects, classifiers);
+            crawled(&case);
+            case.options.combine = true;
+            crawled(&case);
+            case.options.table_level = Some(2);
+            crawled(&case);
+        }
+
+        #[test]
+        fn the_order_of_rows_does_not_matter(
+            (rows, shuffled) in prop::collection::vec(row(), 2..30).prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
+        ) {
+            let of = |rows: &[String]| {
+                let text = format!("a,b,c,d\n{}\n", rows.join("\n"));
+                lake([("x.csv".to_owned(), text.into_bytes())], Vec::new())
+            };
+            prop_assert_eq!(crawled(&of(&rows)), crawled(&of(&shuffled)));
+        }
+
+        #[test]
+        fn the_order_of_files_does_not_matter(
+            (files, shuffled) in prop::collection::vec(prop::collection::vec(row(), 2..6), 2..6)
+                .prop_flat_map(|files| (Just(files.clone()), Just(files).prop_shuffle())),
+        ) {
+            let of = |files: &[Vec<String>]| {
+                let file = |(at, rows): (usize, &Vec<String>)| {
+                    (format!("{at}.csv"), format!("a,b,c,d\n{}\n", rows.join("\n")).into_bytes())
+                };
+                lake(files.iter().enumerate().map(file), Vec::new())
+            };
+            prop_assert_eq!(crawled(&of(&files)), crawled(&of(&shuffled)));
+        }
+
+        #[test]
+        fn more_rows_only_widen(rows in prop::collection::vec(row(), 2..20), cut in 1_usize..19) {
+            let types = |rows: &[String]| {
+                let text = format!("a,b,c,d\n{}\n", rows.join("\n"));
+                let settings = Settings { header: Header::Present, ..Settings::built_in() };
+                let seen = super::super::csv::classify(&text, &settings, true, 99).unwrap();
+                seen.schema.columns.into_iter().map(|column| column.kind).collect::<Vec<_>>()
+            };
+            let few = types(&rows[..cut.min(rows.len() - 1)]);
+            for (few, all) in few.into_iter().zip(types(&rows)) {
+                prop_assert_eq!(few.join(all.clone()), all);
+            }
+        }
+    }
 }

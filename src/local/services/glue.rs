@@ -3,6 +3,7 @@
 
 pub mod catalog;
 pub mod crawlers;
+pub mod partition_indexes;
 
 mod classifiers;
 mod databases;
@@ -51,7 +52,9 @@ pub fn call(cx: &Call, input: &Value) -> Answer {
         "BatchGetPartition" => partitions::get_many(cx, input),
         "BatchUpdatePartition" => partitions::update_many(cx, input),
         "BatchDeletePartition" => partitions::delete_many(cx, input),
-        "GetPartitionIndexes" => partitions::indexes(cx, input),
+        "CreatePartitionIndex" => partition_indexes::create(cx, input),
+        "GetPartitionIndexes" => partition_indexes::list(cx, input),
+        "DeletePartitionIndex" => partition_indexes::delete(cx, input),
         "CreateClassifier" => classifiers::create(cx, input),
         "GetClassifier" => classifiers::get(cx, input),
         "GetClassifiers" => classifiers::list(cx, input),

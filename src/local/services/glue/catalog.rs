@@ -13,12 +13,14 @@ pub const TABLES: &str = "glue.tables";
 pub const VERSIONS: &str = "glue.table_versions";
 /// Id: `database NUL table NUL values`, joined by the unit separator.
 pub const PARTITIONS: &str = "glue.partitions";
+/// Id: `database NUL table NUL index`.
+pub const INDEXES: &str = "glue.partition_indexes";
 
 pub fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
-fn table_id(database: &str, table: &str) -> String {
+pub fn table_id(database: &str, table: &str) -> String {
     format!("{}\0{}", fold(database), fold(table))
 }
 
@@ -148,10 +150,10 @@ fn write_table(
     Ok(document)
 }
 
-/// Drops a table with its versions and partitions.
+/// Drops a table with its versions, partitions and indexes.
 pub fn delete_table(cx: &Call, database: &str, name: &str) -> Result<(), Fault> {
     let inside = format!("{}\0", table_id(database, name));
-    for table in [VERSIONS, PARTITIONS] {
+    for table in [VERSIONS, PARTITIONS, INDEXES] {
         for (id, _) in cx.list::<serde::de::IgnoredAny>(table, &inside)? {
             cx.delete(table, &id)?;
         }

@@ -59,21 +59,18 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
 
 /// The defaults of a CSV classifier.
 fn fill(kind: &str, fields: &mut Value) {
-    match kind {
-        "CsvClassifier" => {
-            let defaults = [
-                ("ContainsHeader", json!("UNKNOWN")),
-                ("DisableValueTrimming", json!(true)),
-                ("AllowSingleColumn", json!(false)),
-            ];
-            for (member, value) in defaults {
-                if fields[member].is_null() {
-                    fields[member] = value;
-                }
-            }
+    if kind != "CsvClassifier" {
+        return;
+    }
+    let defaults = [
+        ("ContainsHeader", json!("UNKNOWN")),
+        ("DisableValueTrimming", json!(true)),
+        ("AllowSingleColumn", json!(false)),
+    ];
+    for (member, value) in defaults {
+        if fields[member].is_null() {
+            fields[member] = value;
         }
-        "XMLClassifier" if fields["Classification"].is_null() => fields["Classification"] = json!("xml"),
-        _ => {}
     }
 }
 
@@ -131,8 +128,16 @@ fn check(kind: &str, fields: &Value) -> Result<(), Fault> {
             grok.map(drop)
                 .map_err(|reason| invalid(format!("Invalid grok pattern: {reason}")))
         }
-        _ => Ok(()),
+        _ => Err(refused(kind)),
     }
+}
+
+fn refused(kind: &str) -> Fault {
+    Fault::new(
+        501,
+        "NotImplemented",
+        format!("the local cloud does not implement `{kind}`"),
+    )
 }
 
 pub fn get(cx: &Call, input: &Value) -> Answer {
@@ -202,7 +207,7 @@ pub fn compiled(cx: &Call, names: &[String]) -> Result<Vec<Classifier>, Fault> {
                 );
                 Classifier::Grok(grok.map_err(|reason| invalid(format!("Invalid grok pattern: {reason}")))?)
             }
-            _ => Classifier::Xml,
+            other => return Err(refused(other)),
         });
     }
     Ok(found)

@@ -223,15 +223,47 @@ fn check_configuration(text: &str) -> Result<(), Fault> {
     if configuration["Version"].as_f64() != Some(1.0) {
         return Err(invalid("Crawler configuration version must be 1.0"));
     }
-    let policy = &configuration["Grouping"]["TableGroupingPolicy"];
-    if !policy.is_null() && policy != "CombineCompatibleSchemas" {
-        return Err(invalid(format!("Unknown TableGroupingPolicy {policy}")));
-    }
-    let level = &configuration["Grouping"]["TableLevelConfiguration"];
-    if !level.is_null() && !level.as_u64().is_some_and(|level| (1..=20).contains(&level)) {
-        return Err(invalid("TableLevelConfiguration must be a positive integer"));
+    let mut options = Vec::new();
+    leaves("", &configuration, &mut options);
+    for (path, value) in options {
+        let within = |most| value.as_u64().is_some_and(|number| (1..=most).contains(&number));
+        let known = match &path[1..] {
+            "Version" => true,
+            "CreatePartitionIndex" => value.is_boolean(),
+            "Grouping.TableGroupingPolicy" => value == "CombineCompatibleSchemas",
+            "Grouping.TableLevelConfiguration" => within(20),
+            "CrawlerOutput.Tables.AddOrUpdateBehavior" => value == "MergeNewColumns",
+            "CrawlerOutput.Tables.TableThreshold" => within(u64::MAX),
+            "CrawlerOutput.Partitions.AddOrUpdateBehavior" => value == "InheritFromTable",
+            other => {
+                return Err(Fault::new(
+                    501,
+                    "NotImplemented",
+                    format!("the local cloud does not implement the crawler configuration `{other}`"),
+                ));
+            }
+        };
+        if !known {
+            return Err(invalid(format!(
+                "Crawler configuration {} cannot be {value}",
+                &path[1..]
+            )));
+        }
     }
     Ok(())
+}
+
+/// Collects what stands in nested objects, with the path to it: `.Grouping.TableGroupingPolicy`.
+fn leaves<'v>(path: &str, value: &'v Value, found: &mut Vec<(String, &'v Value)>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                leaves(&format!("{path}.{name}"), value, found);
+            }
+        }
+        Value::Null => {}
+        leaf => found.push((path.to_owned(), leaf)),
+    }
 }
 
 fn set_schedule(crawler: &mut Value, expression: &str) -> Result<(), Fault> {
@@ -386,7 +418,7 @@ pub fn begin(cx: &Call, name: &str) -> Result<(), Fault> {
         "CrawlId": id,
         "State": "RUNNING",
         "StartTime": cx.now,
-        "LogGroup": "/aws-glue/crawlers",
+        "LogGroup": crate::crawler::LOG_GROUP,
         "LogStream": name,
         "MessagePrefix": id,
     });
@@ -426,9 +458,49 @@ pub struct End {
     /// `SUCCEEDED`, `FAILED` or `CANCELLED`.
     pub status: &'static str,
     pub error: Option<String>,
-    pub created: u64,
-    pub updated: u64,
-    pub deleted: u64,
+    pub tables: Changes,
+    pub partitions: Changes,
+    /// Levels and messages for the log.
+    pub log: Vec<(&'static str, String)>,
+}
+
+/// Names of what was written.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    pub added: Vec<String>,
+    pub updated: Vec<String>,
+    pub deleted: Vec<String>,
+}
+
+impl End {
+    pub fn failed(error: String) -> Self {
+        Self {
+            status: "FAILED",
+            error: Some(error),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the summary of a crawl in its history: JSON in JSON in JSON. Kinds without a change are left out.
+    fn summary(&self) -> String {
+        let mut kinds = Map::new();
+        for (kind, changes) in [("TABLE", &self.tables), ("PARTITION", &self.partitions)] {
+            let verbs = [
+                ("ADD", &changes.added),
+                ("UPDATE", &changes.updated),
+                ("DELETE", &changes.deleted),
+            ];
+            let mut counted = Map::new();
+            for (verb, names) in verbs.iter().filter(|(_, names)| !names.is_empty()) {
+                let detail = json!({"Details": {"names": names}, "Count": names.len()});
+                counted.insert((*verb).to_owned(), json!(detail.to_string()));
+            }
+            if !counted.is_empty() {
+                kinds.insert(kind.to_owned(), json!(Value::Object(counted).to_string()));
+            }
+        }
+        Value::Object(kinds).to_string()
+    }
 }
 
 /// Writes the end of a crawl and lets the triggers that wait for it fire.
@@ -440,7 +512,7 @@ pub fn finish(cx: &Call, name: &str, end: &End) -> Result<(), Fault> {
     let (id, started) = (text(&run, "id").to_owned(), run["started"].as_f64().unwrap_or(cx.now));
     let mut last = json!({
         "Status": end.status,
-        "LogGroup": "/aws-glue/crawlers",
+        "LogGroup": crate::crawler::LOG_GROUP,
         "LogStream": name,
         "MessagePrefix": id,
         "StartTime": started,
@@ -453,7 +525,12 @@ pub fn finish(cx: &Call, name: &str, end: &End) -> Result<(), Fault> {
     let mut runtimes = crawler["_runtimes"].as_array().cloned().unwrap_or_default();
     runtimes.push(json!(seconds));
     crawler["_runtimes"] = json!(runtimes[runtimes.len().saturating_sub(100)..]);
-    crawler["_counts"] = json!({"created": end.created, "updated": end.updated, "deleted": end.deleted});
+    let Changes {
+        added,
+        updated,
+        deleted,
+    } = &end.tables;
+    crawler["_counts"] = json!({"created": added.len(), "updated": updated.len(), "deleted": deleted.len()});
     put(cx, &crawler)?;
     scheduler::note_running(cx, name, false)?;
     let row = crawl_id(name, started, &id);
@@ -468,10 +545,7 @@ pub fn finish(cx: &Call, name: &str, end: &End) -> Result<(), Fault> {
         if let Some(error) = &end.error {
             crawl["ErrorMessage"] = json!(error);
         }
-        let counted = |count: u64| json!({"Count": count}).to_string();
-        let tables =
-            json!({"ADD": counted(end.created), "UPDATE": counted(end.updated), "DELETE": counted(end.deleted)});
-        crawl["Summary"] = json!(json!({"TABLE": tables.to_string()}).to_string());
+        crawl["Summary"] = json!(end.summary());
         cx.put(CRAWLS, &row, &crawl)?;
     }
     triggers::crawl_ended(cx, name, end.status)

@@ -174,8 +174,3 @@ pub fn delete_many(cx: &Call, input: &Value) -> Answer {
     }
     failures(errors)
 }
-
-pub fn indexes(cx: &Call, input: &Value) -> Answer {
-    table(cx, input)?;
-    Ok(json!({"PartitionIndexDescriptorList": []}))
-}

@@ -4,7 +4,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use super::catalog::{self, fold};
-use super::{Answer, Call, Fault, invalid, missing, own_catalog, paged, text, texts};
+use super::{Answer, Call, Fault, invalid, missing, own_catalog, paged, partition_indexes, text, texts};
 
 /// Who made a table: the ARN of the caller.
 fn caller(cx: &Call) -> String {
@@ -21,7 +21,11 @@ pub fn create(cx: &Call, input: &Value) -> Answer {
             "the local cloud does not implement `OpenTableFormatInput`",
         ));
     }
-    catalog::create_table(cx, text(input, "DatabaseName"), &input["TableInput"], &caller(cx))?;
+    let database = text(input, "DatabaseName");
+    catalog::create_table(cx, database, &input["TableInput"], &caller(cx))?;
+    for index in input["PartitionIndexes"].as_array().into_iter().flatten() {
+        partition_indexes::add(cx, database, text(&input["TableInput"], "Name"), index)?;
+    }
     Ok(json!({}))
 }
 

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use crate::services::{ACCOUNT, Answer, Call, Service};
 use crate::{Local, Options, Pace};
 
+mod readers;
+mod recrawl;
+
 const REGION: &str = "us-east-1";
 
 struct World {
@@ -394,6 +397,8 @@ async fn classifiers_are_checked_and_keep_their_kind() {
     ] {
         assert_eq!(world.refusal("CreateClassifier", wrong).await, "InvalidInputException");
     }
+    let xml = json!({"XMLClassifier": {"Name": "x", "Classification": "x", "RowTag": "row"}});
+    assert_eq!(world.refusal("CreateClassifier", xml).await, "NotImplemented");
     world.ok("DeleteClassifier", json!({"Name": "k"})).await;
     assert_eq!(
         world.refusal("GetClassifier", json!({"Name": "k"})).await,
@@ -453,6 +458,12 @@ async fn a_crawler_is_defined_with_its_defaults_and_refused_with_reasons() {
         ("Schedule", json!("cron(0 3 * * *)"), "InvalidInputException"),
         ("Configuration", json!("{"), "InvalidInputException"),
         ("Configuration", json!("{\"Version\":2.0}"), "InvalidInputException"),
+        (
+            "Configuration",
+            json!("{\"Version\":1,\"Grouping\":{\"TableLevelConfiguration\":0}}"),
+            "InvalidInputException",
+        ),
+        ("Configuration", json!("{\"Version\":1,\"Magic\":1}"), "NotImplemented"),
         ("Name", json!("c"), "AlreadyExistsException"),
     ] {
         let mut wrong = good.clone();
