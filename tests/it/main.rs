@@ -1,5 +1,6 @@
 //! The whole program, run as people run it: real commands in an empty folder, on the local cloud.
 
+mod catalog;
 mod clients;
 mod conformance;
 mod docs;
