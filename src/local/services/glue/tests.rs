@@ -12,6 +12,7 @@ use crate::{Local, Options, Pace};
 
 mod readers;
 mod recrawl;
+mod triggers;
 
 const REGION: &str = "us-east-1";
 
