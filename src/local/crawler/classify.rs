@@ -101,8 +101,11 @@ pub fn classify(object: &dyn Bytes, classifiers: &[Classifier]) -> io::Result<Cl
         {
             return Err(io::Error::new(io::ErrorKind::Unsupported, format));
         }
-        let by_delimiter = |text| csv::classify(text, &Settings::built_in(), sample.whole, RECORDS + 1);
-        let seen = seen.or_else(|| text.filter(|_| !json || last).and_then(by_delimiter));
+        let by_lines = |text| {
+            let log = grok::classify_log(text, sample.whole, RECORDS);
+            log.or_else(|| csv::classify(text, &Settings::built_in(), sample.whole, RECORDS + 1))
+        };
+        let seen = seen.or_else(|| text.filter(|_| !json || last).and_then(by_lines));
         let satisfied = seen
             .as_ref()
             .is_some_and(|seen| length >= SAMPLE || (!json && seen.records >= RECORDS as u64));

@@ -1,6 +1,7 @@
 //! Grok classifiers: named patterns over lines of text, compiled to one regular expression.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -15,6 +16,25 @@ pub struct Grok {
     custom: String,
     regex: Regex,
     columns: Vec<(String, Type)>,
+    /// Of the lines, at least this share must match.
+    enough: f64,
+}
+
+/// The logs that are known without a custom classifier.
+static LOGS: LazyLock<[Grok; 2]> = LazyLock::new(|| {
+    let log = |classification, pattern| Grok {
+        enough: 1.0,
+        ..Grok::new(classification, pattern, "").expect("a pattern of our own")
+    };
+    [
+        log("combined_apache", "%{COMBINEDAPACHELOG}"),
+        log("apache", "%{COMMONAPACHELOG}"),
+    ]
+});
+
+/// Returns the schema if all lines are those of a web server's log.
+pub fn classify_log(text: &str, whole: bool, limit: usize) -> Option<Seen> {
+    LOGS.iter().find_map(|log| log.classify(text, whole, limit))
 }
 
 /// The built-in patterns, each as a regular expression or made of others.
@@ -59,13 +79,13 @@ const BUILT_IN: &[(&str, &str)] = &[
     ),
     ("HOST", "%{HOSTNAME}"),
     ("IPORHOST", "(?:%{IP}|%{HOSTNAME})"),
-    ("HOSTPORT", "%{IPORHOST}:%{POSINT}"),
+    ("HOSTPORT", "%{IPORHOST}:%{POSINT:port}"),
     ("UNIXPATH", r"(?:/[\w_%!$@:.,~-]*)+"),
     ("WINPATH", r"(?:[A-Za-z]+:|\\)(?:\\[^\\?*]*)+"),
     ("PATH", "(?:%{UNIXPATH}|%{WINPATH})"),
     ("TTY", r"/dev/(?:pts|tty(?:[pq])?)(?:\w+)?/?(?:[0-9]+)"),
     ("URIPROTO", r"[A-Za-z]+(?:\+[A-Za-z+]+)?"),
-    ("URIHOST", r"%{IPORHOST}(?::%{POSINT})?"),
+    ("URIHOST", r"%{IPORHOST}(?::%{POSINT:port})?"),
     ("URIPATH", r"(?:/[A-Za-z0-9$.+!*'(){},~:;=@#%_-]*)+"),
     ("URIPARAM", r"\?[A-Za-z0-9$.+!*'|(){},~@#%&/=:;_?\[\]-]*"),
     ("URIPATHPARAM", "%{URIPATH}(?:%{URIPARAM})?"),
@@ -88,7 +108,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("HOUR", r"(?:2[0123]|[01]?[0-9])"),
     ("MINUTE", r"[0-5][0-9]"),
     ("SECOND", r"(?:[0-5]?[0-9]|60)(?:[:.,][0-9]+)?"),
-    ("TIME", r"%{HOUR}:%{MINUTE}(?::%{SECOND})?"),
+    ("TIME", "%{HOUR}:%{MINUTE}:%{SECOND}"),
     ("DATE_US", "%{MONTHNUM}[/-]%{MONTHDAY}[/-]%{YEAR}"),
     ("DATE_EU", "%{MONTHDAY}[./-]%{MONTHNUM}[./-]%{YEAR}"),
     ("DATESTAMP_US", "%{DATE_US}[- ]%{TIME}"),
@@ -103,11 +123,26 @@ const BUILT_IN: &[(&str, &str)] = &[
     ),
     ("TZ", r"(?:[PMCE][SD]T|UTC|GMT)"),
     ("DATESTAMP_RFC822", "%{DAY} %{MONTH} %{MONTHDAY} %{YEAR} %{TIME} %{TZ}"),
+    (
+        "DATESTAMP_RFC2822",
+        "%{DAY}, %{MONTHDAY} %{MONTH} %{YEAR} %{TIME} %{ISO8601_TIMEZONE}",
+    ),
+    (
+        "DATESTAMP_EVENTLOG",
+        "%{YEAR}%{MONTHNUM2}%{MONTHDAY}%{HOUR}%{MINUTE}%{SECOND}",
+    ),
+    ("CISCOTIMESTAMP", "%{MONTH} %{MONTHDAY} %{TIME}"),
     ("DATESTAMP_OTHER", "%{DAY} %{MONTH} %{MONTHDAY} %{TIME} %{TZ} %{YEAR}"),
     ("SYSLOGTIMESTAMP", "%{MONTH} +%{MONTHDAY} %{TIME}"),
-    ("PROG", r"[\x21-\x5a\x5c\x5e-\x7e]+"),
+    ("PROG", r"[\w._/%-]+"),
     ("SYSLOGPROG", r"%{PROG:program}(?:\[%{POSINT:pid}\])?"),
     ("SYSLOGHOST", "%{IPORHOST}"),
+    ("SYSLOGFACILITY", "<%{NONNEGINT:facility}.%{NONNEGINT:priority}>"),
+    (
+        "SYSLOGBASE",
+        "%{SYSLOGTIMESTAMP:timestamp} (?:%{SYSLOGFACILITY} )?%{SYSLOGHOST:logsource} %{SYSLOGPROG}:",
+    ),
+    ("MESSAGESLOG", "%{SYSLOGBASE} %{DATA}"),
     ("HTTPDATE", "%{MONTHDAY}/%{MONTH}/%{YEAR}:%{TIME} %{INT}"),
     (
         "LOGLEVEL",
@@ -122,8 +157,8 @@ const BUILT_IN: &[(&str, &str)] = &[
 
 /// Patterns may name patterns, but not without end.
 const MAX_DEPTH: usize = 32;
-/// Of the lines, at least this share must match.
-const ENOUGH: f64 = 0.5;
+/// Of the lines, at least this share must match a custom classifier.
+const HALF: f64 = 0.5;
 
 impl Grok {
     /// Compiles a classifier, or says what is wrong with it.
@@ -151,10 +186,11 @@ impl Grok {
             custom: custom.to_owned(),
             regex,
             columns,
+            enough: HALF,
         })
     }
 
-    /// Returns the schema if most lines match.
+    /// Returns the schema if enough lines match.
     pub fn classify(&self, text: &str, whole: bool, limit: usize) -> Option<Seen> {
         let end = if whole { text.len() } else { text.rfind('\n')? + 1 };
         let (mut bytes, mut records, mut matching) = (0, 0, 0);
@@ -167,9 +203,12 @@ impl Grok {
             if !line.trim().is_empty() {
                 records += 1;
                 matching += usize::from(self.regex.is_match(line));
+                if self.enough == 1.0 && matching < records {
+                    return None;
+                }
             }
         }
-        if matching == 0 || (matching as f64) < ENOUGH * records as f64 {
+        if matching == 0 || (matching as f64) < self.enough * records as f64 {
             return None;
         }
         let columns = self.columns.iter().map(|(name, kind)| Column {
@@ -213,7 +252,7 @@ fn expand(
         let field = parts.next().map(str::trim);
         let kind = parts.next().map(str::trim);
         let body = known.get(name).ok_or_else(|| format!("there is no pattern `{name}`"))?;
-        if let Some(field) = field.filter(|field| !field.is_empty()) {
+        if let Some(field) = field.filter(|field| !matches!(*field, "" | "UNWANTED")) {
             let kind = match kind {
                 None => Type::String,
                 Some(kind) => field_type(kind)?,
