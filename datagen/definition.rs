@@ -56,12 +56,12 @@ impl Dataset {
         crate::read::dataset(source_name, text)
     }
 
-    /// Returns the folders of the tables that are written, in order.
-    pub fn folders(&self) -> impl Iterator<Item = &str> {
+    /// Returns the names and folders of the tables that are written, in order.
+    pub fn written(&self) -> impl Iterator<Item = (&str, &str)> {
         self.tables
             .iter()
             .filter(|table| !table.internal)
-            .map(|table| table.folder.as_str())
+            .map(|table| (table.name.value.as_str(), table.folder.as_str()))
     }
 
     /// Returns the names of the tables in order.

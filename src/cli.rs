@@ -195,8 +195,63 @@ pub struct Up {
     pub run: Run,
 }
 
+const DATAGEN_EXAMPLES: &str = "Examples:
+  lakeform datagen --describe banking             tables, columns, sizes and a sample
+  lakeform datagen --rows 2M                      into the stack's bucket, crawled, counted
+  lakeform datagen --day 2024-05-02               one more day, beside the days that are there
+  lakeform datagen --rows 10M --to data           files alone, without a stack
+  lakeform datagen --rows 10M --to data --dirty 0.5%   with mistakes, and a truth file that tells them
+  lakeform datagen --rows 10B --part 3/400        one machine's share; without --part all are joined
+  lakeform datagen verify                         proves what is there, and downloads nothing";
+
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = DATAGEN_EXAMPLES)]
 pub struct Datagen {
+    #[command(subcommand)]
+    pub command: Option<DatagenCommand>,
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// Write files into this folder and do nothing else
+    #[arg(long, value_name = "DIR", conflicts_with = "describe")]
+    pub to: Option<PathBuf>,
+    /// Say what would be written, and how big
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Show a dataset's tables, columns, sizes and a sample
+    #[arg(long, value_name = "DATASET", num_args = 0..=1, conflicts_with = "dataset")]
+    pub describe: Option<Option<String>>,
+    /// Make only the i-th of n shares of the files, from 1; a share for a stack is not crawled
+    #[arg(long, value_name = "I/N")]
+    pub part: Option<String>,
+    /// Threads that make rows; all of the machine's when absent
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    #[command(flatten)]
+    pub run: Run,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DatagenCommand {
+    /// Make every checksum again and compare it with what is stored; nothing is downloaded
+    Verify(DatagenVerify),
+}
+
+#[derive(Debug, Args)]
+pub struct DatagenVerify {
+    /// Files in this folder, instead of the stack's buckets
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// Only this dataset of the stack
+    #[arg(long, value_name = "DATASET", conflicts_with = "to")]
+    pub dataset: Option<String>,
+    /// Threads that make rows; all of the machine's when absent
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+/// What decides the bytes. What is not given is as the stack file says, or as it is live.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Wanted {
     /// Rows of a fact table; dimensions follow. `10k`, `2M` and `1B` are understood
     #[arg(long, value_name = "N")]
     pub rows: Option<String>,
@@ -206,17 +261,30 @@ pub struct Datagen {
     /// A dataset of the stack (`dataset.name`), a shipped one (`banking`), or a definition file
     #[arg(long, value_name = "DATASET")]
     pub dataset: Option<String>,
-    /// Write files into this folder and do nothing else
-    #[arg(long, value_name = "DIR")]
-    pub to: Option<PathBuf>,
-    /// Say what would be written, and how big
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Show a dataset's tables, columns, sizes and a sample
-    #[arg(long)]
-    pub describe: bool,
-    #[command(flatten)]
-    pub run: Run,
+    /// Only these tables
+    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
+    pub tables: Vec<String>,
+    /// Only the rows of this day, and dimensions as they are then
+    #[arg(long, value_name = "DAY", conflicts_with = "days")]
+    pub day: Option<String>,
+    /// Only the rows of these days: `2024-05-01..2024-05-31`
+    #[arg(long, value_name = "A..B")]
+    pub days: Option<String>,
+    /// The file format
+    #[arg(long, value_name = "FORMAT", value_parser = ["as-defined", "csv", "json", "parquet"])]
+    pub format: Option<String>,
+    /// How files are compressed
+    #[arg(long, value_name = "KIND", value_parser = ["none", "gzip", "zstd"])]
+    pub compression: Option<String>,
+    /// Bytes of a file, such as `256MiB`
+    #[arg(long, value_name = "SIZE")]
+    pub target_size: Option<String>,
+    /// Make the number of a table's files a multiple of this: the slices of a cluster
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub slices: Option<u32>,
+    /// Put mistakes into this share of the rows, and tell them in a truth file: `0.5%`
+    #[arg(long, value_name = "SHARE")]
+    pub dirty: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -411,6 +479,15 @@ pub fn rows(text: &str) -> Result<u64, String> {
         .ok_or_else(wrong)
 }
 
+/// Reads a share of the work, `3/400`.
+pub fn part(text: &str) -> Result<(u64, u64), String> {
+    let read = text
+        .split_once('/')
+        .and_then(|(index, of)| Some((index.trim().parse().ok()?, of.trim().parse().ok()?)));
+    read.filter(|(index, of)| (1..=*of).contains(index))
+        .ok_or_else(|| format!("`{text}` is not a share: write 1/4, 2/4, 3/4 and 4/4"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -419,6 +496,14 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn shares_go_from_one() {
+        assert_eq!(part("3/400"), Ok((3, 400)));
+        for wrong in ["0/4", "5/4", "1", "a/b", "1/0", "-1/4"] {
+            assert!(part(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -3,13 +3,16 @@
 
 mod copy;
 mod crawl;
-mod dataset;
+pub mod dataset;
 mod external_schema;
+pub mod folder;
+pub mod manifest;
+pub mod proof;
+pub mod recipe;
 mod sql;
-pub mod upload;
+mod upload;
 pub mod warehouse;
-
-pub use dataset::{Manifest, manifest_of};
+pub mod workers;
 
 use lakeform_aws::Aws;
 use lakeform_engine::cloud::{Ask, CloudError, Create, Delete, Live, Meaning, Owner, Report, Update};
@@ -46,9 +49,12 @@ impl Data {
         }
     }
 
-    /// Data steps can be repeated, so nothing an interrupted one did must be looked for.
-    pub async fn find(&self, _ask: &Ask, _owner: &Owner) -> Result<Option<Live>, CloudError> {
-        Ok(None)
+    /// Data steps can be repeated, so only what an interrupted one left behind must be looked for: objects.
+    pub async fn find(&self, ask: &Ask, _owner: &Owner) -> Result<Option<Live>, CloudError> {
+        match ask.address.kind {
+            Kind::Dataset => dataset::found(self, ask).await,
+            _ => Ok(None),
+        }
     }
 
     pub async fn create(&self, create: &Create, report: Report<'_>) -> Result<Live, CloudError> {
@@ -69,7 +75,7 @@ impl Data {
     ) -> Result<Live, CloudError> {
         let mut fields = fields.clone();
         let outputs = match owner.address.kind {
-            Kind::Dataset => dataset::make(self, owner, &mut fields, report).await?,
+            Kind::Dataset => dataset::make(self, owner, &mut fields, before, report).await?,
             Kind::Crawl => crawl::make(self, &fields, report).await?,
             Kind::ExternalSchema => external_schema::make(self, &fields).await?,
             Kind::Sql => sql::make(self, &fields, before.is_some()).await?,
@@ -88,7 +94,7 @@ impl Data {
 
     pub async fn delete(&self, delete: &Delete, report: Report<'_>) -> Result<(), CloudError> {
         match delete.owner.address.kind {
-            Kind::Dataset => dataset::delete(self, &delete.fields, report).await,
+            Kind::Dataset => dataset::delete(self, &delete.owner, &delete.fields, report).await,
             Kind::ExternalSchema => external_schema::delete(self, &delete.fields).await,
             Kind::Sql => sql::delete(self, &delete.fields).await,
             // A crawl's tables go with their database, loaded rows with their table.

@@ -2,14 +2,15 @@
 
 use crate::cli::{CloudChoice, Global};
 use crate::connect::Weather;
+use crate::data::recipe::{Recipe, RecipeError};
 use crate::error::{CommandError, ExitCode};
 use crate::ui::Ui;
 use crate::ui::problems::{Source, show};
 use lakeform_datagen::Dataset;
 use lakeform_engine::check::{Checked, check};
 use lakeform_engine::expand::Outside;
-use lakeform_engine::stack::Place;
-use lakeform_engine::{Diagnostic, Kind, Severity, Span, Stack};
+use lakeform_engine::stack::{Place, Resource};
+use lakeform_engine::{Diagnostic, Kind, Severity, Span, Stack, value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -74,11 +75,60 @@ impl StackFile {
                     .hint("remove it, and run dbt against the SQL port of `lakeform local serve`")
             })
             .collect();
+        let refused: Vec<Diagnostic> = refused
+            .into_iter()
+            .chain(checked.stack.iter().flat_map(|stack| self.datasets(stack)))
+            .collect();
         if !refused.is_empty() {
             checked.stack = None;
             checked.problems.extend(refused);
         }
         checked
+    }
+
+    /// Returns what is wrong with the stack's datasets: with what is asked of them, or with their definitions.
+    fn datasets(&self, stack: &Stack) -> Vec<Diagnostic> {
+        let problem = |resource: &Resource, error: RecipeError| {
+            let (field, summary, label, hint) = match error {
+                RecipeError::Value { field, message, hint } => {
+                    (field, "a value cannot be read".to_owned(), message, Some(hint))
+                }
+                RecipeError::Definition(DatasetError::Wrong { path, problems, .. }) => (
+                    "definition",
+                    "the definition has mistakes".to_owned(),
+                    crate::ui::several(problems.len(), "mistake"),
+                    Some(format!("`lakeform datagen --describe {}` shows them", path.display())),
+                ),
+                RecipeError::Definition(DatasetError::Unreadable(error)) => (
+                    "definition",
+                    "the definition cannot be read".to_owned(),
+                    error.to_string(),
+                    None,
+                ),
+                // Told already, where the tables were looked for.
+                RecipeError::Definition(DatasetError::Missing) => return None,
+                RecipeError::Asked { problems, .. } => {
+                    let first = problems.into_iter().next()?;
+                    ("", first.message, first.label, first.hint)
+                }
+            };
+            let mut problem = Diagnostic::error("bad-dataset", summary, resource.span_of(field), label);
+            problem.hint = hint;
+            Some(problem)
+        };
+        stack
+            .of_kind(Kind::Dataset)
+            .filter_map(|resource| {
+                let known = resource.fields.iter().filter(|(_, value)| value.is_known());
+                let known = known.map(|(name, value)| (name.clone(), value.clone())).collect();
+                // What is not of the right type was told already.
+                let recipe: Recipe = value::read(&known).ok()?;
+                recipe
+                    .batches(self.folder(), None)
+                    .err()
+                    .and_then(|error| problem(resource, error))
+            })
+            .collect()
     }
 
     /// Returns the file with its overlays laid on, its variables put in and every shorthand written out.
@@ -92,17 +142,22 @@ impl StackFile {
     /// Hands over what a stack file may know of the outside.
     fn with_outside<T>(&self, with: impl FnOnce(&Outside<'_>) -> T) -> T {
         let folder = self.folder().to_owned();
-        let folders = move |definition: &str| {
-            // What is wrong with a definition is reported where it is used; here only its tables matter.
-            find_dataset(&folder, definition)
-                .ok()
-                .map(|dataset| dataset.folders().map(str::to_owned).collect())
+        let tables = move |definition: &str| match find_dataset(&folder, definition) {
+            Ok(dataset) => Some(
+                dataset
+                    .written()
+                    .map(|(table, folder)| (table.to_owned(), folder.to_owned()))
+                    .collect(),
+            ),
+            Err(DatasetError::Missing) => None,
+            // What is wrong with a definition is reported on its own; here only its tables matter.
+            Err(_) => Some(Vec::new()),
         };
         let names = Dataset::builtin_names();
         let outside = Outside {
             env: self.env.as_deref(),
             vars: &self.vars,
-            dataset_folders: &folders,
+            dataset_tables: &tables,
             dataset_names: names,
             local_account: LOCAL_ACCOUNT,
         };

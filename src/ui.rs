@@ -126,6 +126,26 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
+/// A speed as people say it: rows and bytes in a second.
+pub fn rate(rows: u64, bytes: u64, seconds: f64) -> String {
+    let seconds = seconds.max(0.001);
+    let rows = rows as f64 / seconds;
+    let rows = match rows {
+        rows if rows >= 1e6 => format!("{:.1} M", rows / 1e6),
+        rows if rows >= 1e3 => format!("{:.1} k", rows / 1e3),
+        rows => format!("{rows:.0}"),
+    };
+    format!("{rows} rows/s, {}/s", self::bytes((bytes as f64 / seconds) as u64))
+}
+
+/// `1 file`, `2 files`.
+pub fn several(count: usize, word: &str) -> String {
+    match count {
+        1 => format!("1 {word}"),
+        count => format!("{} {word}s", self::count(count as u64)),
+    }
+}
+
 /// A count with its thousands apart.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -147,5 +167,8 @@ mod tests {
         assert_eq!(super::bytes(999), "999 B");
         assert_eq!(super::bytes(1_500_000), "1.5 MB");
         assert_eq!(super::duration(75.0), "1 m 15 s");
+        assert_eq!(super::rate(3_000_000, 400_000_000, 2.0), "1.5 M rows/s, 200.0 MB/s");
+        assert_eq!(super::several(1, "file"), "1 file");
+        assert_eq!(super::several(1_000, "file"), "1,000 files");
     }
 }

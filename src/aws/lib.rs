@@ -41,7 +41,7 @@ mod wait;
 
 pub use connection::{Body, Connection, Handler, Keys};
 pub use crawl::{CatalogColumn, CatalogTable, CrawlResult};
-pub use s3_objects::{Head, Listed, UploadedPart};
+pub use s3_objects::{Head, Listed, Unfinished, UploadedPart};
 pub use statements::{Answer, Cell, Column, Login, Warehouse};
 
 use crate::error::{Doing, Result, incomplete};

@@ -1,5 +1,7 @@
 //! Objects in buckets: put, in one piece or many, list, look, delete, empty. Bodies are streamed; sums are
-//! CRC-64/NVME over the whole object, so that what was written can be compared with what lies there.
+//! CRC-64/NVME over the whole object, so that what was written can be compared with what lies there. Data carry that
+//! sum instead of a SHA-256 in the signature: it is proof enough against damage, TLS is against people, and hashing
+//! would cost three times as much as all the rest of sending.
 
 use crate::Aws;
 use crate::error::{Doing, Result, found, incomplete};
@@ -35,6 +37,13 @@ pub struct Head {
     pub crc64nvme: Option<String>,
 }
 
+/// An upload in parts that was begun and neither finished nor dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    pub key: String,
+    pub upload: String,
+}
+
 /// An uploaded part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadedPart {
@@ -67,6 +76,8 @@ impl Aws {
             .set_if_none_match(only_new.then(|| "*".to_owned()))
             .body(ByteStream::from(body));
         let answer = request
+            .customize()
+            .disable_payload_signing()
             .send()
             .await
             .doing(&doing)
@@ -194,6 +205,8 @@ impl Aws {
             .set_checksum_crc64_nvme(crc64nvme.map(str::to_owned))
             .body(ByteStream::from(body));
         let answer = request
+            .customize()
+            .disable_payload_signing()
             .send()
             .await
             .doing(format!("upload part {number} of s3://{bucket}/{key}"))?;
@@ -229,6 +242,36 @@ impl Aws {
                 })
                 .collect()
         }))
+    }
+
+    /// Lists the uploads in parts that are under way or were left, by key, the oldest of a key first.
+    pub async fn unfinished_uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<Unfinished>> {
+        let doing = format!("list the unfinished uploads in s3://{bucket}/{prefix}");
+        let (mut key_marker, mut upload_marker) = (None, None);
+        let mut unfinished = Vec::new();
+        loop {
+            let page = self
+                .s3
+                .list_multipart_uploads()
+                .bucket(bucket)
+                .prefix(prefix)
+                .set_key_marker(key_marker)
+                .set_upload_id_marker(upload_marker)
+                .send()
+                .await
+                .doing(&doing)?;
+            let uploads = page.uploads.unwrap_or_default().into_iter();
+            unfinished.extend(uploads.filter_map(|upload| {
+                Some(Unfinished {
+                    key: upload.key?,
+                    upload: upload.upload_id?,
+                })
+            }));
+            if page.is_truncated != Some(true) {
+                return Ok(unfinished);
+            }
+            (key_marker, upload_marker) = (page.next_key_marker, page.next_upload_id_marker);
+        }
     }
 
     /// Puts the parts together. `crc64nvme` is the sum of the whole object in base64; S3 refuses another.
@@ -402,20 +445,8 @@ pub(crate) async fn empty(aws: &Aws, bucket: &str, scope: Scope<'_>, report: Rep
             .doing(&doing)?;
     }
     if matches!(scope, Scope::Everything) {
-        let uploads = aws
-            .s3
-            .list_multipart_uploads()
-            .bucket(bucket)
-            .send()
-            .await
-            .doing(&doing)?;
-        futures::stream::iter(uploads.uploads.unwrap_or_default())
-            .map(|upload| async move {
-                match (upload.key, upload.upload_id) {
-                    (Some(key), Some(id)) => aws.abort_upload(bucket, &key, &id).await,
-                    _ => Ok(()),
-                }
-            })
+        futures::stream::iter(aws.unfinished_uploads(bucket, "").await?)
+            .map(|left| async move { aws.abort_upload(bucket, &left.key, &left.upload).await })
             .buffer_unordered(DELETES)
             .try_collect::<Vec<()>>()
             .await?;

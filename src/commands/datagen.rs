@@ -1,96 +1,71 @@
-//! `lakeform datagen`: files alone, or the whole way from rows to a count in Redshift.
+//! `lakeform datagen`: files alone, a share of a large run, or the whole way from rows to a count in Redshift.
+
+mod describe;
+mod files;
+mod proof;
+mod share;
 
 use super::{verify, work};
-use crate::cli::{self, Datagen, Global};
+use crate::cli::{self, Datagen, DatagenCommand, Global, Wanted};
 use crate::connect::World;
-use crate::data::upload;
+use crate::data::recipe::{Batches, Recipe, RecipeError};
+use crate::data::workers;
 use crate::error::{CommandError, ExitCode};
-use crate::project::{DatasetError, Project, find_dataset};
+use crate::project::{DatasetError, Project};
 use crate::state::Held;
 use crate::ui::problems::{Source, show};
-use crate::ui::{self, Ui, duration, table};
+use crate::ui::{Ui, duration};
 use lakeform_datagen::{self as datagen, Dataset};
-use lakeform_engine::plan::Options;
-use lakeform_engine::{Address, Diagnostic, Kind, Value};
+use lakeform_engine::journal::Ledger;
+use lakeform_engine::plan::{Action, Options};
+use lakeform_engine::stack::Resource;
+use lakeform_engine::{Address, Diagnostic, Kind, Stack, Value};
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
 pub async fn run(global: &Global, args: &Datagen, ui: &Ui) -> Result<ExitCode, CommandError> {
-    let rows = args
-        .rows
+    if let Some(DatagenCommand::Verify(args)) = &args.command {
+        return proof::run(global, args, ui).await;
+    }
+    let part = args
+        .part
         .as_deref()
-        .map(cli::rows)
+        .map(cli::part)
         .transpose()
         .map_err(CommandError::new)?;
-    if args.describe || args.dry_run || args.to.is_some() {
-        let definition = args.dataset.as_deref().unwrap_or("banking");
-        let dataset = load(definition, ui)?;
-        let options = upload::options(rows.unwrap_or(10_000), args.seed.unwrap_or(1), "as-defined", "none")
-            .map_err(CommandError::new)?;
-        let plan = dataset.plan(&options).map_err(|problems| {
-            show_problems(ui, definition, "", &problems);
-            CommandError::said(ExitCode::Error)
-        })?;
+    let threads = args.threads.map_or_else(workers::all_threads, usize::from);
+    if args.describe.is_some() || args.dry_run || args.to.is_some() {
+        let mut recipe = laid_over(&args.wanted, Recipe::default())?;
+        if let Some(Some(definition)) = &args.describe {
+            recipe.definition.clone_from(definition);
+        }
+        let batches = plan(&recipe, Path::new("."), part, ui)?;
         return match &args.to {
-            _ if args.describe => Ok(describe(&dataset, &plan, ui)),
-            Some(folder) if !args.dry_run => write(&plan, folder, ui),
-            _ => Ok(dry_run(&plan, ui)),
+            _ if args.describe.is_some() => describe::describe(&recipe, &batches, ui),
+            Some(folder) if !args.dry_run => files::write(&recipe, batches, folder, threads, ui).await,
+            _ => Ok(describe::sizes(&batches, ui)),
         };
     }
-    into_the_lake(global, args, rows, ui).await
+    match part {
+        Some(part) => share::upload(global, args, part, threads, ui).await,
+        None => into_the_lake(global, args, ui).await,
+    }
 }
 
 /// Changes the stack's datasets to what was asked and applies them and all that follows from them.
-async fn into_the_lake(global: &Global, args: &Datagen, rows: Option<u64>, ui: &Ui) -> Result<ExitCode, CommandError> {
+async fn into_the_lake(global: &Global, args: &Datagen, ui: &Ui) -> Result<ExitCode, CommandError> {
     let mut project = Project::open(global, ui)?; // (disk)
-    let mut datasets: BTreeSet<Address> = project
-        .stack
-        .of_kind(Kind::Dataset)
-        .map(|resource| resource.address.clone())
-        .collect();
-    if let Some(wanted) = &args.dataset {
-        datasets.retain(|address| {
-            let definition = project.stack.resources[address].text("definition");
-            address.to_string() == *wanted || definition == Some(wanted)
-        });
-    }
-    if datasets.is_empty() {
-        return Err(CommandError::new("the stack has no such dataset")
-            .hint("add [dataset.name] to the stack file")
-            .hint("`--to DIR` writes files without a stack"));
-    }
-    for address in &datasets {
+    let mut held = Held::open(&project.state, &project.journal_name(), "datagen")?; // (disk)
+    let chosen = chosen(&project.stack, args.wanted.dataset.as_deref())?;
+    for address in &chosen {
         let resource = project.stack.resources.get_mut(address).expect("just listed");
-        if let Some(rows) = rows {
-            let rows = i64::try_from(rows).map_err(|_| CommandError::new("so many rows cannot be counted"))?;
-            resource.fields.insert("rows".to_owned(), Value::Int(rows));
-        }
-        if let Some(seed) = args.seed {
-            let seed = i64::try_from(seed).map_err(|_| CommandError::new("the seed is too large"))?;
-            resource.fields.insert("seed".to_owned(), Value::Int(seed));
-        }
-    }
-    let mut target = datasets;
-    // What follows from the data: crawls, schemas, loads.
-    loop {
-        let before = target.len();
-        let follows =
-            project.stack.resources.values().filter(|resource| {
-                resource.kind().is_data() && resource.needs.iter().any(|need| target.contains(need))
-            });
-        let follows: Vec<Address> = follows.map(|resource| resource.address.clone()).collect();
-        target.extend(follows);
-        if target.len() == before {
-            break;
-        }
+        ask(resource, &args.wanted, &held.ledger, ui)?;
     }
     let options = Options {
-        target,
+        target: with_what_follows(&project.stack, chosen),
         ..Options::default()
     };
-    let mut held = Held::open(&project.state, &project.journal_name(), "datagen")?; // (disk)
     let world = World::connect(&project, ui).await?; // (cloud)
     let mut ledger = held.ledger.clone();
     let (plan, settled) = work::plan(&project.stack, &world, &mut ledger, &options, false, ui).await?; // (cloud)
@@ -101,7 +76,7 @@ async fn into_the_lake(global: &Global, args: &Datagen, rows: Option<u64>, ui: &
     let structure = plan
         .changes
         .iter()
-        .any(|change| !change.address.kind.is_data() && change.action != lakeform_engine::plan::Action::Keep);
+        .any(|change| !change.address.kind.is_data() && change.action != Action::Keep);
     if structure {
         work::show(&plan, &project, ui, false);
         work::confirm(ui, &args.run, "\nThe data needs these first. Make them?")?;
@@ -120,8 +95,180 @@ async fn into_the_lake(global: &Global, args: &Datagen, rows: Option<u64>, ui: &
     verify::count(&project, &world, &held.ledger, ui).await // (cloud)
 }
 
-fn load(definition: &str, ui: &Ui) -> Result<Dataset, CommandError> {
-    find_dataset(Path::new("."), definition).map_err(|error| match error {
+/// Returns the datasets of a stack that are meant: all, or those with an address or definition.
+fn chosen(stack: &Stack, wanted: Option<&str>) -> Result<BTreeSet<Address>, CommandError> {
+    let all = || stack.of_kind(Kind::Dataset);
+    let chosen: BTreeSet<Address> = all()
+        .filter(|resource| {
+            wanted.is_none_or(|wanted| {
+                resource.address.to_string() == wanted || resource.text("definition") == Some(wanted)
+            })
+        })
+        .map(|resource| resource.address.clone())
+        .collect();
+    if !chosen.is_empty() {
+        return Ok(chosen);
+    }
+    let error = CommandError::new(match wanted {
+        Some(wanted) => format!("the stack has no dataset `{wanted}`"),
+        None => "the stack has no dataset".to_owned(),
+    });
+    let names: Vec<String> = all().map(|resource| resource.address.to_string()).collect();
+    Err(match names.is_empty() {
+        true => error.hint("add [dataset.name] to the stack file"),
+        false => error.hint(format!("it has {}", names.join(", "))),
+    }
+    .hint("`--to DIR` writes files without a stack"))
+}
+
+/// Adds what follows from data: crawls, loads, SQL; and the schemas in which they are counted.
+fn with_what_follows(stack: &Stack, mut target: BTreeSet<Address>) -> BTreeSet<Address> {
+    loop {
+        let follows: Vec<Address> = stack
+            .resources
+            .values()
+            .filter(|resource| resource.kind().is_data() && resource.needs.iter().any(|need| target.contains(need)))
+            .map(|resource| resource.address.clone())
+            .filter(|address| !target.contains(address))
+            .collect();
+        if follows.is_empty() {
+            break;
+        }
+        target.extend(follows);
+    }
+    if target.iter().any(|address| address.kind == Kind::Crawl) {
+        target.extend(
+            stack
+                .of_kind(Kind::ExternalSchema)
+                .map(|resource| resource.address.clone()),
+        );
+    }
+    target
+}
+
+/// Writes what was asked for on the command line into a dataset's fields. Days come beside those that are there.
+fn ask(resource: &mut Resource, wanted: &Wanted, ledger: &Ledger, ui: &Ui) -> Result<(), CommandError> {
+    if !wanted.tables.is_empty() {
+        return Err(
+            CommandError::new("`--tables` goes with `--to`, `--describe` and `--dry-run`")
+                .hint("write tables = […] into the stack file to keep a dataset of fewer tables"),
+        );
+    }
+    let mut asked: Vec<(&str, Value)> = Vec::new();
+    let number = |number: u64| i64::try_from(number).map(Value::Int);
+    if let Some(rows) = &wanted.rows {
+        let rows = cli::rows(rows).map_err(CommandError::new)?;
+        let rows = number(rows).map_err(|_| CommandError::new("so many rows cannot be counted"))?;
+        asked.push(("rows", rows));
+    }
+    if let Some(seed) = wanted.seed {
+        asked.push((
+            "seed",
+            number(seed).map_err(|_| CommandError::new("the seed is too large"))?,
+        ));
+    }
+    if let Some(slices) = wanted.slices {
+        asked.push(("slices", Value::Int(slices.into())));
+    }
+    for (name, given) in [
+        ("format", &wanted.format),
+        ("compression", &wanted.compression),
+        ("target_size", &wanted.target_size),
+        ("dirty", &wanted.dirty),
+    ] {
+        asked.extend(given.as_ref().map(|given| (name, Value::text(given))));
+    }
+    if let Some(batch) = wanted.day.as_ref().or(wanted.days.as_ref()) {
+        let live = ledger.records.get(&resource.address);
+        let mut days = live
+            .and_then(|record| record.fields.get("days"))
+            .map(|days| days.as_list().to_vec());
+        if live.is_some() && days.as_ref().is_none_or(Vec::is_empty) {
+            return Err(CommandError::new(format!(
+                "{} holds every day of its calendar already, and so this one",
+                resource.address
+            ))
+            .hint("to begin with some days and add others, write days = [\"A..B\"] into the stack file and apply it")
+            .hint("or begin with `lakeform datagen --days A..B` instead of `lakeform up`"));
+        }
+        let mut days = days.take().unwrap_or_default();
+        if !days.contains(&Value::text(batch)) {
+            days.push(Value::text(batch));
+        }
+        asked.push(("days", Value::List(days)));
+    }
+    for (name, value) in asked {
+        let stated = resource.field_spans.contains_key(name) && resource.fields.get(name) != Some(&value);
+        if stated {
+            ui.say(format!(
+                "note: the stack file says another `{name}` of {}; the next apply goes back to that",
+                resource.address
+            ));
+        }
+        resource.fields.insert(name.to_owned(), value);
+    }
+    Ok(())
+}
+
+/// Lays what was given on the command line over a recipe.
+fn laid_over(wanted: &Wanted, recipe: Recipe) -> Result<Recipe, CommandError> {
+    let rows = wanted
+        .rows
+        .as_deref()
+        .map(cli::rows)
+        .transpose()
+        .map_err(CommandError::new)?;
+    let given = |given: &Option<String>, otherwise: String| given.clone().unwrap_or(otherwise);
+    Ok(Recipe {
+        definition: given(&wanted.dataset, recipe.definition),
+        rows: rows.unwrap_or(recipe.rows),
+        seed: wanted.seed.unwrap_or(recipe.seed),
+        tables: match wanted.tables.is_empty() {
+            true => recipe.tables,
+            false => wanted.tables.clone(),
+        },
+        days: match wanted.day.as_ref().or(wanted.days.as_ref()) {
+            Some(batch) => vec![batch.clone()],
+            None => recipe.days,
+        },
+        format: given(&wanted.format, recipe.format),
+        compression: given(&wanted.compression, recipe.compression),
+        target_size: given(&wanted.target_size, recipe.target_size),
+        slices: wanted.slices.unwrap_or(recipe.slices),
+        dirty: given(&wanted.dirty, recipe.dirty),
+    })
+}
+
+/// Plans a recipe's files; what is wrong with it is shown.
+fn plan(recipe: &Recipe, folder: &Path, part: Option<(u64, u64)>, ui: &Ui) -> Result<Batches, CommandError> {
+    recipe.batches(folder, part).map_err(|error| match error {
+        RecipeError::Value { message, hint, .. } => CommandError::new(message).hint(hint),
+        RecipeError::Definition(error) => no_definition(&recipe.definition, error, ui),
+        RecipeError::Asked { text, problems } => {
+            // Problems of the request itself stand nowhere in the definition.
+            let (placed, asked): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| !problem.span.is_empty());
+            if !placed.is_empty() {
+                show_problems(ui, &recipe.definition, &text, &placed);
+            }
+            match asked.split_first() {
+                None => CommandError::said(ExitCode::Error),
+                Some((first, others)) => {
+                    let mut error = CommandError::new(format!("{}: {}", first.message, first.label));
+                    error.hints.extend(first.hint.clone());
+                    error.hints.extend(
+                        others
+                            .iter()
+                            .map(|other| format!("also: {}: {}", other.message, other.label)),
+                    );
+                    error
+                }
+            }
+        }
+    })
+}
+
+fn no_definition(definition: &str, error: DatasetError, ui: &Ui) -> CommandError {
+    match error {
         DatasetError::Missing => {
             let names = Dataset::builtin_names();
             let hint = lakeform_engine::diagnostic::did_you_mean(definition, names.iter().copied())
@@ -133,7 +280,7 @@ fn load(definition: &str, ui: &Ui) -> Result<Dataset, CommandError> {
             show_problems(ui, &path.display().to_string(), &text, &problems);
             CommandError::said(ExitCode::Error)
         }
-    })
+    }
 }
 
 fn show_problems(ui: &Ui, name: &str, text: &str, problems: &[datagen::Problem]) {
@@ -147,133 +294,4 @@ fn show_problems(ui: &Ui, name: &str, text: &str, problems: &[datagen::Problem])
         })
         .collect();
     show(ui, &Source { name, text }, &diagnostics);
-}
-
-fn sizes(plan: &datagen::Plan) -> Vec<Vec<String>> {
-    plan.tables
-        .iter()
-        .enumerate()
-        .map(|(index, planned)| {
-            let rows = plan.rows_to_write(index);
-            vec![
-                planned.name.clone(),
-                ui::count(planned.files.len() as u64),
-                ui::count(rows),
-                ui::bytes((rows as f64 * planned.row_bytes) as u64),
-            ]
-        })
-        .collect()
-}
-
-fn dry_run(plan: &datagen::Plan, ui: &Ui) -> ExitCode {
-    ui.data(table::render(&["table", "files", "rows", "about"], &sizes(plan)));
-    ExitCode::Done
-}
-
-fn describe(dataset: &Dataset, plan: &datagen::Plan, ui: &Ui) -> ExitCode {
-    ui.data(format!("{}: {}\n\n", dataset.name, dataset.description));
-    ui.data(table::render(&["table", "files", "rows", "about"], &sizes(plan)));
-    for (index, planned) in plan.tables.iter().enumerate() {
-        let columns: Vec<Vec<String>> = planned
-            .columns
-            .iter()
-            .map(|column| {
-                let references = column.references.as_ref().map_or(String::new(), |to| format!("→ {to}"));
-                vec![
-                    column.name.clone(),
-                    column.glue_type.clone(),
-                    column.kind.clone(),
-                    references,
-                ]
-            })
-            .collect();
-        ui.data(format!("\n{}  ({})\n", planned.name, planned.folder));
-        ui.data(table::render(&["column", "type", "made by", ""], &columns));
-        if let Some(sample) = sample(plan, index) {
-            ui.data(format!("\n{sample}"));
-        }
-    }
-    ExitCode::Done
-}
-
-/// The first rows of a table, as text; nothing for a binary format.
-fn sample(plan: &datagen::Plan, index: usize) -> Option<String> {
-    plan.tables[index].files.first()?.parts.first()?;
-    let mut bytes = Vec::new();
-    plan.write_part(index, 0, 0, &mut bytes);
-    let text = String::from_utf8(bytes).ok()?;
-    Some(text.lines().take(4).map(|line| format!("  {line}\n")).collect())
-}
-
-/// Writes files and a manifest beside them.
-fn write(plan: &datagen::Plan, folder: &Path, ui: &Ui) -> Result<ExitCode, CommandError> {
-    let started = Instant::now();
-    let failed = |error: std::io::Error| CommandError::io(format!("writing into `{}`", folder.display()), &error);
-    let mut manifest = datagen::Manifest {
-        version: 1,
-        dataset: plan.dataset.clone(),
-        fingerprint: plan.fingerprint().to_owned(),
-        seed: plan.options.seed,
-        rows: plan.options.rows,
-        dirty: false,
-        tables: Vec::new(),
-    };
-    let mut total = 0;
-    for (table, planned) in plan.tables.iter().enumerate() {
-        let mut objects = Vec::new();
-        for (index, file) in planned.files.iter().enumerate() {
-            let path = folder.join(&file.key);
-            std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(failed)?;
-            let mut out = std::fs::File::create(&path).map_err(failed)?;
-            let (mut size, mut sum) = (0, 0);
-            let mut buffer = Vec::new();
-            for part in 0..file.parts.len() {
-                buffer.clear();
-                plan.write_part(table, index, part, &mut buffer);
-                out.write_all(&buffer).map_err(failed)?;
-                let (length, crc) = (buffer.len() as u64, datagen::crc64nvme(&buffer));
-                sum = if size == 0 {
-                    crc
-                } else {
-                    datagen::crc64nvme_combine(sum, crc, length)
-                };
-                size += length;
-            }
-            total += size;
-            objects.push(datagen::ObjectEntry {
-                key: file.key.clone(),
-                rows: file.rows.end - file.rows.start,
-                bytes: size,
-                crc64nvme: format!("{sum:016x}"),
-            });
-        }
-        manifest.tables.push(datagen::TableEntry {
-            name: planned.name.clone(),
-            folder: planned.folder.clone(),
-            rows: plan.rows_to_write(table),
-            objects,
-        });
-    }
-    for (key, text) in &plan.extras {
-        let path = folder.join(key);
-        std::fs::create_dir_all(path.parent().unwrap_or(folder))
-            .and_then(|()| std::fs::write(path, text))
-            .map_err(failed)?;
-    }
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    std::fs::write(folder.join("manifest.json"), manifest.to_json()).map_err(failed)?;
-    if ui.json {
-        ui.data(manifest.to_json());
-    } else {
-        dry_run(plan, ui);
-        let elapsed = started.elapsed().as_secs_f64();
-        let speed = ui::bytes((total as f64 / elapsed.max(0.001)) as u64);
-        ui.say(format!(
-            "\nWrote {} into {} in {} ({speed}/s).",
-            ui::bytes(total),
-            folder.display(),
-            duration(elapsed)
-        ));
-    }
-    Ok(ExitCode::Done)
 }

@@ -12,12 +12,28 @@ struct Template {
     files: &'static [(&'static str, &'static str)],
 }
 
+/// A file of the recipe for many machines.
+macro_rules! scale {
+    ($file:literal) => {
+        (
+            concat!("scale/", $file),
+            include_str!(concat!("../../stacks/lakehouse/scale/", $file)),
+        )
+    };
+}
+
 const TEMPLATES: &[Template] = &[Template {
     name: "lakehouse",
     about: "fake bank data in S3, catalogued by a crawler, counted through Redshift",
     files: &[
         ("stack.toml", include_str!("../../stacks/lakehouse/stack.toml")),
         ("README.md", include_str!("../../stacks/lakehouse/README.md")),
+        scale!("README.md"),
+        scale!("Dockerfile"),
+        scale!("job-definition.json"),
+        scale!("join-definition.json"),
+        scale!("state-machine.json"),
+        scale!("policy.json"),
     ],
 }];
 

@@ -2,8 +2,8 @@
 //! manifest.
 
 use crate::connect::World;
+use crate::data::manifest::{Manifest, manifest_of};
 use crate::data::warehouse::{self, identifier};
-use crate::data::{Manifest, manifest_of};
 use crate::error::{CommandError, ExitCode};
 use crate::project::Project;
 use crate::ui::{self, Ui, table};
@@ -24,7 +24,8 @@ struct Claim {
 pub async fn count(project: &Project, world: &World, ledger: &Ledger, ui: &Ui) -> Result<ExitCode, CommandError> {
     let mut rows = Vec::new();
     let mut wrong = Vec::new();
-    for claim in claims(project, world, ledger).await? {
+    let (claims, uncounted) = claims(project, world, ledger).await?;
+    for claim in claims {
         let with_rows: Vec<_> = claim.manifest.tables.iter().filter(|table| table.rows > 0).collect();
         let counts = futures::future::try_join_all(with_rows.iter().map(|table| {
             let name = claim
@@ -75,12 +76,16 @@ pub async fn count(project: &Project, world: &World, ledger: &Ledger, ui: &Ui) -
         ui.say("");
         ui.data(table::render(&["table", "files", "rows", "size", "counted", ""], &rows));
     }
+    for (dataset, why) in uncounted {
+        ui.say(format!("\n{dataset} is not counted: {why}."));
+    }
     if !wrong.is_empty() {
         return Err(CommandError::new(format!(
             "the rows counted are not the rows written: {}",
             wrong.join(", ")
         ))
-        .hint("something else writes to these folders, or the crawler reads them wrongly"));
+        .hint("something else writes to these folders, or the crawler reads them wrongly")
+        .hint("`lakeform datagen verify` tells which files are missing, different or extra"));
     }
     if let Some(first) = rows.first() {
         ui.say(format!(
@@ -91,32 +96,57 @@ pub async fn count(project: &Project, world: &World, ledger: &Ledger, ui: &Ui) -
     Ok(ExitCode::Done)
 }
 
-/// Joins what the ledger knows: dataset → crawl → catalog database → external schema → warehouse.
-async fn claims(project: &Project, world: &World, ledger: &Ledger) -> Result<Vec<Claim>, CommandError> {
+/// Joins what the ledger knows: dataset → crawl → catalog database → external schema → warehouse. Also returns the
+/// datasets for which a link is missing, and which.
+async fn claims(
+    project: &Project,
+    world: &World,
+    ledger: &Ledger,
+) -> Result<(Vec<Claim>, Vec<(Address, &'static str)>), CommandError> {
     let recorded = |address: &Address, name: &str| {
         let record = ledger.records.get(address)?;
         let value = record.outputs.get(name).or_else(|| record.fields.get(name))?;
         value.as_text().map(str::to_owned)
     };
     let mut claims = Vec::new();
+    let mut uncounted: BTreeMap<Address, &str> = project
+        .stack
+        .of_kind(Kind::Dataset)
+        .filter(|dataset| ledger.records.contains_key(&dataset.address))
+        .map(|dataset| (dataset.address.clone(), "no [crawl] of the stack reads it"))
+        .collect();
     for crawl in project.stack.of_kind(Kind::Crawl) {
+        let source = crawl.target("dataset").cloned();
+        let mut lacks = |why| {
+            if let Some(entry) = source.as_ref().and_then(|source| uncounted.get_mut(source)) {
+                *entry = why;
+            }
+        };
         let (Some(database), Some(dataset)) = (
             recorded(&crawl.address, "database"),
             recorded(&crawl.address, "dataset"),
         ) else {
+            lacks("it was not crawled yet");
             continue;
         };
         let schema = project
             .stack
             .of_kind(Kind::ExternalSchema)
             .find(|schema| recorded(&schema.address, "database").as_ref() == Some(&database));
-        let Some(schema) = schema else { continue };
+        let Some(schema) = schema else {
+            lacks("no [external_schema] of the stack shows its catalog database to a warehouse");
+            continue;
+        };
         let (Some(name), Some(target)) = (
             recorded(&schema.address, "name"),
             recorded(&schema.address, "warehouse"),
         ) else {
+            lacks("the external schema was not made yet");
             continue;
         };
+        if let Some(source) = &source {
+            uncounted.remove(source);
+        }
         let tables = ledger.records[&crawl.address]
             .outputs
             .get("tables")
@@ -133,5 +163,5 @@ async fn claims(project: &Project, world: &World, ledger: &Ledger) -> Result<Vec
             target,
         });
     }
-    Ok(claims)
+    Ok((claims, uncounted.into_iter().collect()))
 }

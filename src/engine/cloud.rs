@@ -43,6 +43,8 @@ pub enum Progress {
     State(String),
     /// How far along the step is.
     Amount { done: u64, total: u64, unit: &'static str },
+    /// How many rows of data are made, and how many bytes they took so far.
+    Rows { done: u64, total: u64, bytes: u64 },
 }
 
 /// One object to read.

@@ -17,8 +17,8 @@ pub struct Outside<'a> {
     pub env: Option<&'a str>,
     /// Values given with `--var` and `LAKEFORM_VAR_…`.
     pub vars: &'a BTreeMap<String, String>,
-    /// Returns the folders of a dataset definition's tables, or `None` when there is no such definition.
-    pub dataset_folders: &'a dyn Fn(&str) -> Option<Vec<String>>,
+    /// Returns the tables of a dataset definition and their folders, or `None` when there is no such definition.
+    pub dataset_tables: &'a dyn Fn(&str) -> Option<Vec<(String, String)>>,
     /// Names of the shipped datasets, for suggestions.
     pub dataset_names: &'a [&'a str],
     /// The account of the local cloud.
@@ -376,7 +376,7 @@ fn dataset_targets(resources: &mut [(Address, Span, Table)], outside: &Outside<'
         let (Some(definition), Some(bucket)) = (text("definition"), text("bucket")) else {
             continue;
         };
-        let Some(folders) = (outside.dataset_folders)(definition) else {
+        let Some(mut tables) = (outside.dataset_tables)(definition) else {
             let place = table.get("definition").map_or(*span, |node| node.span);
             let mut problem = Diagnostic::error(
                 "unknown-dataset",
@@ -394,11 +394,29 @@ fn dataset_targets(resources: &mut [(Address, Span, Table)], outside: &Outside<'
             None => bucket.to_owned(),
         };
         let prefix = text("prefix").unwrap_or_default();
+        if let Some(Node {
+            item: Item::Array(chosen),
+            ..
+        }) = table.get("tables")
+            && !chosen.is_empty()
+        {
+            for node in chosen {
+                let Some(name) = node.as_text() else { continue };
+                let known = || tables.iter().map(|(table, _)| table.as_str());
+                if !known().any(|table| table == name) {
+                    let label = format!("`{definition}` has no table `{name}`");
+                    let mut problem = Diagnostic::error("unknown-table", "there is no such table", node.span, label);
+                    problem.hint = did_you_mean(name, known());
+                    problems.push(problem);
+                }
+            }
+            tables.retain(|(table, _)| chosen.iter().any(|node| node.as_text() == Some(table)));
+        }
         targets.insert(
             address.to_string(),
-            folders
+            tables
                 .iter()
-                .map(|folder| format!("s3://{bucket}/{prefix}{folder}/"))
+                .map(|(_, folder)| format!("s3://{bucket}/{prefix}{folder}/"))
                 .collect(),
         );
     }

@@ -29,7 +29,10 @@ pub fn outside<'a>(env: Option<&'a str>, vars: &'a BTreeMap<String, String>) -> 
     Outside {
         env,
         vars,
-        dataset_folders: &|name| (name == "banking").then(|| vec!["customers".to_owned(), "transactions".to_owned()]),
+        dataset_tables: &|name| {
+            let table = |name: &str| (name.to_owned(), name.to_owned());
+            (name == "banking").then(|| vec![table("customers"), table("transactions")])
+        },
         dataset_names: &["banking"],
         local_account: "000000000000",
     }

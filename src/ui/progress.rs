@@ -1,13 +1,14 @@
 //! The progress of an apply: a live line for every running step on a terminal, a line when a step begins and ends
 //! elsewhere, and JSON lines with `--json`.
 
-use super::{Ui, duration, raw};
+use super::{Ui, count, duration, rate, raw};
 use crate::error::describe;
 use lakeform_engine::Address;
 use lakeform_engine::apply::Event;
 use lakeform_engine::cloud::Progress;
 use lakeform_engine::journal::Verb;
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Draws what happens.
@@ -69,7 +70,11 @@ impl Board {
                     Progress::Made { id } => running.state = id.clone(),
                     Progress::State(state) => running.state.clone_from(state),
                     Progress::Amount { done, total, unit } => {
-                        running.state = format!("{} of {} {unit}", super::count(*done), super::count(*total));
+                        running.state = format!("{} of {} {unit}", count(*done), count(*total));
+                    }
+                    Progress::Rows { done, total, bytes } => {
+                        let since = running.since.elapsed().as_secs_f64();
+                        running.state = rows(*done, *total, *bytes, since);
                     }
                 }
             }
@@ -155,7 +160,7 @@ impl Board {
         let mut lines = Vec::new();
         for ((address, verb), running) in self.running.iter().take(12) {
             let elapsed = duration(running.since.elapsed().as_secs_f64());
-            let state: String = running.state.chars().take(48).collect();
+            let state: String = running.state.chars().take(72).collect();
             lines.push(format!(
                 "{}    {verb} {address}{} {state} {}{elapsed}{}",
                 paint.bold, paint.reset, paint.dim, paint.reset
@@ -186,6 +191,59 @@ impl Board {
     }
 }
 
+fn rows(done: u64, total: u64, bytes: u64, seconds: f64) -> String {
+    let rate = rate(done, bytes, seconds);
+    format!("{} of {} rows, {rate}", count(done), count(total))
+}
+
+/// The progress of rows that are made outside of an apply: one line that is redrawn on a terminal, a line now and then
+/// elsewhere, and JSON lines with `--json`.
+pub struct Meter {
+    ui: Ui,
+    total: u64,
+    since: Instant,
+    last: Mutex<Option<Instant>>,
+}
+
+/// Where nothing can be redrawn, progress is told no more often than this.
+const WORD: Duration = Duration::from_secs(10);
+
+impl Meter {
+    pub fn new(ui: Ui, total: u64) -> Self {
+        Self {
+            ui,
+            total,
+            since: Instant::now(),
+            last: Mutex::new(None),
+        }
+    }
+
+    /// Takes in how many rows and bytes are done.
+    pub fn tell(&self, done: u64, bytes: u64) {
+        let Ok(mut last) = self.last.try_lock() else { return };
+        let every = if self.ui.live { REDRAW } else { WORD };
+        if last.unwrap_or(self.since).elapsed() < every {
+            return;
+        }
+        let line = rows(done, self.total, bytes, self.since.elapsed().as_secs_f64());
+        match (self.ui.json, self.ui.live) {
+            (true, _) => self.ui.json(&serde_json::json!({
+                "type": "progress", "done": done, "total": self.total, "unit": "rows", "bytes": bytes,
+            })),
+            (false, true) => raw(&format!("\r\x1b[K    {line}")),
+            (false, false) => self.ui.say(format!("  {line}")),
+        }
+        *last = Some(Instant::now());
+    }
+
+    /// Takes the line away.
+    pub fn finish(&self) {
+        if let (true, Ok(Some(_))) = (self.ui.live, self.last.lock().map(|last| *last)) {
+            raw("\r\x1b[K");
+        }
+    }
+}
+
 fn json(event: &Event<'_>) -> serde_json::Value {
     use serde_json::json;
     match event {
@@ -200,6 +258,10 @@ fn json(event: &Event<'_>) -> serde_json::Value {
             Progress::Amount { done, total, unit } => {
                 json!({"type": "progress", "address": address, "verb": verb, "done": done, "total": total, "unit": unit})
             }
+            Progress::Rows { done, total, bytes } => json!({
+                "type": "progress", "address": address, "verb": verb, "done": done, "total": total, "unit": "rows",
+                "bytes": bytes,
+            }),
         },
         Event::Done { address, verb } => json!({"type": "done", "address": address, "verb": verb}),
         Event::Failed { address, verb, error } => json!({

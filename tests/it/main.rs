@@ -3,6 +3,7 @@
 mod catalog;
 mod clients;
 mod conformance;
+mod datagen;
 mod docs;
 mod lakehouse;
 mod local_cloud;

@@ -43,6 +43,18 @@ pub const SCHEMA: Schema = Schema {
             "Same seed, same bytes.",
         ),
         default(
+            "tables",
+            TEXT_LIST,
+            Need::Empty,
+            "Only these tables of the definition; all when empty.",
+        ),
+        free(
+            "days",
+            TEXT_LIST,
+            "Only the rows of these days: `2024-05-01` or `2024-05-01..2024-05-31`, each with files of its own; the \
+             whole calendar when nothing is there yet.",
+        ),
+        default(
             "format",
             Type::OneOf(&["as-defined", "csv", "json", "parquet"]),
             Need::Text("as-defined"),
@@ -54,10 +66,32 @@ pub const SCHEMA: Schema = Schema {
             Need::Text("none"),
             "How files are compressed.",
         ),
+        default(
+            "target_size",
+            Type::Text,
+            Need::Text("256MiB"),
+            "Bytes of a file, after compression.",
+        ),
+        default(
+            "slices",
+            Type::Int { min: 1, max: 100_000 },
+            Need::Int(1),
+            "The number of a table's files is a multiple of this: the slices of the cluster that copies them.",
+        ),
+        default(
+            "dirty",
+            Type::Text,
+            Need::Text("none"),
+            "The share of rows that get a mistake on purpose, such as `0.5%`; a truth file tells them.",
+        ),
     ],
     outputs: &[
         output("targets", "The folder of every table, as `s3://bucket/prefix/table/`."),
         output("manifest", "What was written, by table."),
+        output(
+            "copy_manifests",
+            "The folder of what `COPY … MANIFEST` reads, `<table>.manifest` for each table.",
+        ),
         output("fingerprint", "Changes when the bytes change."),
     ],
 };

@@ -13,6 +13,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("bad-classifier", "Glue would refuse the classifier."),
     ("bad-cron", "Not a cron expression of AWS."),
     ("bad-database-name", "Redshift accepts no database of this name."),
+    ("bad-dataset", "The data cannot be generated as the stack file asks."),
     (
         "bad-grant",
         "Only buckets and Glue databases can be granted by address.",
@@ -176,6 +177,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("unknown-output", "The resource offers no such output."),
     ("unknown-parameter", "Redshift has no such parameter."),
     ("unknown-service", "Not a service that takes roles."),
+    ("unknown-table", "The dataset's definition has no such table."),
     ("unknown-var", "There is no such variable."),
     ("unused-security-group", "Nothing uses a security group."),
     ("versions-never-expire", "Old versions of objects are kept for ever."),
