@@ -5,7 +5,7 @@ use super::super::manifest::{Begun, Keys, Manifest, load};
 use super::super::proof::{Claim, prove};
 use super::super::recipe::{Batches, Recipe};
 use super::super::workers::{Workers, base64};
-use crate::connect::open_local;
+use crate::connect::{Weather, open_local};
 use bytes::Bytes;
 use lakeform_aws::{Aws, Connection};
 use lakeform_datagen::{self as datagen, Dataset, Sum};
@@ -65,7 +65,7 @@ fn aws(local: &Arc<Local>, wire: &Arc<Wire>) -> Aws {
 
 /// A local cloud with an empty bucket.
 async fn cloud(folder: &tempfile::TempDir) -> Arc<Local> {
-    let local = open_local(folder.path()).await.expect("it opens");
+    let local = open_local(folder.path(), &Weather::default()).await.expect("it opens");
     let text = format!("[stack]\nname = \"t\"\n[bucket.lake]\nname = \"{BUCKET}\"\n");
     let outside = Outside {
         env: None,
