@@ -1,5 +1,5 @@
 //! Writes numbers, dates and uuids as text into a slice, without formatting machinery: eight digits at a time in
-//! one machine word. Callers give a slice long enough; the writers return how much they used.
+//! one machine word, four from a table each. Callers give a slice long enough; the writers return how much they used.
 
 use crate::calendar::civil;
 use std::sync::OnceLock;
@@ -9,21 +9,40 @@ pub(crate) const NUMBER: usize = 24;
 
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 
+/// The four decimal digits of each number below 10^4 as bytes 0 to 9, most significant first in memory.
+static FOURS: [u32; 10_000] = {
+    let mut table = [0; 10_000];
+    let mut number = 0;
+    while number < table.len() {
+        let n = number as u32;
+        table[number] = (n / 1_000) | ((n / 100 % 10) << 8) | ((n / 10 % 10) << 16) | ((n % 10) << 24);
+        number += 1;
+    }
+    table
+};
+
+/// The two hexadecimal digits of each byte.
+static HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    table
+};
+
 /// Returns the eight decimal digits of a number below 10^8 as bytes 0 to 9, most significant first in memory.
 #[inline(always)]
 fn eight(number: u32) -> u64 {
-    let high = u64::from(number / 10_000);
-    let low = u64::from(number % 10_000);
-    let fours = high | low << 32;
-    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
-    let twos = hundreds | (fours - 100 * hundreds) << 16;
-    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
-    tens | (twos - 10 * tens) << 8
+    let (high, low) = (number / 10_000, number % 10_000);
+    u64::from(FOURS[high as usize]) | u64::from(FOURS[low as usize]) << 32
 }
 
 #[inline(always)]
 fn put8(out: &mut [u8], at: usize, word: u64) {
-    *out[at..].first_chunk_mut::<8>().expect("callers leave room") = word.to_le_bytes();
+    out[at..at + 8].copy_from_slice(&word.to_le_bytes());
 }
 
 /// Writes a number without sign; returns where it ends.
@@ -60,11 +79,22 @@ pub(crate) fn decimal(out: &mut [u8], at: usize, units: i64, scale: u8, mark: u8
     let at = at + usize::from(units < 0);
     let units = units.unsigned_abs();
     if scale == 2 {
+        if units < 100_000_000 {
+            // All digits at once; those after the point are moved behind it.
+            let word = eight(units as u32);
+            let skip = (word | 1 << 40).trailing_zeros() & 0x38;
+            let word = word | ZEROS;
+            put8(out, at, word >> skip);
+            let end = at + 6 - (skip / 8) as usize;
+            let cents = ((word >> 40) as u32 & 0x00ff_ff00) | u32::from(mark);
+            out[end..end + 4].copy_from_slice(&cents.to_le_bytes());
+            return end + 3;
+        }
         let at = unsigned(out, at, units / 100);
         let cents = (units % 100) as u32;
         let tens = (cents * 103) >> 10;
         let word = u32::from(mark) | (0x3030 | tens | (cents - 10 * tens) << 8) << 8;
-        *out[at..].first_chunk_mut::<4>().expect("callers leave room") = word.to_le_bytes();
+        out[at..at + 4].copy_from_slice(&word.to_le_bytes());
         return at + 3;
     }
     if scale == 0 {
@@ -93,6 +123,15 @@ pub(crate) fn padded(out: &mut [u8], at: usize, number: u64, width: u8) -> usize
     out[at..at + zeros].fill(b'0');
     out[at + zeros..at + zeros + length].copy_from_slice(&text[..length]);
     at + zeros + length
+}
+
+/// Writes two digits of a number below 100; returns where they end.
+#[inline(always)]
+pub(crate) fn two(out: &mut [u8], at: usize, number: u32) -> usize {
+    let tens = (number * 103) >> 10;
+    let word = (0x3030 | tens | (number - 10 * tens) << 8) as u16;
+    out[at..at + 2].copy_from_slice(&word.to_le_bytes());
+    at + 2
 }
 
 /// Writes base-26 capital letters; returns where they end.
@@ -138,7 +177,7 @@ impl Dates {
     pub(crate) fn date(self, out: &mut [u8], at: usize, day: i64) -> usize {
         match self.table.get((day - FIRST_DAY) as usize) {
             Some(text) => {
-                *out[at..].first_chunk_mut::<16>().expect("callers leave room") = *text;
+                out[at..at + 16].copy_from_slice(text);
                 at + 10
             }
             None => iso(out, at, day),
@@ -162,8 +201,9 @@ fn iso(out: &mut [u8], at: usize, day: i64) -> usize {
     padded(out, at + 1, u64::from(of_month), 2)
 }
 
+/// Writes a sign and `HH:MM:SS` of a second of the day; returns where it ends.
 #[inline(always)]
-fn clock(out: &mut [u8], at: usize, before: u8, second: u32) -> usize {
+pub(crate) fn clock(out: &mut [u8], at: usize, before: u8, second: u32) -> usize {
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     // Three pairs of digits at once, as in `eight`, then spread around the colons.
     let twos = u64::from(hour) | u64::from(minute) << 16 | u64::from(second) << 32;
@@ -181,31 +221,20 @@ fn clock(out: &mut [u8], at: usize, before: u8, second: u32) -> usize {
 pub(crate) fn uuid(out: &mut [u8], at: usize, high: u64, low: u64) -> usize {
     let high = (high & 0xffff_ffff_ffff_0fff) | 0x4000;
     let low = (low & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000;
-    let a = hex8((high >> 32) as u32);
-    let b = hex8(high as u32);
-    let c = hex8((low >> 32) as u32);
-    let d = hex8(low as u32);
-    let text = out[at..].first_chunk_mut::<40>().expect("callers leave room");
-    text[0..8].copy_from_slice(&a.to_le_bytes());
-    let dash = u64::from(b'-');
-    // xxxxxxxx-bbbb-bbbb-cccc-ccccdddddddd
-    text[8..16].copy_from_slice(&(dash | (b & 0xffff_ffff) << 8 | dash << 40 | (b >> 32) << 48).to_le_bytes());
-    text[16..24].copy_from_slice(&((b >> 48) | dash << 16 | (c & 0xffff_ffff) << 24 | dash << 56).to_le_bytes());
-    text[24..32].copy_from_slice(&((c >> 32) | d << 32).to_le_bytes());
-    text[32..40].copy_from_slice(&(d >> 32).to_le_bytes());
+    let text: &mut [u8; 36] = (&mut out[at..at + 36]).try_into().expect("so long a slice");
+    let (high, low) = (high.to_be_bytes(), low.to_be_bytes());
+    let mut put = |place: usize, byte: u8| text[place..place + 2].copy_from_slice(&HEX[usize::from(byte)]);
+    // xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx
+    for (place, byte) in [0, 2, 4, 6, 9, 11, 14, 16].into_iter().zip(high) {
+        put(place, byte);
+    }
+    for (place, byte) in [19, 21, 24, 26, 28, 30, 32, 34].into_iter().zip(low) {
+        put(place, byte);
+    }
+    for place in [8, 13, 18, 23] {
+        text[place] = b'-';
+    }
     at + 36
-}
-
-/// Returns the eight hexadecimal digits of a number, most significant first in memory.
-#[inline(always)]
-fn hex8(number: u32) -> u64 {
-    let mut x = u64::from(number.swap_bytes());
-    x = (x | x << 16) & 0x0000_ffff_0000_ffff;
-    x = (x | x << 8) & 0x00ff_00ff_00ff_00ff;
-    x = ((x >> 4) | x << 8) & 0x0f0f_0f0f_0f0f_0f0f;
-    // 6 more than a nibble has bit 4 set exactly for the letters.
-    let letters = ((x + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
-    x + ZEROS + letters * 39
 }
 
 /// A date pattern of the user's: YYYY, MM, DD, HH, MI, SS, and anything else as itself.

@@ -31,6 +31,6 @@ pub use checksum::{Sum, crc64nvme, crc64nvme_combine};
 pub use compression::Compression;
 pub use definition::{Csv, Dataset, Format};
 pub use dirty::{Dirt, DirtKind};
-pub use manifest::{MANIFEST_VERSION, Manifest, ObjectEntry, TableEntry, copy_manifest};
+pub use manifest::{ObjectEntry, copy_manifest};
 pub use plan::{ColumnPlan, FilePlan, Options, Origin, PartStats, Plan, TablePlan};
 pub use problem::Problem;

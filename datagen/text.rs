@@ -4,15 +4,14 @@
 use crate::compile::{Compiled, Made};
 use crate::definition::{Column, Format};
 use crate::digits::Dates;
-use crate::kernel::{BLOCK, Block, Slot};
+use crate::kernel::{Block, Slot};
+use cells::Cells;
 use dialect::{Dialect, Field};
 use steps::{Program, SLACK};
 
+mod cells;
 mod dialect;
 mod steps;
-
-/// The most room that rows on their way out may take.
-const MOST_SCRATCH: usize = 1 << 20;
 
 /// Writes the bare text of one column that is put together for each row.
 #[derive(Debug)]
@@ -42,6 +41,13 @@ pub(crate) struct TextWriter {
     /// Each field by itself, to write rows with mistakes; empty when none are asked for.
     fields: Vec<Single>,
     dialect: Dialect,
+}
+
+/// Room for rows on their way out: for some side by side, or for a very long one.
+#[derive(Debug)]
+pub(crate) enum Scratch {
+    Cells(Cells),
+    Row(Vec<u8>),
 }
 
 /// One field by itself.
@@ -91,26 +97,22 @@ impl TextWriter {
     }
 
     /// Returns room for a few rows; pass it to `write` again and again.
-    pub(crate) fn scratch(&self) -> Vec<u8> {
-        vec![0; self.stretch() * self.row.longest() + SLACK]
-    }
-
-    /// Rows written at a time: a block, or fewer when they could be very long.
-    fn stretch(&self) -> usize {
-        (MOST_SCRATCH / self.row.longest().max(1)).clamp(1, BLOCK)
+    pub(crate) fn scratch(&self) -> Scratch {
+        let longest = self.row.longest();
+        Cells::new(longest).map_or_else(|| Scratch::Row(vec![0; longest + SLACK]), Scratch::Cells)
     }
 
     /// Writes the first `count` rows of a block by way of `scratch`.
-    pub(crate) fn write(&self, block: &Block, count: usize, scratch: &mut [u8], out: &mut impl FnMut(&[u8])) {
-        let dates = Dates::new();
-        let count = count.min(BLOCK);
-        let stretch = self.stretch();
-        for start in (0..count).step_by(stretch) {
-            let mut at = 0;
-            for row in start..(start + stretch).min(count) {
-                at = self.row.put(block, row, scratch, at, dates);
+    pub(crate) fn write(&self, block: &Block, count: usize, scratch: &mut Scratch, out: &mut impl FnMut(&[u8])) {
+        match scratch {
+            Scratch::Cells(cells) => cells.write(self.row.steps(), block, count, out),
+            Scratch::Row(room) => {
+                let dates = Dates::new();
+                for row in 0..count {
+                    let end = self.row.put(block, row, room, 0, dates);
+                    out(&room[..end]);
+                }
             }
-            out(&scratch[..at]);
         }
     }
 

@@ -69,7 +69,7 @@ impl Bits {
     /// Takes the numbers as one run of Parquet's hybrid encoding: how many groups of eight, and their bits.
     fn take_run(&mut self, width: u32, out: &mut Vec<u8>) {
         let groups = self.count.div_ceil(8);
-        let mut header = groups << 1 | 1;
+        let mut header = (groups << 1) | 1;
         while header > 0x7f {
             out.push(header as u8 | 0x80);
             header >>= 7;

@@ -36,7 +36,7 @@ fn definition(chosen: u32) -> String {
         .enumerate()
         .map(|(place, column)| {
             let column = column.replace("LONG", &"-".repeat(150));
-            match chosen >> place & 1 {
+            match (chosen >> place) & 1 {
                 1 => column,
                 _ => column.replacen("{ ", "{ hidden = true, ", 1),
             }

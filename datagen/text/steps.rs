@@ -10,7 +10,9 @@ use crate::kernel::{BLOCK, Block, Slot};
 pub(super) const SLACK: usize = 128;
 
 /// A short text copied whole, with its length in the last byte.
-type Short = [u8; 32];
+pub(super) type Short = [u8; 32];
+/// What comes after a value: mostly a delimiter, or a key and its quotes.
+pub(super) type Tail = [u8; 16];
 
 /// A part of a row before merging.
 #[derive(Debug)]
@@ -51,25 +53,25 @@ pub(super) struct Program {
 }
 
 #[derive(Debug)]
-enum Step {
+pub(super) enum Step {
     Literal(Short),
     Long(Box<[u8]>),
     W16(Box<[[u8; 16]]>),
     W32(Box<[[u8; 32]]>),
     W64(Box<[[u8; 64]]>),
     Texts(Box<[Box<[u8]>]>),
-    Integer(Short),
+    Integer(Tail),
     Decimal {
         scale: u8,
         mark: u8,
-        tail: Short,
+        tail: Tail,
     },
-    Date(Short),
-    Timestamp(Short),
-    Uuid(Key, Key, Short),
-    Other(Box<Body>, Short),
+    Date(Tail),
+    Timestamp(Tail),
+    Uuid(Key, Key, Tail),
+    Other(Box<Body>, Tail),
     /// Where the lane is null, this text instead of so many steps.
-    Unless(Box<[u8]>, usize),
+    Unless(Short, usize),
 }
 
 impl Program {
@@ -84,6 +86,10 @@ impl Program {
             steps.push((slot, step));
         }
         Self { steps, longest }
+    }
+
+    pub(super) fn steps(&self) -> &[(Slot, Step)] {
+        &self.steps
     }
 
     /// The most bytes that these steps write.
@@ -135,7 +141,7 @@ impl Program {
                 Step::Unless(null, over) => {
                     if value == NULL {
                         next += over;
-                        put(out, at, null)
+                        put_fixed(out, at, null)
                     } else {
                         at
                     }
@@ -148,18 +154,18 @@ impl Program {
 
 /// Null is the most negative number, so as an unsigned one it is past the end: the last entry.
 #[inline(always)]
-fn pick<T>(texts: &[T], code: i64) -> &T {
+pub(super) fn pick<T>(texts: &[T], code: i64) -> &T {
     &texts[(code as usize).min(texts.len() - 1)]
 }
 
 #[inline(always)]
-fn put_fixed<const N: usize>(out: &mut [u8], at: usize, text: &[u8; N]) -> usize {
-    *out[at..].first_chunk_mut::<N>().expect("rows have room") = *text;
+pub(super) fn put_fixed<const N: usize>(out: &mut [u8], at: usize, text: &[u8; N]) -> usize {
+    out[at..at + N].copy_from_slice(text);
     at + usize::from(text[N - 1])
 }
 
 #[inline(always)]
-fn put(out: &mut [u8], at: usize, text: &[u8]) -> usize {
+pub(super) fn put(out: &mut [u8], at: usize, text: &[u8]) -> usize {
     out[at..at + text.len()].copy_from_slice(text);
     at + text.len()
 }
@@ -173,7 +179,7 @@ fn fixed<const N: usize>(text: &[u8]) -> [u8; N] {
 
 impl Body {
     /// Writes what is not common enough for a step of its own.
-    fn put(&self, value: i64, out: &mut [u8], at: usize) -> usize {
+    pub(super) fn put(&self, value: i64, out: &mut [u8], at: usize) -> usize {
         match self {
             Self::Pattern { pattern, days } => {
                 pattern.write(out, at, if *days { value.saturating_mul(86_400) } else { value })
@@ -256,7 +262,7 @@ impl Merged {
                 Some(Open::Texts(_, texts)) if fits(texts, text.len()) => {
                     return texts.iter_mut().for_each(|before| before.extend(&text));
                 }
-                Some(Open::Value(_, _, tail)) if tail.len() + text.len() < 32 => return tail.extend(text),
+                Some(Open::Value(_, _, tail)) if tail.len() + text.len() < 16 => return tail.extend(text),
                 _ => {}
             }
         }
@@ -299,7 +305,7 @@ impl Open {
             }
             Self::Unless(slot, null, over) => {
                 let length = null.len();
-                (slot, Step::Unless(null.into(), over), length)
+                (slot, Step::Unless(fixed(&null), over), length)
             }
         }
     }
