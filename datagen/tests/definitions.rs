@@ -221,6 +221,47 @@ fn delimiters_quotes_and_unicode_inside_text_read_back_as_themselves() {
 }
 
 #[test]
+fn huge_texts_take_no_more_room_than_a_few_rows() {
+    use arrow::array::AsArray;
+    let long = "long, ".repeat(20_000);
+    let text = one_table(&format!(
+        r#"{{ name = "id", type = "int", gen = "sequence" }},
+           {{ name = "long", gen = "template", text = "{long}{{id}}" }},"#
+    ));
+    let made = |format: Format| {
+        let options = Options {
+            rows: 150,
+            format: Some(format),
+            ..Options::default()
+        };
+        whole(&plan(&text, &options), 0)
+    };
+    let right = |row: usize, found: &str| {
+        let (start, id) = found.split_at(long.len());
+        assert!(start == long && id == (row + 1).to_string(), "row {row}");
+    };
+    let csv = made(Format::Csv(Csv::default()));
+    for (row, record) in csv::Reader::from_reader(&csv[..]).records().enumerate() {
+        right(row, &record.expect("a record")[1]);
+    }
+    let json = String::from_utf8(made(Format::JsonLines)).expect("UTF-8");
+    for (row, line) in json.lines().enumerate() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        right(row, line["long"].as_str().expect("a text"));
+    }
+    let parquet = bytes::Bytes::from(made(Format::Parquet));
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(parquet).expect("Parquet");
+    let mut row = 0;
+    for batch in reader.build().expect("Parquet") {
+        for found in batch.expect("a batch").column(1).as_string::<i32>() {
+            right(row, found.expect("a text"));
+            row += 1;
+        }
+    }
+    assert_eq!((row, json.lines().count()), (150, 150));
+}
+
+#[test]
 fn json_lines_are_json_and_keep_every_text() {
     let plan = plan(
         &nasty(),
