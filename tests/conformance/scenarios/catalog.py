@@ -81,9 +81,12 @@ def partitions(call, glue):
     glue("BatchGetPartition", **where, PartitionsToGet=[{"Values": ["1"]}, {"Values": ["9"]}])
     glue("UpdatePartition", **where, PartitionValueList=["1"], PartitionInput=day("1"))
     glue("BatchUpdatePartition", **where, Entries=[{"PartitionValueList": ["2"], "PartitionInput": day("2")}])
+    index = {"Keys": ["day"], "IndexName": "by_day"}
+    glue("CreatePartitionIndex", **where, PartitionIndex=index)
+    call.fails("AlreadyExistsException", "glue", "CreatePartitionIndex", **where, PartitionIndex=index)
     glue("GetPartitionIndexes", **where)
-    call.refused("glue", "CreatePartitionIndex", **where, PartitionIndex={"Keys": ["day"], "IndexName": "by_day"})
-    call.refused("glue", "DeletePartitionIndex", **where, IndexName="by_day")
+    glue("DeletePartitionIndex", **where, IndexName="by_day")
+    call.fails("EntityNotFoundException", "glue", "DeletePartitionIndex", **where, IndexName="by_day")
     glue("DeletePartition", **where, PartitionValues=["1"])
     glue("BatchDeletePartition", **where, PartitionsToDelete=[{"Values": ["2"]}, {"Values": ["9"]}])
 
