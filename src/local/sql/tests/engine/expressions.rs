@@ -5,7 +5,7 @@ use crate::support::{text, world};
 #[tokio::test]
 async fn every_expression_gives_what_redshift_gives() {
     let world = world();
-    let cases: serde_json::Value = serde_json::from_str(include_str!("../expressions.json")).unwrap();
+    let cases: serde_json::Value = serde_json::from_str(include_str!("expressions.json")).unwrap();
     let mut failures = Vec::new();
     for case in cases.as_array().unwrap() {
         let (expr, expected) = (case["expr"].as_str().unwrap(), case["redshift"].as_str().unwrap());
