@@ -279,6 +279,9 @@ pub struct Wanted {
     /// Bytes of a file, such as `256MiB`
     #[arg(long, value_name = "SIZE")]
     pub target_size: Option<String>,
+    /// Bytes of a row group of a Parquet file, such as `64MiB`
+    #[arg(long, value_name = "SIZE")]
+    pub row_group_size: Option<String>,
     /// Make the number of a table's files a multiple of this: the slices of a cluster
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub slices: Option<u32>,

@@ -174,6 +174,7 @@ fn ask(resource: &mut Resource, wanted: &Wanted, ledger: &Ledger, ui: &Ui) -> Re
         ("format", &wanted.format),
         ("compression", &wanted.compression),
         ("target_size", &wanted.target_size),
+        ("row_group_size", &wanted.row_group_size),
         ("dirty", &wanted.dirty),
     ] {
         asked.extend(given.as_ref().map(|given| (name, Value::text(given))));
@@ -234,6 +235,7 @@ fn laid_over(wanted: &Wanted, recipe: Recipe) -> Result<Recipe, CommandError> {
         format: given(&wanted.format, recipe.format),
         compression: given(&wanted.compression, recipe.compression),
         target_size: given(&wanted.target_size, recipe.target_size),
+        row_group_size: given(&wanted.row_group_size, recipe.row_group_size),
         slices: wanted.slices.unwrap_or(recipe.slices),
         dirty: given(&wanted.dirty, recipe.dirty),
     })

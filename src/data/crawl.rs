@@ -7,6 +7,10 @@ use lakeform_engine::{Address, Fields, Kind, Value};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+/// How many names of columns a message tells, and how much of each.
+const NAMES: usize = 12;
+const NAME: usize = 40;
+
 #[derive(Deserialize)]
 struct Wanted {
     crawler: String,
@@ -120,8 +124,8 @@ fn differences(table: &Table, found: &[(String, String)]) -> Vec<String> {
         return vec![format!(
             "`{}` has columns {} instead of {}",
             table.name,
-            names(found).join(", "),
-            names(&table.columns).join(", ")
+            listed(&names(found)),
+            listed(&names(&table.columns))
         )];
     }
     for ((name, wanted), (_, actual)) in table.columns.iter().zip(found) {
@@ -130,6 +134,22 @@ fn differences(table: &Table, found: &[(String, String)]) -> Vec<String> {
         }
     }
     problems
+}
+
+/// Names as a reader can take them in: a crawler that takes data for a header finds long ones, and many.
+fn listed(names: &[String]) -> String {
+    let mut shown: Vec<String> = names
+        .iter()
+        .take(NAMES)
+        .map(|name| match name.char_indices().nth(NAME) {
+            Some((end, _)) => format!("{}…", &name[..end]),
+            None => name.clone(),
+        })
+        .collect();
+    if names.len() > NAMES {
+        shown.push(format!("and {} more", names.len() - NAMES));
+    }
+    shown.join(", ")
 }
 
 /// Whether values of the generated type survive in the catalog's type.
@@ -150,6 +170,8 @@ fn compatible(wanted: &str, actual: &str) -> bool {
         || (wanted_family == "number" && actual_family == "whole")
         // As on AWS, a crawler takes codes made of digits for numbers. Their leading zeros stay in the files only.
         || (wanted_family == "text" && actual_family == "whole")
+        // And texts that all say true or false for booleans.
+        || (wanted_family == "text" && actual_family == "boolean")
 }
 
 #[cfg(test)]
@@ -181,6 +203,8 @@ mod tests {
             differences(&table, &found(&[("col0", "string")])),
             ["`accounts` has columns col0 instead of id, opened"]
         );
+        let header: Vec<String> = (0..20).map(|i| format!("{i}{}", "x".repeat(500))).collect();
+        assert!(listed(&header).len() < 700 && listed(&header).ends_with("and 8 more"));
         let without_header = Table { named: false, ..table };
         let columns = found(&[("col0", "bigint"), ("col1", "string")]);
         assert!(differences(&without_header, &columns).is_empty());

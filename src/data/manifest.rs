@@ -72,7 +72,7 @@ impl Manifest {
                 columns: table
                     .columns
                     .iter()
-                    .map(|column| (column.name.clone(), column.glue_type.clone()))
+                    .map(|column| (column.name.clone(), catalog_type(column, &table.format)))
                     .collect(),
                 named: !matches!(&table.format, datagen::Format::Csv(csv) if !csv.header),
                 objects,
@@ -115,6 +115,14 @@ impl Manifest {
 
     pub fn from_json(text: &[u8]) -> Result<Self, String> {
         read(text)
+    }
+}
+
+/// The type a crawler can find: where a word stands for null, only text.
+pub fn catalog_type(column: &datagen::ColumnPlan, format: &datagen::Format) -> String {
+    match format {
+        datagen::Format::Csv(csv) if column.nullable && !csv.null.is_empty() => "string".to_owned(),
+        _ => column.glue_type.clone(),
     }
 }
 

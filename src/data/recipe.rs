@@ -30,6 +30,8 @@ pub struct Recipe {
     pub compression: String,
     /// Bytes of a file, such as `256MiB`.
     pub target_size: String,
+    /// Bytes of a row group of a Parquet file.
+    pub row_group_size: String,
     /// The number of a table's files is a multiple of this.
     pub slices: u32,
     /// The share of rows with a mistake, such as `0.5%`, or `none`.
@@ -47,6 +49,7 @@ impl Default for Recipe {
             format: "as-defined".to_owned(),
             compression: "none".to_owned(),
             target_size: "256MiB".to_owned(),
+            row_group_size: "64MiB".to_owned(),
             slices: 1,
             dirty: "none".to_owned(),
         }
@@ -87,12 +90,13 @@ impl Recipe {
     /// Plans every file, or those of the `i`-th of `n` shares. `folder` is where a definition file's path begins.
     pub fn batches(&self, folder: &Path, part: Option<(u64, u64)>) -> Result<Batches, RecipeError> {
         let dataset = find_dataset(folder, &self.definition).map_err(RecipeError::Definition)?;
-        let target_bytes = size(&self.target_size)?;
+        let target_bytes = size("target_size", &self.target_size)?;
         let options = datagen::Options {
             rows: self.rows,
             seed: self.seed,
             target_bytes,
             part_bytes: datagen::Options::default().part_bytes.max(target_bytes / MOST_PARTS),
+            row_group_bytes: size("row_group_size", &self.row_group_size)?,
             files_multiple: self.slices,
             compression: match self.compression.as_str() {
                 "none" => datagen::Compression::None,
@@ -213,7 +217,7 @@ fn wrong(field: &'static str, text: &str, what: &str, instead: &str) -> RecipeEr
 }
 
 /// Reads a size: bytes, or with `KB`, `MB`, `GB`, `KiB`, `MiB`, `GiB` behind the number.
-fn size(text: &str) -> Result<u64, RecipeError> {
+fn size(field: &'static str, text: &str) -> Result<u64, RecipeError> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
     let unit = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -232,7 +236,7 @@ fn size(text: &str) -> Result<u64, RecipeError> {
         .and_then(|number| number.checked_mul(unit));
     // Redshift reads no object above 5 TB, because S3 keeps none.
     size.filter(|size| (1..=5_000_000_000_000).contains(size))
-        .ok_or_else(|| wrong("target_size", text, "the size of a file", "128MB, 256MiB or 1GiB"))
+        .ok_or_else(|| wrong(field, text, "a size", "128MB, 256MiB or 1GiB"))
 }
 
 /// Reads a share such as `0.5%`.
@@ -298,11 +302,11 @@ mod tests {
 
     #[test]
     fn sizes_and_shares_are_read_as_people_write_them() {
-        assert_eq!(said(size("256MiB")), "268435456");
-        assert_eq!(said(size("128 MB")), "128000000");
-        assert_eq!(said(size("1_000")), "1000");
+        assert_eq!(said(size("target_size", "256MiB")), "268435456");
+        assert_eq!(said(size("target_size", "128 MB")), "128000000");
+        assert_eq!(said(size("target_size", "1_000")), "1000");
         for bad in ["", "MiB", "0", "12 parsecs", "6000000GB", "-1"] {
-            assert!(said(size(bad)).contains("write 128MB"), "{bad}");
+            assert!(said(size("target_size", bad)).contains("write 128MB"), "{bad}");
         }
         assert_eq!(said(share("0.5%")), "0.005");
         assert_eq!(said(share("none")), "0.0");

@@ -1,5 +1,6 @@
 //! `--describe` and `--dry-run`: what a dataset holds and how big it gets, without writing anything.
 
+use crate::data::manifest::catalog_type;
 use crate::data::recipe::{Batches, Recipe};
 use crate::error::{CommandError, ExitCode};
 use crate::project::find_dataset;
@@ -87,7 +88,7 @@ pub fn describe(recipe: &Recipe, batches: &Batches, ui: &Ui) -> Result<ExitCode,
                     .iter()
                     .map(|column| {
                         serde_json::json!({
-                            "name": column.name, "type": column.kind, "catalog_type": column.glue_type,
+                            "name": column.name, "type": column.kind, "catalog_type": catalog_type(column, &planned.format),
                             "nullable": column.nullable, "references": column.references,
                         })
                     })
@@ -118,7 +119,7 @@ pub fn describe(recipe: &Recipe, batches: &Batches, ui: &Ui) -> Result<ExitCode,
                 vec![
                     column.name.clone(),
                     column.kind.clone(),
-                    column.glue_type.clone(),
+                    catalog_type(column, &planned.format),
                     notes.into_iter().flatten().collect::<Vec<_>>().join(", "),
                 ]
             })

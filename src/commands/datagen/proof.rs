@@ -95,7 +95,16 @@ async fn in_buckets(
         };
         let found = prove(&claims, &present, look, &|rows| tell(&meter, rows)).await; // (cloud)
         meter.finish();
-        proofs.extend(found?);
+        // With several datasets, tables are told apart by them.
+        let several = chosen.len() > 1;
+        proofs.extend(found?.into_iter().map(|proof| Proof {
+            table: if several {
+                format!("{} {}", place.address, proof.table)
+            } else {
+                proof.table.clone()
+            },
+            ..proof
+        }));
     }
     Ok(proofs)
 }
@@ -209,6 +218,12 @@ fn conclude(proofs: &[Proof], started: Instant, ui: &Ui) -> Result<ExitCode, Com
         );
     }
     let files: usize = proofs.iter().map(|proof| proof.whole).sum();
+    if ui.json {
+        ui.json(&serde_json::json!({
+            "type": "summary", "files": files, "bytes": proofs.iter().map(|proof| proof.bytes).sum::<u64>(),
+            "downloaded": 0, "seconds": started.elapsed().as_secs_f64(),
+        }));
+    }
     ui.say(format!(
         "\n{}, {}: every byte is as it was generated. Nothing was downloaded ({}).",
         ui::several(files, "file"),

@@ -84,7 +84,7 @@ pub async fn upload(
             continue;
         }
         ui.say(format!(
-            "{}, part {} of {}: {}, {} rows, {} in s3://{}/{}; {there} were there already ({}).",
+            "{}, part {} of {}: {}, {} rows, {} in s3://{}/{}, {there} of them from before ({}).",
             place.address,
             part.0,
             part.1,

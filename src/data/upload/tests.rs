@@ -5,7 +5,7 @@ use super::super::manifest::{Begun, Keys, Manifest, load};
 use super::super::proof::{Claim, prove};
 use super::super::recipe::{Batches, Recipe};
 use super::super::workers::{Workers, base64};
-use crate::connect::{Weather, open_local};
+use crate::connect::{Weather, in_process, open_local};
 use bytes::Bytes;
 use lakeform_aws::{Aws, Connection};
 use lakeform_datagen::{self as datagen, Dataset, Sum};
@@ -15,6 +15,7 @@ use lakeform_engine::expand::Outside;
 use lakeform_engine::journal::Ledger;
 use lakeform_engine::{CloudError, apply};
 use lakeform_local::Local;
+use lakeform_local::fault::{Effect, Plan as Faults, Rule};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,7 +43,7 @@ fn aws(local: &Arc<Local>, wire: &Arc<Wire>) -> Aws {
             Box::pin(async move {
                 let put = request.method() == http::Method::PUT;
                 let part = put && request.uri().query().is_some_and(|query| query.contains("partNumber="));
-                if put && !part && request.uri().path().contains("/landing/") {
+                if put && !part && request.uri().path().starts_with(&format!("/{BUCKET}/landing/")) {
                     wire.whole.fetch_add(1, Ordering::SeqCst);
                 }
                 if part
@@ -101,13 +102,13 @@ fn place() -> Place {
     }
 }
 
-/// One large file of the smallest parts that S3 takes, and small ones.
+/// One large file of small parts, though not smaller than S3 takes, and small files.
 fn batches(rows: u64, seed: u64) -> Batches {
     let dataset = Dataset::builtin("banking").expect("shipped");
     let options = datagen::Options {
         rows,
         seed,
-        part_bytes: 11 << 19,
+        part_bytes: 11 << 20,
         tables: ["fact_transactions", "customers", "dates"].map(str::to_owned).to_vec(),
         ..datagen::Options::default()
     };
@@ -146,7 +147,19 @@ async fn stored(aws: &Aws) -> BTreeMap<String, (u64, Option<String>)> {
     stored
 }
 
-const ROWS: u64 = 600_000;
+/// What a manifest says of the same.
+fn expected(manifest: &Manifest) -> BTreeMap<String, (u64, Option<String>)> {
+    let line = |object: &datagen::ObjectEntry| {
+        let sum = Sum {
+            bytes: object.bytes,
+            crc64nvme: u64::from_str_radix(&object.crc64nvme, 16).expect("hexadecimal"),
+        };
+        (object.key.clone(), (object.bytes, Some(base64(sum))))
+    };
+    manifest.objects().map(line).collect()
+}
+
+const ROWS: u64 = 1_200_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_dies_at_any_part_goes_on_with_what_is_missing() {
@@ -177,18 +190,7 @@ async fn an_upload_that_dies_at_any_part_goes_on_with_what_is_missing() {
             "cut after {arrived} of {parts} parts"
         );
         let aws = aws(&local, &wire);
-        let expected: BTreeMap<String, (u64, Option<String>)> = filled
-            .manifest
-            .objects()
-            .map(|object| {
-                let sum = Sum {
-                    bytes: object.bytes,
-                    crc64nvme: u64::from_str_radix(&object.crc64nvme, 16).expect("hexadecimal"),
-                };
-                (object.key.clone(), (object.bytes, Some(base64(sum))))
-            })
-            .collect();
-        assert_eq!(stored(&aws).await, expected);
+        assert_eq!(stored(&aws).await, expected(&filled.manifest));
         assert!(aws.unfinished_uploads(BUCKET, "").await.expect("listed").is_empty());
         let about: Vec<String> = aws
             .list_objects(BUCKET, "_lakeform/")
@@ -199,6 +201,38 @@ async fn an_upload_that_dies_at_any_part_goes_on_with_what_is_missing() {
             .collect();
         assert!(about.iter().all(|key| !key.ends_with("begun.json")), "{about:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_fail_are_sent_again_and_no_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let local = cloud(&folder).await;
+    let rule = |operation: &str, effect, times| Rule {
+        operation: operation.to_owned(),
+        effect,
+        times,
+    };
+    local.faults().set(Faults {
+        rules: vec![
+            // As the fault layer calls what S3 is asked: puts of objects and of parts are one.
+            rule("s3:PUTObject", Effect::Throttle, 4),
+            rule("s3:PUTObject", Effect::ServerError, 2),
+            rule("s3:PUTObject", Effect::Lost, 2),
+            rule("s3:POSTObject?uploadId", Effect::Lost, 1),
+        ],
+        ..Faults::default()
+    });
+    let aws = Aws::new(in_process("us-east-1", &local));
+    let filled = fill(&aws, &place(), &Recipe::default(), batches(ROWS, 1), 2, &|_| {})
+        .await
+        .expect("it ends well");
+    assert_eq!(stored(&aws).await, expected(&filled.manifest));
+    let calls = aws.connection().calls();
+    assert_eq!(local.faults().records().len(), 9, "{calls:?}");
+    // Two files and five words about them are whole; each fault costs one more request and nothing else.
+    let puts = calls["s3:UploadPart"] + calls["s3:PutObject"];
+    assert_eq!(puts, parts(ROWS) as u64 + 7 + 8, "{calls:?}");
+    assert_eq!(calls["s3:CreateMultipartUpload"], 1, "{calls:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

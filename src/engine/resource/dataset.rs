@@ -73,6 +73,12 @@ pub const SCHEMA: Schema = Schema {
             "Bytes of a file, after compression.",
         ),
         default(
+            "row_group_size",
+            Type::Text,
+            Need::Text("64MiB"),
+            "Bytes of a row group of a Parquet file, after compression.",
+        ),
+        default(
             "slices",
             Type::Int { min: 1, max: 100_000 },
             Need::Int(1),
