@@ -45,6 +45,9 @@ pub struct Global {
     /// A value for a variable of `[var]`; may be repeated
     #[arg(long, global = true, value_name = "NAME=VALUE", help_heading = "Global options")]
     pub var: Vec<String>,
+    /// A TOML file of variables; may be repeated. Weaker than --var, stronger than LAKEFORM_VAR_NAME
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub var_file: Vec<PathBuf>,
     /// Where to run, instead of what the file says
     #[arg(long, global = true, value_name = "CLOUD", help_heading = "Global options")]
     pub cloud: Option<CloudChoice>,
@@ -109,6 +112,8 @@ pub enum Command {
     Output(Output),
     /// Look inside the state
     State(State),
+    /// Tell what happened when, and by which command
+    History(History),
     /// Draw the stack's resources and what they need
     Graph(Graph),
     /// Write the JSON Schema of stack files, for editors
@@ -163,6 +168,16 @@ pub struct Plan {
     /// Plan the removal of everything
     #[arg(long)]
     pub destroy: bool,
+    #[command(flatten)]
+    pub view: View,
+}
+
+/// How a plan is shown.
+#[derive(Debug, Default, Args)]
+pub struct View {
+    /// Show the plan as a list instead of a tree
+    #[arg(long)]
+    pub flat: bool,
     /// Show fields that have their default, too
     #[arg(long)]
     pub full: bool,
@@ -173,6 +188,9 @@ pub struct Run {
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,
+    /// Agree that what is in this resource will be gone; may be repeated. `--yes` alone does not
+    #[arg(long, value_name = "ADDRESS")]
+    pub allow_data_loss: Vec<String>,
     /// How many steps run at once
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub parallelism: usize,
@@ -186,11 +204,15 @@ pub struct Apply {
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
+    pub view: View,
+    #[command(flatten)]
     pub run: Run,
 }
 
 #[derive(Debug, Args)]
 pub struct Up {
+    #[command(flatten)]
+    pub view: View,
     #[command(flatten)]
     pub run: Run,
 }
@@ -295,6 +317,17 @@ pub struct Drift {
     /// How to tell it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: DriftFormat,
+    /// A report from `--format json`: what stands in it is accepted and not told again
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Write what is live into the stack file; comments and spacing stay
+    #[arg(long)]
+    pub accept: bool,
+    /// Put back what was applied; asks first
+    #[arg(long, conflicts_with = "accept")]
+    pub revert: bool,
+    #[command(flatten)]
+    pub run: Run,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -316,14 +349,20 @@ pub struct Graph {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum GraphFormat {
+    /// For Graphviz
     Dot,
+    /// For Markdown
     Mermaid,
+    /// A page for browsers that stands alone
+    Html,
 }
 
 #[derive(Debug, Args)]
 pub struct Destroy {
     #[command(flatten)]
     pub selection: Selection,
+    #[command(flatten)]
+    pub view: View,
     #[command(flatten)]
     pub run: Run,
 }
@@ -355,6 +394,15 @@ pub struct Sql {
 pub struct Output {
     /// One output alone, such as `redshift_cluster.dw.endpoint`
     pub reference: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct History {
+    /// Only what is about this resource
+    pub address: Option<String>,
+    /// Only the last commands
+    #[arg(long, value_name = "N", conflicts_with = "address")]
+    pub last: Option<usize>,
 }
 
 #[derive(Debug, Args)]

@@ -7,11 +7,11 @@ mod datagen;
 mod destroy;
 mod drift;
 mod graph;
+mod history;
 mod init;
 mod local;
 mod output;
 mod plan;
-
 mod sql;
 mod state;
 mod up;
@@ -44,6 +44,7 @@ pub async fn run(cli: Cli, ui: Ui) -> Result<ExitCode, CommandError> {
         Command::Import(args) => adopt::import(global, &args, &ui).await,
         Command::Sql(args) => sql::run(global, &args, &ui).await,
         Command::Output(args) => output::run(global, &args, &ui),
+        Command::History(args) => history::run(global, &args, &ui),
         Command::State(args) => state::run(global, &args, &ui),
         Command::Local(args) => local::run(global, &args, &ui).await,
         Command::Completions(args) => Ok(completions(&args, &ui)),

@@ -22,6 +22,8 @@ pub struct World {
     pub aws: Aws,
     pub data: Data,
     pub place: String,
+    /// Whether it is the local cloud, where nothing takes as long as on AWS.
+    pub local: bool,
     _chaos: Option<Chaos>,
 }
 
@@ -161,11 +163,13 @@ impl World {
         ui.detail(format!("connected to {place}"));
         let aws = Aws::new(connection);
         let data = Data::new(aws.clone(), project.folder().to_owned());
+        let local = project.stack.place == Place::Local;
         Ok(Self {
             aws,
             data,
             place,
             _chaos: chaos,
+            local,
         })
     }
 

@@ -63,7 +63,12 @@ impl StackFile {
 
     /// Runs every check on it.
     pub fn check(&self) -> Checked {
-        let mut checked = self.with_outside(|outside| check(&self.text, outside));
+        self.check_text(&self.text)
+    }
+
+    /// Runs every check on another text in its place.
+    pub fn check_text(&self, text: &str) -> Checked {
+        let mut checked = self.with_outside(|outside| check(text, outside));
         // Said before anything is applied, not in the middle of it.
         let refused: Vec<Diagnostic> = checked
             .stack
@@ -129,6 +134,31 @@ impl StackFile {
                     .and_then(|error| problem(resource, error))
             })
             .collect()
+    }
+
+    /// Returns what is wrong only when one of the file's environments is chosen; nothing when one was chosen.
+    pub fn problems_elsewhere(&self, known: &[Diagnostic]) -> Vec<Diagnostic> {
+        let environments = match self.env {
+            Some(_) => Vec::new(),
+            None => lakeform_engine::check::environments(&self.text),
+        };
+        let mut found: Vec<Diagnostic> = Vec::new();
+        for env in environments {
+            let file = StackFile {
+                path: self.path.clone(),
+                text: self.text.clone(),
+                vars: self.vars.clone(),
+                env: Some(env.clone()),
+            };
+            for mut problem in file.check().problems {
+                let same = |other: &Diagnostic| (other.code, other.span) == (problem.code, problem.span);
+                if !known.iter().chain(&found).any(same) {
+                    problem.label.push_str(&format!(" (with `--env {env}`)"));
+                    found.push(problem);
+                }
+            }
+        }
+        found
     }
 
     /// Returns the file with its overlays laid on, its variables put in and every shorthand written out.
@@ -243,11 +273,24 @@ impl Project {
     }
 }
 
-/// Values from `LAKEFORM_VAR_name` and, stronger, `--var name=value`.
+/// Values from `LAKEFORM_VAR_name`; stronger, from files; strongest, from `--var name=value`.
 fn variables(global: &Global) -> Result<BTreeMap<String, String>, CommandError> {
     let mut vars: BTreeMap<String, String> = std::env::vars()
         .filter_map(|(name, value)| Some((name.strip_prefix("LAKEFORM_VAR_")?.to_owned(), value)))
         .collect();
+    for path in &global.var_file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| CommandError::io(format!("reading `{}`", path.display()), &error))?;
+        let values = lakeform_engine::parse::values(&text).map_err(|(span, why)| {
+            let place = Source {
+                name: &path.display().to_string(),
+                text: &text,
+            }
+            .place(span);
+            CommandError::new(format!("{place}: {why}")).hint("a file of variables has lines such as: days = 30")
+        })?;
+        vars.extend(values);
+    }
     for given in &global.var {
         let (name, value) = given
             .split_once('=')

@@ -1,7 +1,8 @@
 //! The only code that touches the state folder: where it is, who holds a stack, and its journal.
 
 use crate::error::{CommandError, ExitCode};
-use lakeform_engine::journal::{self, Entry, Ledger};
+use lakeform_engine::history::{self, Happened};
+use lakeform_engine::journal::{self, Entry, JournalError, Ledger};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -49,10 +50,22 @@ pub fn ledger(folder: &Path, stack: &str) -> Result<Ledger, CommandError> {
 }
 
 fn read(path: &Path, text: &str) -> Result<(Vec<Entry>, usize), CommandError> {
-    journal::read(text).map_err(|error| {
-        CommandError::new(format!("the journal `{}` cannot be used: {error}", path.display()))
-            .hint("restore the file from a copy, or remove the line; nothing has been changed")
-    })
+    journal::read(text).map_err(|error| unusable(path, &error))
+}
+
+fn unusable(path: &Path, error: &JournalError) -> CommandError {
+    CommandError::new(format!("the journal `{}` cannot be used: {error}", path.display()))
+        .hint("restore the file from a copy, or remove the line; nothing has been changed")
+}
+
+/// What a stack's journal tells, oldest first.
+pub fn history(folder: &Path, stack: &str) -> Result<Vec<Happened>, CommandError> {
+    let path = folder.join(stack).join("journal.jsonl");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => history::read(&text).map_err(|error| unusable(&path, &error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(CommandError::io(format!("reading `{}`", path.display()), &error)),
+    }
 }
 
 /// A stack held by this process: nobody else can change it until this is dropped.
@@ -60,6 +73,8 @@ pub struct Held {
     pub ledger: Ledger,
     journal: File,
     path: PathBuf,
+    /// What holds it, until the journal knows.
+    command: Option<String>,
     _lock: File,
 }
 
@@ -95,6 +110,7 @@ impl Held {
             ledger: Ledger::replay(&entries),
             journal,
             path: path.clone(),
+            command: None,
             _lock: lock,
         };
         if entries.is_empty() {
@@ -108,14 +124,18 @@ impl Held {
             // The file's name must survive, too.
             File::open(&own).and_then(|folder| folder.sync_all()).map_err(failed)?;
         }
+        held.command = Some(command.to_owned());
         Ok(held)
     }
 
     /// Writes an entry so that it survives whatever happens next.
     pub fn append(&mut self, entry: &Entry) -> Result<(), String> {
-        let line = entry.to_line(&now());
+        // Before the first, so that a command which has nothing to do leaves no trace.
+        let began = self.command.take().map(|command| Entry::Began { command });
+        let now = now();
+        let lines: String = began.iter().chain([entry]).map(|entry| entry.to_line(&now)).collect();
         self.journal
-            .write_all(line.as_bytes())
+            .write_all(lines.as_bytes())
             .and_then(|()| self.journal.sync_data())
             .map_err(|error| format!("writing `{}`: {error}", self.path.display()))?;
         self.ledger.add(entry);
@@ -206,7 +226,8 @@ mod tests {
         held.append(&forgot).expect("appends");
         drop(held);
         let text = std::fs::read_to_string(&path).expect("reads");
-        assert_eq!(journal::read(&text).expect("is whole").0.len(), 2);
+        // Opened, begun by `apply`, forgotten.
+        assert_eq!(journal::read(&text).expect("is whole").0.len(), 3);
     }
 
     #[test]

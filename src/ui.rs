@@ -86,13 +86,18 @@ impl Ui {
 
     /// Asks a question that only `yes` answers. `None`: there is nobody to ask.
     pub fn ask(&self, question: &str) -> Option<bool> {
+        self.ask_for(&format!("{question} Only `yes` is accepted:"), "yes")
+    }
+
+    /// Asks a question that only these words answer. `None`: there is nobody to ask.
+    pub fn ask_for(&self, question: &str, words: &str) -> Option<bool> {
         if !std::io::stdin().is_terminal() || self.json {
             return None;
         }
-        eprint!("{question} Only `yes` is accepted: ");
+        eprint!("{question} ");
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).ok()?;
-        Some(answer.trim() == "yes")
+        Some(answer.trim() == words)
     }
 }
 

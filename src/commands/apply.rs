@@ -36,7 +36,7 @@ pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, Com
                     .hint("nothing was changed; make a new plan")
             })?;
     }
-    work::show(&plan, &project, ui, false);
+    work::show(&plan, &project, ui, &args.view);
     if !plan.blocked.is_empty() {
         return Ok(ExitCode::Blocked);
     }
@@ -45,6 +45,9 @@ pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, Com
     }
     if !plan.is_empty() && agreed.is_none() {
         work::confirm(ui, &args.run, "\nMake these changes?")?;
+    }
+    if !destroy {
+        work::consent(&plan, &args.run, ui)?;
     }
     let started = Instant::now();
     let outcome = work::carry_out(&plan, settled, &world, &mut held, &args.run, ui).await?; // (cloud)

@@ -5,10 +5,17 @@ use crate::error::{CommandError, ExitCode};
 use crate::project::StackFile;
 use crate::ui::Ui;
 use crate::ui::problems::show;
+use lakeform_engine::Severity;
 
 pub fn run(global: &Global, args: &Check, ui: &Ui) -> Result<ExitCode, CommandError> {
     let file = StackFile::read(global)?;
-    let checked = file.check();
+    let mut checked = file.check();
+    let elsewhere = file.problems_elsewhere(&checked.problems);
+    if elsewhere.iter().any(|problem| problem.severity == Severity::Error) {
+        checked.stack = None;
+    }
+    checked.problems.extend(elsewhere);
+    checked.problems.sort_by_key(|problem| problem.span);
     let name = file.name();
     if args.sarif {
         let version = env!("CARGO_PKG_VERSION");

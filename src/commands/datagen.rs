@@ -6,7 +6,7 @@ mod proof;
 mod share;
 
 use super::{verify, work};
-use crate::cli::{self, Datagen, DatagenCommand, Global, Wanted};
+use crate::cli::{self, Datagen, DatagenCommand, Global, View, Wanted};
 use crate::connect::World;
 use crate::data::recipe::{Batches, Recipe, RecipeError};
 use crate::data::workers;
@@ -70,7 +70,7 @@ async fn into_the_lake(global: &Global, args: &Datagen, ui: &Ui) -> Result<ExitC
     let mut ledger = held.ledger.clone();
     let (plan, settled) = work::plan(&project.stack, &world, &mut ledger, &options, false, ui).await?; // (cloud)
     if !plan.blocked.is_empty() {
-        work::show(&plan, &project, ui, false);
+        work::show(&plan, &project, ui, &View::default());
         return Ok(ExitCode::Blocked);
     }
     let structure = plan
@@ -78,9 +78,10 @@ async fn into_the_lake(global: &Global, args: &Datagen, ui: &Ui) -> Result<ExitC
         .iter()
         .any(|change| !change.address.kind.is_data() && change.action != Action::Keep);
     if structure {
-        work::show(&plan, &project, ui, false);
+        work::show(&plan, &project, ui, &View::default());
         work::confirm(ui, &args.run, "\nThe data needs these first. Make them?")?;
     }
+    work::consent(&plan, &args.run, ui)?;
     if work::nothing_to_do(&plan, &settled) {
         ui.say("Nothing to do: the data is there.");
     } else {

@@ -20,7 +20,7 @@ pub async fn run(global: &Global, args: &Destroy, ui: &Ui) -> Result<ExitCode, C
         ui.say("Nothing to destroy: nothing here was made by lakeform.");
         return Ok(ExitCode::Done);
     }
-    work::show(&plan, &project, ui, false);
+    work::show(&plan, &project, ui, &args.view);
     if !plan.is_empty() {
         work::confirm(ui, &args.run, &format!("\nDestroy all of this in {}?", world.place))?;
     }

@@ -11,6 +11,7 @@ pub fn run(global: &Global, args: &Graph, ui: &Ui) -> Result<ExitCode, CommandEr
     ui.data(match args.format {
         GraphFormat::Dot => graph::dot(&project.stack),
         GraphFormat::Mermaid => graph::mermaid(&project.stack),
+        GraphFormat::Html => graph::html(&project.stack),
     });
     Ok(ExitCode::Done)
 }

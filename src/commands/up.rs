@@ -18,7 +18,7 @@ pub async fn run(global: &Global, args: &Up, ui: &Ui) -> Result<ExitCode, Comman
     let mut ledger = held.ledger.clone();
     let (plan, settled) = work::plan(&project.stack, &world, &mut ledger, &Options::default(), false, ui).await?; // (cloud)
     if !plan.blocked.is_empty() {
-        work::show(&plan, &project, ui, false);
+        work::show(&plan, &project, ui, &args.view);
         return Ok(ExitCode::Blocked);
     }
     if !work::nothing_to_do(&plan, &settled) {
@@ -31,10 +31,11 @@ pub async fn run(global: &Global, args: &Up, ui: &Ui) -> Result<ExitCode, Comman
                 ));
             }
             Place::Aws { .. } => {
-                work::show(&plan, &project, ui, false);
+                work::show(&plan, &project, ui, &args.view);
                 work::confirm(ui, &args.run, "\nMake these changes?")?;
             }
         }
+        work::consent(&plan, &args.run, ui)?;
         let started = Instant::now();
         let outcome = work::carry_out(&plan, settled, &world, &mut held, &args.run, ui).await?; // (cloud)
         let code = work::report(&outcome, started.elapsed(), ui)?;

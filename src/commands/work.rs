@@ -1,6 +1,6 @@
 //! What plan, apply, up, datagen and destroy share: observe, plan, ask, carry out, report.
 
-use crate::cli::{Run, Selection};
+use crate::cli::{Run, Selection, View};
 use crate::connect::World;
 use crate::error::{CommandError, ExitCode, describe};
 use crate::project::Project;
@@ -10,7 +10,9 @@ use crate::ui::{Ui, duration};
 use lakeform_engine::apply::{self, Apply, Outcome};
 use lakeform_engine::journal::{Entry, Ledger};
 use lakeform_engine::plan::{Options, Plan};
-use lakeform_engine::{Address, Stack, render};
+use lakeform_engine::render::{self, Look};
+use lakeform_engine::stack::Place;
+use lakeform_engine::{Address, Stack};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -85,13 +87,47 @@ pub fn nothing_to_do(plan: &Plan, settled: &[Entry]) -> bool {
 }
 
 /// Shows a plan.
-pub fn show(plan: &Plan, project: &Project, ui: &Ui, full: bool) {
+pub fn show(plan: &Plan, project: &Project, ui: &Ui, view: &View) {
+    let place = |span| project.place(span);
     if ui.json {
-        ui.json(&render::json(plan, &|span| project.place(span)));
+        ui.json(&render::json(plan, &place));
         return;
     }
-    let text = render::plan(plan, &|span| project.place(span), ui.paint(), full);
-    ui.say(text.trim_end());
+    let look = Look {
+        paint: ui.paint(),
+        place: &place,
+        full: view.full,
+        flat: view.flat,
+        local: project.stack.place == Place::Local,
+    };
+    ui.say(render::plan(plan, &look).trim_end());
+}
+
+/// Asks about everything that nobody can make again, one by one: `--yes` is no answer to that.
+pub fn consent(plan: &Plan, run: &Run, ui: &Ui) -> Result<(), CommandError> {
+    let given: BTreeSet<&str> = run.allow_data_loss.iter().map(String::as_str).collect();
+    for address in plan.data_loss().map(|change| change.address.to_string()) {
+        if given.contains(address.as_str()) {
+            continue;
+        }
+        let question = format!("\nWhat is in `{address}` will be gone. Write its address to agree:");
+        let agreed = match run.yes {
+            true => None,
+            false => ui.ask_for(&question, &address),
+        };
+        let why = match agreed {
+            Some(true) => continue,
+            Some(false) => "that was not its address",
+            None => "nobody agreed to that",
+        };
+        return Err(CommandError::new(format!(
+            "nothing was changed: what is in `{address}` would be gone, and {why}"
+        ))
+        .code(ExitCode::Blocked)
+        .hint(format!("`--allow-data-loss {address}` agrees"))
+        .hint(format!("`protect = true` under [{address}] keeps it in any case")));
+    }
+    Ok(())
 }
 
 /// Asks before something is changed. On the local cloud `up` does not ask.
@@ -121,7 +157,7 @@ pub async fn carry_out(
         held.append(entry).map_err(CommandError::new)?;
     }
     let (stack, generation) = (held.ledger.stack.clone(), held.ledger.generation.clone());
-    let board = RefCell::new(Board::new(*ui, plan.steps.len()));
+    let board = RefCell::new(Board::new(*ui, plan, world.local));
     let mut new_op = || uuid::Uuid::new_v4().simple().to_string();
     let mut journal = |entry: &Entry| held.append(entry);
     let mut events = |event: apply::Event<'_>| board.borrow_mut().event(&event);

@@ -6,8 +6,8 @@ use crate::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owner,
 use crate::graph;
 use crate::journal::{Entry, Ledger, Open, Record, Verb};
 use crate::normalise;
-use crate::plan::{Action, Change, Plan, Step};
-use crate::schema::Compare;
+use crate::plan::{self, Action, Change, Plan};
+use crate::schema::{Compare, Identity};
 use crate::stack::Stack;
 use crate::value::{Fields, Value};
 use futures::channel::mpsc;
@@ -233,7 +233,7 @@ pub async fn apply<C: Cloud>(mut cx: Apply<'_, C>, plan: &Plan, stop: impl Futur
             ))
         })
         .collect();
-    let weights = weights(plan);
+    let weights = plan::weights(plan);
     let changes: BTreeMap<&Address, &Change> = plan.changes.iter().map(|change| (&change.address, change)).collect();
     let mut waiting: BTreeMap<usize, BTreeSet<usize>> = plan
         .steps
@@ -486,9 +486,17 @@ fn finish<C: Cloud>(
                         .push((skipped.address.clone(), skipped.verb, step.address.clone()));
                 }
             }
-            let entry = match (step.verb, run.made) {
+            let made = run.made.filter(|_| step.verb == Verb::Create);
+            let entry = match (made, step.address.kind.schema().identity) {
+                // It exists, though AWS may not show it yet. The next run looks for it before it plans: a plan that
+                // does not see it would make another one, or forget it.
+                (Some(_), Identity::Assigned | Identity::Named(_)) => Entry::Failed {
+                    op: finished.op,
+                    message: error.to_string(),
+                    open: true,
+                },
                 // It exists, though it is not finished: ours, and the next plan shows what is missing.
-                (Verb::Create, Some(id)) => Entry::Adopted {
+                (Some(id), Identity::Address) => Entry::Adopted {
                     address: step.address.clone(),
                     record: Record {
                         id,
@@ -498,10 +506,10 @@ fn finish<C: Cloud>(
                         protect: change.protect,
                     },
                 },
-                (verb, _) => Entry::Failed {
+                (None, _) => Entry::Failed {
                     op: finished.op,
                     message: error.to_string(),
-                    open: verb == Verb::Create && effect_unknown(error.meaning),
+                    open: step.verb == Verb::Create && effect_unknown(error.meaning),
                 },
             };
             outcome.failed.push((step.address.clone(), step.verb, error));
@@ -578,41 +586,6 @@ fn dependents(plan: &Plan, step: usize) -> BTreeSet<usize> {
         }
         found.extend(more);
     }
-}
-
-/// The time from the beginning of each step to the end of everything that waits for it, in expected seconds.
-fn weights(plan: &Plan) -> Vec<u64> {
-    let mut unweighed: Vec<usize> = vec![0; plan.steps.len()];
-    for after in plan.steps.iter().flat_map(|step| &step.after) {
-        unweighed[*after] += 1;
-    }
-    let mut weights: Vec<u64> = plan.steps.iter().map(seconds).collect();
-    let mut ready: Vec<usize> = (0..plan.steps.len()).filter(|index| unweighed[*index] == 0).collect();
-    while let Some(index) = ready.pop() {
-        for after in &plan.steps[index].after {
-            weights[*after] = weights[*after].max(seconds(&plan.steps[*after]) + weights[index]);
-            unweighed[*after] -= 1;
-            if unweighed[*after] == 0 {
-                ready.push(*after);
-            }
-        }
-    }
-    weights
-}
-
-/// What a step is expected to take.
-pub fn seconds(step: &Step) -> u64 {
-    let create_s = u64::from(step.address.kind.schema().create_s);
-    match step.verb {
-        Verb::Create => create_s,
-        // A rough guess: only creating has figures.
-        Verb::Update | Verb::Delete => create_s.div_ceil(2),
-    }
-}
-
-/// Returns the expected seconds of the longest chain of steps.
-pub fn critical_path_s(plan: &Plan) -> u64 {
-    weights(plan).into_iter().max().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 mod fields;
 mod hidden;
 
+pub(crate) use fields::plain_default as default_of_type;
+
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Severity, Span, did_you_mean};
 use crate::expand::{self, Expanded, Outside};
@@ -44,6 +46,13 @@ pub fn check(text: &str, outside: &Outside<'_>) -> Checked {
         stack: (!broken).then_some(stack),
         problems,
     }
+}
+
+/// Returns the environments that a file has overlays for.
+pub fn environments(text: &str) -> Vec<String> {
+    let (table, _) = parse::parse(text);
+    let envs = table.get("env").and_then(Node::as_table);
+    envs.into_iter().flat_map(Table::keys).map(str::to_owned).collect()
 }
 
 const META: &[&str] = &["depends_on", "protect", "tags"];
@@ -407,23 +416,25 @@ fn dangling(address: &Address, span: Span, declared: &BTreeMap<Address, Span>, p
 
 fn read_moves(moved: &Table, removed: Option<Node>, stack: &mut Stack, problems: &mut Vec<Diagnostic>) {
     for entry in &moved.entries {
-        match (
+        let addresses = (
             Address::parse(&entry.key),
             entry.node.as_text().and_then(Address::parse),
-        ) {
-            (Some(from), Some(to)) if from.kind == to.kind => {
-                stack.moved.insert(to, from);
+        );
+        let why = match &addresses {
+            (Some(from), Some(to)) if from.kind != to.kind => "not an address of the same kind".to_owned(),
+            (Some(from), Some(_)) if stack.resources.contains_key(from) => format!("`{from}` is still in the file"),
+            (Some(_), Some(to)) if !stack.resources.contains_key(to) => format!("`{to}` is not in the file"),
+            (Some(_), Some(to)) if stack.moved.contains_key(to) => format!("something else is moved to `{to}`"),
+            (Some(from), Some(to)) => {
+                stack.moved.insert(to.clone(), from.clone());
+                continue;
             }
-            _ => problems.push(
-                Diagnostic::error(
-                    "bad-move",
-                    "cannot be moved",
-                    entry.node.span,
-                    "not an address of the same kind",
-                )
-                .hint("write \"bucket.old\" = \"bucket.new\""),
-            ),
-        }
+            _ => "not an address of the same kind".to_owned(),
+        };
+        problems.push(
+            Diagnostic::error("bad-move", "cannot be moved", entry.node.span, why)
+                .hint("write \"bucket.old\" = \"bucket.new\", with [bucket.new] in the file and no [bucket.old]"),
+        );
     }
     let Some(node) = removed else { return };
     let one = std::slice::from_ref(&node);
@@ -433,6 +444,17 @@ fn read_moves(moved: &Table, removed: Option<Node>, stack: &mut Stack, problems:
     };
     for node in nodes {
         match node.as_text().and_then(Address::parse) {
+            Some(address) if stack.resources.contains_key(&address) => problems.push(
+                Diagnostic::error(
+                    "bad-removal",
+                    "cannot be forgotten",
+                    node.span,
+                    format!("`{address}` is still in the file"),
+                )
+                .hint(format!(
+                    "take [{address}] out: `removed` forgets it without deleting it"
+                )),
+            ),
             Some(address) => {
                 stack.removed.insert(address);
             }

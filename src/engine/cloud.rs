@@ -15,7 +15,8 @@ pub trait Cloud {
     /// The answers come in the order of the asks; `None` means there is no such object.
     fn read(&self, kind: Kind, asks: &[Ask]) -> impl Future<Output = Result<Vec<Option<Live>>, CloudError>>;
 
-    /// Finds what an earlier create with `owner.op` made, if it had an effect before it was interrupted.
+    /// Finds what an earlier create with `owner.op` made, if it had an effect before it was interrupted. Looks for as
+    /// long as the service may hide what it has just made: "not there" makes the next plan create it again.
     fn find(&self, ask: &Ask, owner: &Owner) -> impl Future<Output = Result<Option<Live>, CloudError>>;
 
     /// Creates the object with our tags in the create call itself and brings it to where others may use it.

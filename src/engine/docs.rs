@@ -12,7 +12,15 @@ pub fn json_schema() -> Json {
     properties.insert("stack".into(), stack_schema());
     properties.insert(
         "var".into(),
-        json!({ "type": "object", "description": "Variables: a default, or a table with `type` and `default`." }),
+        json!({
+            "type": "object", "description": "Variables: a default, or a table with `type` and `default`.",
+            "additionalProperties": { "anyOf": [
+                { "type": ["string", "integer", "boolean", "array"] },
+                { "type": "object", "additionalProperties": false, "properties": {
+                    "type": { "enum": crate::expand::VARIABLE_TYPES }, "default": {}, "doc": { "type": "string" },
+                } },
+            ] },
+        }),
     );
     properties.insert("env".into(), json!({ "type": "object", "description": "Overlays by environment.", "additionalProperties": { "type": "object" } }));
     properties.insert("moved".into(), json!({ "type": "object", "description": "New addresses by old ones.", "additionalProperties": { "type": "string" } }));

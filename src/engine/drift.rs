@@ -3,20 +3,26 @@
 use crate::address::{Address, Reference};
 use crate::cloud::{Live, Owned};
 use crate::diagnostic::Span;
-use crate::journal::{Ledger, Record};
+use crate::journal::Ledger;
 use crate::normalise;
 use crate::plan::Observed;
 use crate::render::short;
 use crate::report::{Places, sarif_log};
-use crate::schema::Compare;
+use crate::schema::{Compare, Need};
 use crate::stack::Stack;
 use crate::value::Value;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// The version of the JSON form.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// The state of a route table with a route to something that is gone, and what the words about that route say.
+const BLACKHOLE: &str = "blackhole";
+const NOWHERE: &str = "leads nowhere";
 
 /// What kind of difference it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -89,6 +95,10 @@ impl Drift {
     /// Returns the difference as one sentence without the address.
     pub fn sentence(&self) -> String {
         match (&self.field, &self.expected, &self.found) {
+            (Some(field), Some(expected), Some(found)) if self.class == Class::Extra => {
+                let more = added(expected, found).unwrap_or_else(|| found.clone());
+                format!("`{field}` has {}, which no file asked for", short(&more))
+            }
             (Some(field), Some(expected), Some(found)) => {
                 format!(
                     "`{field}` is {}, should be {}{}",
@@ -99,6 +109,25 @@ impl Drift {
             }
             _ => self.note.clone(),
         }
+    }
+
+    /// Returns what tells this difference from every other, from run to run. The same field with another value is
+    /// another difference; an object that is gone is the same difference whatever it was called.
+    pub fn fingerprint(&self) -> String {
+        let what = match self.class {
+            Class::Deleted => Json::Null,
+            Class::Orphan => json!(self.id),
+            Class::Changed | Class::Extra | Class::Blackhole | Class::Pending => match &self.found {
+                Some(found) => json!([self.field, found]),
+                None => json!(self.note),
+            },
+        };
+        let text = json!([self.address, self.class, what]).to_string();
+        Sha256::digest(text.as_bytes())
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     fn tail(&self) -> String {
@@ -130,23 +159,21 @@ pub fn compare(stack: &Stack, observed: &Observed, ledger: &Ledger, owned: &[Own
         };
         match observed.get(address) {
             Some(Some(live)) => {
+                let blackhole = live.status.as_deref() == Some(BLACKHOLE);
                 for extra in &live.extras {
-                    add(
-                        if extra.contains("blackhole") {
-                            Class::Blackhole
-                        } else {
-                            Class::Extra
-                        },
-                        extra.clone(),
-                    );
+                    let class = match blackhole && extra.contains(NOWHERE) {
+                        true => Class::Blackhole,
+                        false => Class::Extra,
+                    };
+                    add(class, extra.clone());
                 }
-                if let Some(status) = &live.status {
+                if let Some(status) = live.status.as_ref().filter(|_| !blackhole) {
                     add(Class::Pending, format!("AWS says `{status}`"));
                 }
                 if resource.is_none() && !stack.removed.contains(address) {
                     add(Class::Pending, "it is no longer in the file".to_owned());
                 }
-                changed(stack, address, record, live, &mut found);
+                changed(stack, ledger, address, live, &mut found);
             }
             Some(None) => add(Class::Deleted, format!("`{}` is gone", record.id)),
             None => {}
@@ -188,23 +215,40 @@ pub fn compare(stack: &Stack, observed: &Observed, ledger: &Ledger, owned: &[Own
 }
 
 /// Fields against what was applied last: what the cloud changed is drift, what the file changed is pending.
-fn changed(stack: &Stack, address: &Address, record: &Record, live: &Live, found: &mut Vec<Drift>) {
+fn changed(stack: &Stack, ledger: &Ledger, address: &Address, live: &Live, found: &mut Vec<Drift>) {
+    let record = &ledger.records[address];
     let resource = stack.resources.get(address);
-    let schema = address.kind.schema();
-    let null = Value::Null;
-    let names = schema
-        .fields
-        .iter()
-        .map(|field| (field.name, field.compare))
-        .chain([("tags", Compare::Exact)]);
-    for (name, compare) in names {
-        let secret = matches!(compare, Compare::Fingerprint);
-        let Some(applied) = record.fields.get(name) else {
-            continue;
+    // What the file wants, with what others offer as the file or the ledger knows it.
+    let lookup = |reference: &Reference| {
+        let output = reference.address.kind.schema().output(&reference.output)?;
+        let other = stack.resources.get(&reference.address)?;
+        let written = output.field.and_then(|field| other.fields.get(field));
+        let told = || ledger.records.get(&reference.address)?.outputs.get(&reference.output);
+        written.filter(|value| value.is_known()).or_else(told).cloned()
+    };
+    let wanted = |name: &str| -> Option<Value> {
+        let value = resource?.fields.get(name)?.resolve(&lookup);
+        value.is_known().then_some(value)
+    };
+    let fields = address.kind.schema().fields.iter();
+    let names = fields
+        .map(|field| (field.name, field.compare, field.need == Need::Optional))
+        .chain([("tags", Compare::Exact, false)]);
+    for (name, compare, may_be_unset) in names {
+        let applied = match record.fields.get(name) {
+            Some(applied) => applied,
+            // It was applied as not set; what nobody speaks of may be as it likes.
+            None if may_be_unset && !record.fields.is_empty() => &Value::Null,
+            None => continue,
         };
-        if secret {
+        if compare == Compare::Fingerprint {
             continue;
         }
+        let now = match compare {
+            Compare::Ledger => applied,
+            _ => live.fields.get(name).unwrap_or(&Value::Null),
+        };
+        let wanted = wanted(name);
         let mut add = |class: Class, expected: &Value, now: &Value, note: &str| {
             found.push(Drift {
                 address: address.clone(),
@@ -217,36 +261,73 @@ fn changed(stack: &Stack, address: &Address, record: &Record, live: &Live, found
                 span: resource.map(|resource| resource.span_of(name)),
             });
         };
-        let now = match compare {
-            Compare::Ledger => applied,
-            _ => live.fields.get(name).unwrap_or(&null),
-        };
-        if !normalise::same(compare, now, applied) {
-            add(Class::Changed, applied, now, "");
+        // When the file came round to what is live there is nothing left to differ.
+        let agreed = wanted
+            .as_ref()
+            .is_some_and(|wanted| normalise::same(compare, now, wanted));
+        if !normalise::same(compare, now, applied) && !agreed {
+            let class = match added(applied, now) {
+                Some(_) => Class::Extra,
+                None => Class::Changed,
+            };
+            add(class, applied, now, "");
         }
-        // Only what the file alone says can be held against the ledger.
-        let lookup = |reference: &Reference| {
-            let field = reference.address.kind.schema().output(&reference.output)?.field?;
-            stack
-                .resources
-                .get(&reference.address)?
-                .fields
-                .get(field)
-                .filter(|value| value.is_known())
-                .cloned()
-        };
-        if let Some(wanted) = resource.and_then(|resource| resource.fields.get(name)) {
-            let wanted = wanted.resolve(&lookup);
-            if wanted.is_known() && !normalise::same(compare, &wanted, applied) {
-                add(
-                    Class::Pending,
-                    &wanted,
-                    applied,
-                    "the file changed since it was applied",
-                );
-            }
+        if let Some(wanted) = wanted.filter(|wanted| !agreed && !normalise::same(compare, wanted, applied)) {
+            add(
+                Class::Pending,
+                &wanted,
+                applied,
+                "the file changed since it was applied",
+            );
         }
     }
+}
+
+/// Returns what there is besides what was applied, when all of that is still there too.
+fn added(applied: &Value, now: &Value) -> Option<Value> {
+    let same = |a: &Value, b: &Value| normalise::same(Compare::Exact, a, b);
+    match (applied, now) {
+        (Value::Null, now) => Some(now.clone()),
+        (Value::List(old), Value::List(new)) => {
+            let stays = old.iter().all(|old| new.iter().any(|new| same(old, new)));
+            let more = new.iter().filter(|new| !old.iter().any(|old| same(old, new)));
+            stays.then(|| Value::List(more.cloned().collect()))
+        }
+        (Value::Map(old), Value::Map(new)) => {
+            let stays = old
+                .iter()
+                .all(|(key, old)| new.get(key).is_some_and(|new| same(old, new)));
+            let more = new.iter().filter(|(key, _)| !old.contains_key(*key));
+            stays.then(|| Value::Map(more.map(|(key, value)| (key.clone(), value.clone())).collect()))
+        }
+        _ => None,
+    }
+}
+
+/// Takes the accepted differences out; returns how many there were.
+pub fn without(found: &mut Vec<Drift>, accepted: &BTreeSet<String>) -> usize {
+    let before = found.len();
+    found.retain(|drift| !accepted.contains(&drift.fingerprint()));
+    before - found.len()
+}
+
+/// Reads the fingerprints of an earlier report: what `--format json` wrote is a baseline as it stands.
+pub fn read_baseline(text: &str) -> Result<BTreeSet<String>, String> {
+    let json: Json = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
+    match json["format_version"].as_u64() {
+        Some(version) if version <= u64::from(FORMAT_VERSION) => {}
+        Some(version) => return Err(format!("it was written by a newer lakeform (version {version})")),
+        None => return Err("it is no drift report: `format_version` is missing".to_owned()),
+    }
+    let found = json["found"]
+        .as_array()
+        .ok_or("it is no drift report: `found` is missing")?;
+    let print = |one: &Json| one["fingerprint"].as_str().map(str::to_owned);
+    found
+        .iter()
+        .map(print)
+        .collect::<Option<_>>()
+        .ok_or_else(|| "a `fingerprint` is missing".to_owned())
 }
 
 /// Whether CI should fail: pending alone is no drift.
@@ -278,7 +359,12 @@ pub fn text(found: &[Drift]) -> String {
 
 /// Returns the report as JSON.
 pub fn to_json(found: &[Drift]) -> Json {
-    json!({ "format_version": FORMAT_VERSION, "drift": is_drift(found), "found": found })
+    let found_json = found.iter().map(|drift| {
+        let mut json = json!(drift);
+        json["fingerprint"] = drift.fingerprint().into();
+        json
+    });
+    json!({ "format_version": FORMAT_VERSION, "drift": is_drift(found), "found": found_json.collect::<Vec<_>>() })
 }
 
 /// Returns the report as a Markdown table, for comments on pull requests.
@@ -304,7 +390,7 @@ pub fn junit(found: &[Drift], checked: &[Address]) -> String {
             .filter(|drift| drift.address == *address && drift.class != Class::Pending)
             .collect::<Vec<_>>()
     };
-    let mut addresses: std::collections::BTreeSet<&Address> = checked.iter().collect();
+    let mut addresses: BTreeSet<&Address> = checked.iter().collect();
     addresses.extend(found.iter().map(|drift| &drift.address));
     let failures = addresses.iter().filter(|address| !failing(address).is_empty()).count();
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -370,6 +456,7 @@ pub fn sarif(found: &[Drift], file: &str, source: &str, version: &str) -> Json {
             "ruleId": drift.class.as_str(),
             "level": if drift.class == Class::Pending { "note" } else { "error" },
             "message": { "text": format!("{}: {}", drift.address, drift.sentence()) },
+            "partialFingerprints": { "lakeform/v1": drift.fingerprint() },
             "locations": [{ "physicalLocation": {
                 "artifactLocation": { "uri": file },
                 "region": { "startLine": line, "startColumn": column },

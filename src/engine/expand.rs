@@ -11,6 +11,9 @@ use crate::kind::Kind;
 use crate::parse::{Entry, Item, Node, Table};
 use std::collections::BTreeMap;
 
+/// The tables of a dataset definition, each with its folder.
+pub type Tables = Vec<(String, String)>;
+
 /// What the outside knows and a stack file may use.
 pub struct Outside<'a> {
     /// The environment chosen with `--env`.
@@ -18,7 +21,7 @@ pub struct Outside<'a> {
     /// Values given with `--var` and `LAKEFORM_VAR_…`.
     pub vars: &'a BTreeMap<String, String>,
     /// Returns the tables of a dataset definition and their folders, or `None` when there is no such definition.
-    pub dataset_tables: &'a dyn Fn(&str) -> Option<Vec<(String, String)>>,
+    pub dataset_tables: &'a dyn Fn(&str) -> Option<Tables>,
     /// Names of the shipped datasets, for suggestions.
     pub dataset_names: &'a [&'a str],
     /// The account of the local cloud.
@@ -86,7 +89,19 @@ pub fn expand(mut root: Table, outside: &Outside<'_>) -> Expanded {
             },
             ..
         }) => table,
-        _ => Table::default(),
+        Some(entry) => {
+            problems.push(
+                Diagnostic::error(
+                    "wrong-type",
+                    "`moved` must be a table",
+                    entry.node.span,
+                    entry.node.type_name(),
+                )
+                .hint("[moved]\n\"bucket.old\" = \"bucket.new\""),
+            );
+            Table::default()
+        }
+        None => Table::default(),
     };
     let removed = root.take("removed").map(|entry| entry.node);
     let mut resources = Vec::new();
@@ -244,21 +259,22 @@ fn variables(root: &mut Table, outside: &Outside<'_>, problems: &mut Vec<Diagnos
     }
     for entry in table.entries {
         let (default, kind) = match entry.node.item {
-            Item::Table(declared) => {
-                let kind = declared
-                    .get("type")
-                    .and_then(Node::as_text)
-                    .unwrap_or("text")
-                    .to_owned();
-                (declared.get("default").map(|node| node.item.clone()), kind)
+            Item::Table(declared) => declaration(&declared, problems),
+            item => {
+                let kind = type_of(&item);
+                (Some(item), kind)
             }
-            Item::Int(int) => (Some(Item::Int(int)), "int".to_owned()),
-            Item::Bool(bool) => (Some(Item::Bool(bool)), "bool".to_owned()),
-            other => (Some(other), "text".to_owned()),
         };
-        let given = outside.vars.get(&entry.key).map(|text| match kind.as_str() {
+        let given = outside.vars.get(&entry.key).map(|text| match kind {
             "int" => text.parse().map(Item::Int).map_err(|_| "a whole number"),
             "bool" => text.parse().map(Item::Bool).map_err(|_| "`true` or `false`"),
+            "list" => Ok(Item::Array(
+                text.split(',')
+                    .map(str::trim)
+                    .filter(|item| !item.is_empty())
+                    .map(|item| Node::text(item, entry.key_span))
+                    .collect(),
+            )),
             _ => Ok(Item::Text(text.clone())),
         });
         match given {
@@ -283,6 +299,60 @@ fn variables(root: &mut Table, outside: &Outside<'_>, problems: &mut Vec<Diagnos
         }
     }
     values
+}
+
+/// What the types of variables are called.
+pub(crate) const VARIABLE_TYPES: &[&str] = &["text", "int", "bool", "list"];
+
+fn type_of(item: &Item) -> &'static str {
+    match item {
+        Item::Int(_) => "int",
+        Item::Bool(_) => "bool",
+        Item::Array(_) => "list",
+        Item::Text(_) | Item::Other(_) | Item::Table(_) => "text",
+    }
+}
+
+/// Reads `{ type = …, default = …, doc = … }`: the default and the type.
+fn declaration(declared: &Table, problems: &mut Vec<Diagnostic>) -> (Option<Item>, &'static str) {
+    const KEYS: &[&str] = &["type", "default", "doc"];
+    for entry in declared
+        .entries
+        .iter()
+        .filter(|entry| !KEYS.contains(&entry.key.as_str()))
+    {
+        let mut problem = Diagnostic::error("unknown-key", "a variable has no such key", entry.key_span, "not known");
+        problem.hint =
+            did_you_mean(&entry.key, KEYS.iter().copied()).or_else(|| Some(format!("known keys: {}", KEYS.join(", "))));
+        problems.push(problem);
+    }
+    let default = declared.get("default");
+    let named = declared.get("type").map(|node| {
+        let known = VARIABLE_TYPES.iter().find(|known| node.as_text() == Some(**known));
+        known.copied().ok_or(node.span)
+    });
+    let kind = match named {
+        Some(Ok(kind)) => kind,
+        Some(Err(span)) => {
+            problems.push(
+                Diagnostic::error("bad-value", "not a type of variables", span, "not known")
+                    .hint(format!("choices: {}", VARIABLE_TYPES.join(", "))),
+            );
+            "text"
+        }
+        None => default.map_or("text", |default| type_of(&default.item)),
+    };
+    if let (Some(Ok(kind)), Some(default)) = (named, default)
+        && type_of(&default.item) != kind
+    {
+        problems.push(Diagnostic::error(
+            "wrong-type",
+            format!("the default must be of the type `{kind}`"),
+            default.span,
+            format!("this is {}", default.type_name()),
+        ));
+    }
+    (default.map(|default| default.item.clone()), kind)
 }
 
 /// `stack.name`, `stack.region`, `stack.account` and `stack.env`, usable in any text.

@@ -31,7 +31,7 @@ fn table(text: &mut String, head: &str, table: &Table) {
     }
 }
 
-fn key(key: &str) -> String {
+pub(crate) fn key(key: &str) -> String {
     let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     if bare { key.to_owned() } else { quoted(key) }
 }
@@ -66,7 +66,7 @@ fn value(node: &Node) -> String {
 }
 
 /// A basic string of TOML.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {

@@ -1,4 +1,8 @@
-//! Orders of a stack's resources.
+//! Orders of a stack's resources, and drawings of them.
+
+mod html;
+
+pub use html::page as html;
 
 use crate::address::Address;
 use crate::stack::{Resource, Stack};

@@ -39,6 +39,8 @@ pub enum Entry {
         stack: String,
         generation: String,
     },
+    /// What follows is done by this command.
+    Began { command: String },
     /// Written before anything is asked of the cloud.
     Intent {
         op: String,
@@ -193,6 +195,7 @@ impl Ledger {
                 self.stack.clone_from(stack);
                 self.generation.clone_from(generation);
             }
+            Entry::Began { command: _ } => {}
             Entry::Intent {
                 op,
                 address,

@@ -9,9 +9,11 @@ pub mod cloud;
 pub mod diagnostic;
 pub mod docs;
 pub mod drift;
+pub mod edit;
 pub mod expand;
 pub mod full_form;
 pub mod graph;
+pub mod history;
 pub mod journal;
 pub mod kind;
 pub mod normalise;
@@ -27,7 +29,9 @@ pub mod stack;
 pub mod value;
 
 #[cfg(test)]
-mod fake;
+mod fuzzed;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 #[cfg(test)]
 mod testing;
 

@@ -94,10 +94,10 @@ pub fn normal(compare: Compare, value: &Value) -> Value {
             Value::Null => Value::Map(BTreeMap::new()),
             Value::Text(text) if text.is_empty() => Value::Map(BTreeMap::new()),
             Value::Text(text) => match serde_json::from_str(text) {
-                Ok(json) => Value::from_json(&json),
+                Ok(json) => only_a_version(Value::from_json(&json)),
                 Err(_) => value.clone(),
             },
-            other => other.clone(),
+            other => only_a_version(other.clone()),
         },
         Compare::Policy => match value {
             // A map of policies by name.
@@ -108,6 +108,14 @@ pub fn normal(compare: Compare, value: &Value) -> Value {
             ),
             other => policy(other),
         },
+    }
+}
+
+/// A document that says its version and nothing else says nothing.
+fn only_a_version(document: Value) -> Value {
+    match &document {
+        Value::Map(map) if map.len() == 1 && map.get("Version") == Some(&Value::Int(1)) => Value::Map(BTreeMap::new()),
+        _ => document,
     }
 }
 

@@ -118,6 +118,38 @@ pub fn parse(text: &str) -> (Table, Vec<Diagnostic>) {
     (table, problems)
 }
 
+/// Reads a file of variables: plain values by name, as texts. Says where the first mistake is.
+pub fn values(text: &str) -> Result<Vec<(String, String)>, (Span, String)> {
+    let (table, problems) = parse(text);
+    if let Some(problem) = problems.into_iter().next() {
+        return Err((problem.span, problem.label));
+    }
+    let plain = |node: &Node| match &node.item {
+        Item::Bool(bool) => Some(bool.to_string()),
+        Item::Int(int) => Some(int.to_string()),
+        Item::Text(text) => Some(text.clone()),
+        Item::Other(_) | Item::Array(_) | Item::Table(_) => None,
+    };
+    table
+        .entries
+        .into_iter()
+        .map(|entry| {
+            let value = match &entry.node.item {
+                Item::Array(nodes) => nodes
+                    .iter()
+                    .map(plain)
+                    .collect::<Option<Vec<_>>>()
+                    .map(|items| items.join(",")),
+                _ => plain(&entry.node),
+            };
+            let wrong = || format!("`{}` is {}, not a plain value", entry.key, entry.node.type_name());
+            value
+                .ok_or_else(|| (entry.node.span, wrong()))
+                .map(|value| (entry.key.clone(), value))
+        })
+        .collect()
+}
+
 fn convert_table(table: &DeTable<'_>, problems: &mut Vec<Diagnostic>) -> Table {
     let mut entries: Vec<Entry> = table
         .iter()

@@ -1,17 +1,25 @@
 //! Stack × live × ledger → plan. Pure and total: every decision is made here, apply only carries it out.
 
-use crate::address::{Address, Reference};
+mod decide;
+mod steps;
+
+pub use decide::on_its_way;
+pub use steps::{CriticalPath, critical_path, expected, weights};
+
+use crate::address::Address;
 use crate::cloud::Live;
 use crate::diagnostic::Span;
 use crate::graph;
 use crate::journal::{Entry, Ledger, Record, Verb};
 use crate::kind::Kind;
 use crate::normalise;
-use crate::schema::{Change as How, Compare, Disruption, Identity, Need};
-use crate::stack::{Resource, Stack};
+use crate::schema::{Compare, Disruption};
+use crate::stack::Stack;
 use crate::value::{Fields, Value};
+use decide::{decide, foreign, holds_data};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use steps::steps;
 
 /// Everything that will be done, and why.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +47,7 @@ pub struct Change {
     pub live: Option<Live>,
     pub needs: BTreeSet<Address>,
     pub protect: bool,
-    /// The worst of its field changes.
+    /// What those who use it notice: the worst of its field changes, or what its going means.
     pub disruption: Disruption,
     /// The replaced resource that takes this one with it.
     pub caused_by: Option<Address>,
@@ -113,6 +121,26 @@ impl Plan {
 
     pub fn change(&self, address: &Address) -> Option<&Change> {
         self.changes.iter().find(|change| change.address == *address)
+    }
+
+    /// Returns the changes after which something is gone that nobody can make again. They need a yes of their own.
+    pub fn data_loss(&self) -> impl Iterator<Item = &Change> {
+        self.changes
+            .iter()
+            .filter(|change| change.action != Action::Keep && change.disruption == Disruption::DataLoss)
+    }
+
+    /// Returns the change that began it: the replaced resource at the end of the chain that takes this one with it.
+    pub fn root_cause<'a>(&'a self, change: &'a Change) -> &'a Change {
+        let mut at = change;
+        // A chain is never longer than the plan, so even a circle would end.
+        for _ in 0..self.changes.len() {
+            match at.caused_by.as_ref().and_then(|cause| self.change(cause)) {
+                Some(cause) => at = cause,
+                None => break,
+            }
+        }
+        at
     }
 
     /// Returns the plan with nothing done but to `wanted`.
@@ -368,15 +396,28 @@ fn entries(changes: &BTreeMap<Address, Change>, ledger: &Ledger, moved: &BTreeMa
             _ => change.needs.clone(),
         };
         record.protect = change.protect;
-        for field in address
-            .kind
-            .schema()
-            .fields
-            .iter()
-            .filter(|field| field.compare == Compare::Ledger)
-        {
-            if let (false, Some(value)) = (record.fields.contains_key(field.name), change.desired.get(field.name)) {
-                record.fields.insert(field.name.to_owned(), value.clone());
+        for field in address.kind.schema().fields {
+            let Some(wanted) = change.desired.get(field.name).filter(|value| value.is_known()) else {
+                continue;
+            };
+            let learn = match field.compare {
+                Compare::Fingerprint => false,
+                Compare::Ledger => !record.fields.contains_key(field.name),
+                // The file came round to what is live: from now on that is what was applied.
+                compare => {
+                    change.action == Action::Keep
+                        && live
+                            .fields
+                            .get(field.name)
+                            .is_some_and(|live| normalise::same(compare, live, wanted))
+                        && record
+                            .fields
+                            .get(field.name)
+                            .is_some_and(|old| !normalise::same(compare, old, wanted))
+                }
+            };
+            if learn {
+                record.fields.insert(field.name.to_owned(), wanted.clone());
             }
         }
         if old != Some(&record) {
@@ -444,211 +485,6 @@ fn choose(stack: &Stack, needs: &BTreeMap<Address, BTreeSet<Address>>, options: 
     chosen
 }
 
-fn decide(
-    resource: &Resource,
-    live: Option<Live>,
-    record: Option<&Record>,
-    planned: &BTreeMap<Address, Change>,
-    forced: bool,
-) -> Change {
-    let lookup = |reference: &Reference| known_output(reference, planned);
-    let desired: Fields = resource
-        .fields
-        .iter()
-        .map(|(name, value)| (name.clone(), value.resolve(&lookup)))
-        .collect();
-    let data = resource.kind().is_data();
-    let remade =
-        |need: &Address, wanted: &[Action]| planned.get(need).is_some_and(|change| wanted.contains(&change.action));
-    // Data in a place that is new are not there, whatever the last reading says.
-    let new_place = anchors(resource)
-        .find(|need| data && remade(need, &[Action::Create]))
-        .cloned();
-    let live = live.filter(|_| new_place.is_none());
-    let mut caused_by = None;
-    let (action, because, fields) = match &live {
-        None => {
-            let because = match (record, &new_place) {
-                (Some(_), Some(place)) => format!("`{place}` is new"),
-                (Some(record), None) => format!("`{}` is gone", record.id),
-                (None, _) => "it is not there yet".to_owned(),
-            };
-            (Action::Create, because, Vec::new())
-        }
-        Some(live) => {
-            let fields = differences(resource, &desired, live, record);
-            caused_by = anchors(resource)
-                .find(|need| remade(need, &[Action::Replace]))
-                .or_else(|| moved_network(resource, planned))
-                .cloned();
-            let replaced = fields.iter().find(|field| field.replaces);
-            match (forced, &caused_by, replaced, fields.first()) {
-                (true, ..) => (Action::Replace, "it was asked for".to_owned(), fields),
-                (_, Some(cause), ..) => (Action::Replace, format!("`{cause}` is replaced"), fields),
-                (_, None, Some(field), _) => (
-                    Action::Replace,
-                    format!("`{}` cannot change in place", field.name),
-                    fields,
-                ),
-                (_, None, None, Some(_)) => (Action::Update, "it differs from the file".to_owned(), fields),
-                // Left by an interrupted run: whatever needs it must wait until it can be used.
-                (_, None, None, None) => match live.status.as_deref().filter(|status| on_its_way(status)) {
-                    Some(status) => (Action::Update, format!("it is still `{status}`"), fields),
-                    None => (Action::Keep, String::new(), fields),
-                },
-            }
-        }
-    };
-    let disruption = match action {
-        Action::Replace => Disruption::DataLoss,
-        _ => fields
-            .iter()
-            .map(|field| field.disruption)
-            .max()
-            .unwrap_or(Disruption::Live),
-    };
-    Change {
-        address: resource.address.clone(),
-        action,
-        because,
-        fields,
-        desired,
-        live,
-        needs: resource.needs.clone(),
-        protect: resource.protect,
-        disruption,
-        caused_by,
-    }
-}
-
-/// Whether a cloud's word for a state means that the object will soon be usable by itself.
-pub fn on_its_way(status: &str) -> bool {
-    let status = status.to_ascii_lowercase();
-    [
-        "creating",
-        "modifying",
-        "pending",
-        "rebooting",
-        "renaming",
-        "resizing",
-        "restoring",
-        "resuming",
-    ]
-    .iter()
-    .any(|word| status.starts_with(word))
-}
-
-/// Returns the resources that the fields which cannot change in place refer to: when one of these is replaced, this
-/// one cannot stay either, even if the name in the field is the same.
-fn anchors(resource: &Resource) -> impl Iterator<Item = &Address> {
-    let fields = resource
-        .kind()
-        .schema()
-        .fields
-        .iter()
-        .filter(|field| field.change == How::Replace);
-    fields
-        .filter_map(|field| resource.fields.get(field.name))
-        .flat_map(|value| {
-            let mut found = Vec::new();
-            value.each_reference(&mut |reference| found.push(&reference.address));
-            found
-        })
-}
-
-/// Returns the replaced VPC behind the subnets of a group: subnets change in place, but only inside one VPC.
-fn moved_network<'a>(resource: &'a Resource, planned: &'a BTreeMap<Address, Change>) -> Option<&'a Address> {
-    if !matches!(resource.kind(), Kind::RedshiftSubnetGroup | Kind::RedshiftWorkgroup) {
-        return None;
-    }
-    let subnets = resource
-        .needs
-        .iter()
-        .filter(|need| need.kind == Kind::Subnet)
-        .filter_map(|need| planned.get(need));
-    subnets
-        .filter_map(|subnet| subnet.caused_by.as_ref())
-        .find(|cause| cause.kind == Kind::Vpc)
-}
-
-/// Returns what an output will be, when that is certain before anything is done.
-fn known_output(reference: &Reference, planned: &BTreeMap<Address, Change>) -> Option<Value> {
-    let change = planned.get(&reference.address)?;
-    let output = reference.address.kind.schema().output(&reference.output)?;
-    if let Some(field) = output.field {
-        return change.desired.get(field).filter(|value| value.is_known()).cloned();
-    }
-    let settled = match change.action {
-        Action::Keep => true,
-        // An update leaves the identity of an AWS object alone, but makes new data of data.
-        Action::Update => !reference.address.kind.is_data(),
-        Action::Create | Action::Replace | Action::Delete | Action::Forget => false,
-    };
-    settled.then(|| change.live.as_ref()?.outputs.get(&reference.output).cloned())?
-}
-
-fn differences(resource: &Resource, desired: &Fields, live: &Live, record: Option<&Record>) -> Vec<FieldChange> {
-    let mut changes = Vec::new();
-    let null = Value::Null;
-    let mut compare = |name: &str, how: How, compare: Compare, secret: bool, after: &Value| {
-        let before = match compare {
-            // Write-only, and its value is stored nowhere.
-            Compare::Fingerprint => return,
-            // What nobody remembers cannot be said to differ; the ledger learns it with this plan.
-            Compare::Ledger => match record.and_then(|record| record.fields.get(name)) {
-                Some(before) => before,
-                None => return,
-            },
-            _ => live.fields.get(name).unwrap_or(&null),
-        };
-        if normalise::same(compare, before, after) {
-            return;
-        }
-        let disruption = match how {
-            How::InPlace(disruption) => disruption,
-            How::Replace => Disruption::DataLoss,
-        };
-        changes.push(FieldChange {
-            name: name.to_owned(),
-            before: before.clone(),
-            after: after.clone(),
-            span: resource.span_of(name),
-            replaces: how == How::Replace,
-            disruption,
-            secret,
-        });
-    };
-    for field in resource.kind().schema().fields {
-        match (desired.get(field.name), field.need) {
-            (Some(after), _) => compare(field.name, field.change, field.compare, field.secret, after),
-            (None, Need::Optional) => compare(field.name, field.change, field.compare, field.secret, &Value::Null),
-            (None, _) => {}
-        }
-    }
-    if let Some(tags) = desired.get("tags") {
-        compare("tags", How::InPlace(Disruption::Live), Compare::Exact, false, tags);
-    }
-    changes
-}
-
-/// Whose the object is, when it is not ours to change.
-fn foreign(change: &Change, record: Option<&Record>, ledger: &Ledger) -> Option<String> {
-    let live = change.live.as_ref()?;
-    if record.is_some() || owned(live, ledger) {
-        return None;
-    }
-    Some(match &live.owner {
-        Some(owner) => format!(
-            "`{}` belongs to stack `{}` ({}); choose another name, or `lakeform recover` if that is this stack",
-            live.id, owner.stack, owner.address
-        ),
-        None => format!(
-            "`{}` exists and was not made by lakeform; choose another name, or `lakeform import {} {}`",
-            live.id, change.address, live.id
-        ),
-    })
-}
-
 /// What the ledger has and the stack has not.
 fn removals(
     stack: &Stack,
@@ -692,6 +528,10 @@ fn removals(
         if record.protect && live.is_some() {
             spared.extend(record.needs.iter().cloned());
         }
+        let disruption = match live.is_some() && holds_data(address.kind, &record.fields) {
+            true => Disruption::DataLoss,
+            false => Disruption::Live,
+        };
         changes.push(Change {
             address: address.clone(),
             action: if live.is_some() { Action::Delete } else { Action::Forget },
@@ -704,7 +544,7 @@ fn removals(
             live,
             needs: record.needs.clone(),
             protect: record.protect,
-            disruption: Disruption::DataLoss,
+            disruption,
             caused_by: None,
         });
     }
@@ -720,148 +560,6 @@ fn dependents_of(needs: &BTreeMap<Address, BTreeSet<Address>>, wanted: &BTreeSet
         }
     }
     found
-}
-
-/// Turns changes into steps: what is needed is made before, and unmade after, what needs it.
-fn steps(changes: &[Change], ledger: &Ledger) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
-    let mut makes: BTreeMap<&Address, usize> = BTreeMap::new();
-    let mut deletes: BTreeMap<&Address, usize> = BTreeMap::new();
-    let mut letting_go: Vec<(usize, usize)> = Vec::new();
-    for change in changes {
-        let address = &change.address;
-        let mut add = |verb: Verb, after: BTreeSet<usize>| {
-            steps.push(Step {
-                address: address.clone(),
-                verb,
-                after,
-            });
-            steps.len() - 1
-        };
-        match change.action {
-            Action::Keep | Action::Forget => {}
-            Action::Create => {
-                makes.insert(address, add(Verb::Create, BTreeSet::new()));
-            }
-            Action::Update => {
-                makes.insert(address, add(Verb::Update, BTreeSet::new()));
-            }
-            Action::Replace => {
-                let delete = add(Verb::Delete, BTreeSet::new());
-                deletes.insert(address, delete);
-                makes.insert(address, add(Verb::Create, BTreeSet::from([delete])));
-            }
-            Action::Delete => {
-                deletes.insert(address, add(Verb::Delete, BTreeSet::new()));
-            }
-        }
-    }
-    for change in changes {
-        if let Some(make) = makes.get(&change.address) {
-            let needed = change.needs.iter().filter_map(|need| makes.get(need));
-            steps[*make].after.extend(needed);
-        }
-        // What it needed when it was made must outlive it.
-        let old_needs = ledger
-            .records
-            .get(&change.address)
-            .map_or(&change.needs, |record| &record.needs);
-        for need in old_needs {
-            let Some(delete) = deletes.get(need).copied() else {
-                continue;
-            };
-            if let Some(dependent) = deletes.get(&change.address) {
-                steps[delete].after.insert(*dependent);
-            } else if let Some(dependent) = makes.get(&change.address).filter(|_| !makes.contains_key(need)) {
-                letting_go.push((delete, *dependent));
-            }
-        }
-    }
-    // The dependent lets go of it first. Where that would be a circle (a route table waits for a new subnet, which
-    // waits for the old one, which waits for the NAT gateway the table is to let go of), AWS takes the delete too.
-    for (delete, dependent) in letting_go {
-        if !waits_for(&steps, dependent, delete) {
-            steps[delete].after.insert(dependent);
-        }
-    }
-    for change in changes {
-        let Some(make) = makes
-            .get(&change.address)
-            .copied()
-            .filter(|make| steps[*make].verb == Verb::Create)
-        else {
-            continue;
-        };
-        for other in changes.iter().filter(|other| other.address.kind == change.address.kind) {
-            let Some(delete) = deletes.get(&other.address).copied() else {
-                continue;
-            };
-            let clash = other
-                .live
-                .as_ref()
-                .is_some_and(|live| same_place(change.address.kind, &change.desired, &live.fields));
-            // Letting go comes first where both are asked for; then the name is free on the next run.
-            if clash && !waits_for(&steps, delete, make) {
-                steps[make].after.insert(delete);
-            }
-        }
-    }
-    steps
-}
-
-/// Whether AWS refuses to have both objects at once.
-fn same_place(kind: Kind, a: &Fields, b: &Fields) -> bool {
-    let same = |name: &str| a.get(name).is_some_and(|value| b.get(name) == Some(value));
-    let folded = |name: &str| match (
-        a.get(name).and_then(Value::as_text),
-        b.get(name).and_then(Value::as_text),
-    ) {
-        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
-        _ => false,
-    };
-    let share = |name: &str| {
-        let theirs = b.get(name).map(Value::as_list).unwrap_or_default();
-        a.get(name)
-            .map(Value::as_list)
-            .unwrap_or_default()
-            .iter()
-            .any(|value| theirs.contains(value))
-    };
-    match kind {
-        Kind::Subnet => {
-            let block = |fields: &Fields| {
-                fields
-                    .get("cidr")
-                    .and_then(Value::as_text)?
-                    .parse::<normalise::Cidr>()
-                    .ok()
-            };
-            same("vpc") && block(a).zip(block(b)).is_some_and(|(a, b)| a.overlaps(b))
-        }
-        Kind::InternetGateway => same("vpc"),
-        Kind::RouteTable => share("subnets"),
-        Kind::VpcEndpoint => same("service") && share("route_tables"),
-        Kind::SecurityGroup => same("vpc") && folded("name"),
-        _ => match kind.schema().identity {
-            Identity::Named(name) => folded(name),
-            Identity::Assigned | Identity::Address => false,
-        },
-    }
-}
-
-/// Whether `step` waits for `other`, directly or not.
-fn waits_for(steps: &[Step], step: usize, other: usize) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut waiting = vec![step];
-    while let Some(at) = waiting.pop() {
-        if at == other {
-            return true;
-        }
-        if seen.insert(at) {
-            waiting.extend(steps[at].after.iter().copied());
-        }
-    }
-    false
 }
 
 #[cfg(test)]

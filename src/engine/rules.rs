@@ -29,3 +29,6 @@ pub fn check(stack: &Stack, problems: &mut Vec<Diagnostic>) {
     redshift::check(stack, problems);
     data::check(stack, problems);
 }
+
+#[cfg(test)]
+mod tests;

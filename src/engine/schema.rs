@@ -14,8 +14,25 @@ pub struct Schema {
     pub taggable: bool,
     /// How AWS knows the object.
     pub identity: Identity,
-    /// What creating takes on AWS, in seconds; used for estimates only.
+    /// What AWS takes for it; used for estimates only.
+    pub takes: Takes,
+}
+
+/// How long the steps of a kind usually take on AWS, in seconds. Measured by others and by us on quiet days; an
+/// estimate, never a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Takes {
     pub create_s: u32,
+    pub update_s: u32,
+    pub delete_s: u32,
+}
+
+pub const fn takes_s(create_s: u32, update_s: u32, delete_s: u32) -> Takes {
+    Takes {
+        create_s,
+        update_s,
+        delete_s,
+    }
 }
 
 /// How AWS knows an object of a kind.
@@ -99,10 +116,15 @@ pub enum Change {
 /// What users of the object notice while a change is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Disruption {
+    /// Nothing.
     Live,
+    /// Away for seconds: connections break and come back.
     Brief,
+    /// Away for minutes.
     Reboot,
+    /// Slow or read-only for ten minutes to an hour.
     Resize,
+    /// What is in it is gone.
     DataLoss,
 }
 

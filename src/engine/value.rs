@@ -171,12 +171,13 @@ impl Value {
         }
     }
 
-    /// Returns the value of a JSON document. Numbers that are not whole keep their text.
+    /// Returns the value of a JSON document. Whole numbers are whole however they are spelled; the others keep their
+    /// text.
     pub fn from_json(json: &Json) -> Value {
         match json {
             Json::Null => Value::Null,
             Json::Bool(bool) => Value::Bool(*bool),
-            Json::Number(number) => match number.as_i64() {
+            Json::Number(number) => match number.as_i64().or_else(|| whole(number.as_f64()?)) {
                 Some(int) => Value::Int(int),
                 None => Value::Text(number.to_string()),
             },
@@ -189,6 +190,12 @@ impl Value {
             ),
         }
     }
+}
+
+/// Returns a number such as `1.0` as what it is; not beyond where its neighbours are whole, too.
+fn whole(number: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64)
 }
 
 impl From<&str> for Value {

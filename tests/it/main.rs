@@ -5,6 +5,7 @@ mod clients;
 mod conformance;
 mod datagen;
 mod docs;
+mod drift;
 mod lakehouse;
 mod local_cloud;
 mod python;

@@ -71,7 +71,7 @@ fn words(line: &str) -> Vec<String> {
 /// Replaces what differs from run to run.
 fn redact(text: &str) -> String {
     let mut out = String::new();
-    for line in text.lines() {
+    for line in redact_times(text).lines() {
         // How fast it went.
         let line = match line.rfind('(').filter(|at| line[*at..].contains(" rows/s")) {
             Some(at) => &format!("{}([N] rows/s).", &line[..at]),
@@ -95,6 +95,30 @@ fn redact(text: &str) -> String {
         out.push('\n');
     }
     out.trim_end().to_owned()
+}
+
+/// Moments as journals have them: `2026-01-01T00:00:00Z`.
+fn redact_times(text: &str) -> String {
+    const FORM: &str = "dddd-dd-ddTdd:dd:ddZ";
+    let is_time = |piece: &str| {
+        let fits = |(c, form): (char, char)| if form == 'd' { c.is_ascii_digit() } else { c == form };
+        piece.chars().count() == FORM.len() && piece.chars().zip(FORM.chars()).all(fits)
+    };
+    let mut redacted = String::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        match rest.get(..FORM.len()).filter(|piece| is_time(piece)) {
+            Some(_) => {
+                redacted.push_str("[TIME]");
+                rest = &rest[FORM.len()..];
+            }
+            None => {
+                redacted.push(c);
+                rest = &rest[c.len_utf8()..];
+            }
+        }
+    }
+    redacted
 }
 
 /// Ids that the cloud makes up: a known prefix and seventeen hexadecimal digits, and those of requests.
@@ -143,4 +167,14 @@ fn data_are_described_written_and_proved() {
 #[test]
 fn wrong_commands_are_answered_helpfully() {
     session("wrong-commands.md");
+}
+
+#[test]
+fn changes_are_planned_made_remembered_and_compared() {
+    session("changes.md");
+}
+
+#[test]
+fn failures_say_what_began_them() {
+    session("failures.md");
 }

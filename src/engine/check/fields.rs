@@ -346,7 +346,8 @@ impl Reader<'_> {
     }
 }
 
-fn plain_default(field: &Field) -> Option<Value> {
+/// Returns what stands for a field that is not written, when that is the same everywhere.
+pub fn plain_default(field: &Field) -> Option<Value> {
     match field.need {
         Need::Bool(bool) => Some(Value::Bool(bool)),
         Need::Int(int) => Some(Value::Int(int)),

@@ -143,3 +143,122 @@ Drift: 1 pending.
 "#]]
     );
 }
+
+#[test]
+fn what_nobody_asked_for_is_extra() {
+    let text_now = "[role.x]\nservice = \"glue\"\n[bucket.lake]\n";
+    let bench = Bench::with(text_now);
+    {
+        let mut world = bench.cloud.world.borrow_mut();
+        let policy = serde_json::json!({"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]});
+        let role = world.objects.get_mut("role:t-x").expect("there");
+        role.fields.insert(
+            "policies".into(),
+            Value::from_json(&serde_json::json!({ "back-door": policy })),
+        );
+        let bucket = world.objects.get_mut("bucket:t-lake").expect("there");
+        bucket.fields.insert("policy".into(), Value::from_json(&policy));
+    }
+    assert_data_eq!(
+        text(&found(&bench, text_now)),
+        str![[r#"
+bucket.lake
+  extra     `policy` has {"Statement":[{"Action":"s3:*","Effect":"Allow","Resource":"*"}]}, which no file asked for
+role.x
+  extra     `policies` has {"back-door":{"Statement":[{"Action":"s3:*","Effect":"Allow","Resource":"*"}]}}, which no file asked for
+
+Drift: 2 extra.
+
+"#]]
+    );
+}
+
+#[test]
+fn what_was_accepted_is_not_told_again_but_another_value_is() {
+    let bench = Bench::with("[bucket.lake]\n");
+    let bend = |value: &str| {
+        let mut world = bench.cloud.world.borrow_mut();
+        let object = world.objects.get_mut("bucket:t-lake").expect("there");
+        object.fields.insert("encryption".into(), value.into());
+    };
+    bend("aws:kms");
+    let first = found(&bench, "[bucket.lake]\n");
+    let baseline = read_baseline(&to_json(&first).to_string()).expect("a report is a baseline");
+    let mut again = found(&bench, "[bucket.lake]\n");
+    assert_eq!((without(&mut again, &baseline), again.len()), (1, 0));
+    bend("aws:kms:dsse");
+    let mut other = found(&bench, "[bucket.lake]\n");
+    assert_eq!((without(&mut other, &baseline), other.len()), (0, 1));
+    for wrong in [
+        "nonsense",
+        "{}",
+        "{\"format_version\":9,\"found\":[]}",
+        "{\"format_version\":1,\"found\":[{}]}",
+    ] {
+        assert!(read_baseline(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_file_that_came_round_to_what_is_live_ends_the_drift() {
+    let mut bench = Bench::with("[bucket.lake]\n");
+    bench
+        .cloud
+        .world
+        .borrow_mut()
+        .objects
+        .get_mut("bucket:t-lake")
+        .expect("there")
+        .fields
+        .insert("versioning".into(), true.into());
+    let text_now = "[bucket.lake]\nversioning = true\n";
+    assert_eq!(found(&bench, text_now), []);
+    // The ledger learns it, so that a change back is drift again.
+    let outcome = bench.apply(text_now);
+    assert!(outcome.is_complete() && outcome.done.is_empty());
+    assert!(
+        bench
+            .plan(text_now, &crate::plan::Options::default())
+            .entries
+            .is_empty()
+    );
+    assert_eq!(
+        bench.ledger.records[&crate::Address::new(Kind::Bucket, "lake")].fields["versioning"],
+        Value::Bool(true)
+    );
+}
+
+#[test]
+fn a_route_to_what_is_gone_and_a_state_on_its_way_are_told_apart() {
+    let text_now = "[vpc.main]\ncidr = \"10.0.0.0/16\"\n[route_table.main]\nvpc = \"vpc.main\"\n[bucket.lake]\n";
+    let bench = Bench::with(text_now);
+    let stack = Bench::stack(text_now);
+    let mut observed = bench.observed(&stack);
+    let mut tell = |kind: Kind, name: &str, status: &str, extra: Option<&str>| {
+        let live = observed
+            .get_mut(&crate::Address::new(kind, name))
+            .and_then(Option::as_mut)
+            .expect("there");
+        live.status = Some(status.to_owned());
+        live.extras.extend(extra.map(str::to_owned));
+    };
+    tell(
+        Kind::RouteTable,
+        "main",
+        "blackhole",
+        Some("the route to 0.0.0.0/0 leads nowhere: igw-1 is gone"),
+    );
+    tell(Kind::Vpc, "main", "pending", None);
+    assert_data_eq!(
+        text(&compare(&stack, &observed, &bench.ledger, &[])),
+        str![[r#"
+vpc.main
+  pending   AWS says `pending`
+route_table.main
+  blackhole the route to 0.0.0.0/0 leads nowhere: igw-1 is gone
+
+Drift: 1 blackhole, 1 pending.
+
+"#]]
+    );
+}

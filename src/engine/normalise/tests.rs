@@ -70,3 +70,90 @@ proptest! {
         prop_assert_eq!(block.to_string().parse::<Cidr>(), Ok(block));
     }
 }
+
+/// A statement in one of the spellings that AWS uses for it.
+fn spelled(actions: &[String], account: u64, number: i64, spelling: u64) -> serde_json::Value {
+    use serde_json::json;
+    let bit = |bit: u64| spelling >> bit & 1 == 1;
+    let turn = |items: &[String]| {
+        let mut items: Vec<String> = items.to_vec();
+        let by = spelling as usize % items.len().max(1);
+        items.rotate_left(by);
+        items
+    };
+    let one_or_many = |items: Vec<String>| match items.as_slice() {
+        [one] if bit(0) => json!(one),
+        several => json!(several),
+    };
+    let actions = turn(actions)
+        .into_iter()
+        .map(|action| if bit(1) { action.to_uppercase() } else { action })
+        .collect();
+    let who = match bit(2) {
+        true => format!("{account:012}"),
+        false => format!("arn:aws:iam::{account:012}:root"),
+    };
+    let number = match (bit(3), bit(4)) {
+        (true, _) => json!(number.to_string()),
+        (false, true) => json!([number as f64]),
+        (false, false) => json!(number),
+    };
+    let key = if bit(5) { "AWS:SourceNumber" } else { "aws:sourcenumber" };
+    json!({
+        "Effect": "Allow", "Action": one_or_many(actions), "Resource": one_or_many(vec!["r".to_owned()]),
+        "Principal": { "AWS": who }, "Condition": { "NumericEquals": { key: number } },
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_policy_means_the_same_in_any_spelling(
+        actions in proptest::collection::vec("[a-z]{1,4}:[a-z]{1,5}", 1..4),
+        account in 0u64..1_000_000_000_000,
+        number in 0i64..1_000_000,
+        spellings in (any::<u64>(), any::<u64>()),
+        as_text in any::<(bool, bool)>(),
+    ) {
+        let document = |spelling: u64, as_text: bool| {
+            let statement = spelled(&actions, account, number, spelling);
+            let other = serde_json::json!({"Effect": "Deny", "Action": "x:y", "Resource": "*"});
+            let statements = if spelling >> 6 & 1 == 1 { [statement, other] } else { [other, statement] };
+            let json = serde_json::json!({"Version": "2012-10-17", "Statement": statements});
+            match as_text {
+                true => Value::Text(json.to_string()),
+                false => Value::from_json(&json),
+            }
+        };
+        prop_assert!(same(Compare::Policy, &document(spellings.0, as_text.0), &document(spellings.1, as_text.1)));
+        // And a normal form is its own normal form.
+        let once = normal(Compare::Policy, &document(spellings.0, as_text.0));
+        prop_assert_eq!(normal(Compare::Policy, &once), once);
+    }
+
+    #[test]
+    fn a_number_is_a_number_in_any_spelling(number in -1_000_000i64..1_000_000) {
+        let whole = Value::text(format!("{{\"Version\":1.0,\"a\":{number}}}"));
+        let fraction = Value::text(format!("{{\"a\":{number}.0,\"Version\":1}}"));
+        prop_assert!(same(Compare::Json, &whole, &fraction));
+        let half = Value::text(format!("{{\"Version\":1,\"a\":{number}.5}}"));
+        prop_assert!(!same(Compare::Json, &whole, &half));
+    }
+
+    #[test]
+    fn a_set_has_no_order(items in proptest::collection::vec(0i64..9, 1..8), turn in 0usize..8) {
+        let list = Value::List(items.iter().copied().map(Value::Int).collect());
+        let mut turned = items.clone();
+        turned.rotate_left(turn % items.len());
+        turned.push(items[0]);
+        let turned = Value::List(turned.into_iter().map(Value::Int).collect());
+        prop_assert!(same(Compare::Set, &list, &turned));
+    }
+}
+
+#[test]
+fn absent_empty_and_a_bare_version_are_one_document() {
+    for text in ["", "{}", "{\"Version\":1.0}", "{\"Version\": 1}"] {
+        assert!(same(Compare::Json, &Value::text(text), &Value::Null), "{text}");
+    }
+    assert!(!same(Compare::Json, &Value::text("{\"Version\":2}"), &Value::Null));
+}

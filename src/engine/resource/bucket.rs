@@ -25,7 +25,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "An S3 bucket: private, encrypted and TLS-only unless told otherwise.",
     taggable: true,
     identity: Identity::Named("name"),
-    create_s: 3,
+    takes: takes_s(3, 2, 5),
     fields: &[
         default("name", Type::Text, Need::StackName, "The name, unique in the world.").replaces(),
         default(

@@ -8,7 +8,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "Loads objects from S3 into a table when the data changed.",
     taggable: false,
     identity: Identity::Address,
-    create_s: 10,
+    takes: takes_s(10, 10, 1),
     fields: &[
         required("warehouse", refs::WAREHOUSE, "The cluster or workgroup.").replaces(),
         required("table", Type::Text, "The table, `schema.name`.").replaces(),

@@ -7,7 +7,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "A run of a crawler, started when the data changed and watched to its end.",
     taggable: false,
     identity: Identity::Address,
-    create_s: 60,
+    takes: takes_s(60, 60, 1),
     fields: &[
         required(
             "crawler",

@@ -7,7 +7,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "Fake data of a dataset definition, generated straight into a bucket.",
     taggable: false,
     identity: Identity::Address,
-    create_s: 5,
+    takes: takes_s(5, 5, 3),
     fields: &[
         required(
             "definition",

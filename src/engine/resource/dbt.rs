@@ -8,7 +8,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "A dbt project run against the warehouse.",
     taggable: false,
     identity: Identity::Address,
-    create_s: 30,
+    takes: takes_s(30, 30, 1),
     fields: &[
         required(
             "project",

@@ -7,7 +7,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "A Redshift schema over a Glue database.",
     taggable: false,
     identity: Identity::Address,
-    create_s: 3,
+    takes: takes_s(3, 3, 2),
     fields: &[
         default("name", Type::Text, Need::StackName, "The schema's name.").replaces(),
         required("warehouse", refs::WAREHOUSE, "The cluster or workgroup.").replaces(),

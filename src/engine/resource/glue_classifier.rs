@@ -51,7 +51,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "How a crawler reads files it cannot tell by itself.",
     taggable: false,
     identity: Identity::Named("name"),
-    create_s: 1,
+    takes: takes_s(1, 1, 1),
     fields: &[
         default("name", Type::Text, Need::StackName, "The name.").replaces(),
         optional("csv", Type::Table(CSV), "For delimited text."),

@@ -23,7 +23,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "Reads files in S3 and writes tables into the catalog.",
     taggable: true,
     identity: Identity::Named("name"),
-    create_s: 5,
+    takes: takes_s(5, 3, 30),
     fields: &[
         default("name", Type::Text, Need::StackName, "The name.").replaces(),
         required("database", refs::GLUE_DATABASE, "The database the tables go to."),

@@ -6,7 +6,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "A database of the Glue catalog.",
     taggable: true,
     identity: Identity::Named("name"),
-    create_s: 1,
+    takes: takes_s(1, 1, 2),
     fields: &[
         default("name", Type::Text, Need::StackName, "The name, lower case.").replaces(),
         default("description", Type::Text, Need::Text(""), "What it holds."),

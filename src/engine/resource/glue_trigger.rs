@@ -21,7 +21,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "Starts crawlers on a schedule, on request, or after others.",
     taggable: true,
     identity: Identity::Named("name"),
-    create_s: 3,
+    takes: takes_s(3, 3, 5),
     fields: &[
         default("name", Type::Text, Need::StackName, "The name.").replaces(),
         default(

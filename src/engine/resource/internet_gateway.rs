@@ -7,7 +7,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "A VPC's door to the internet.",
     taggable: true,
     identity: Identity::Assigned,
-    create_s: 2,
+    takes: takes_s(2, 1, 3),
     fields: &[required("vpc", refs::VPC, "The VPC it is attached to.").replaces()],
     outputs: &[output("id", "`igw-…`")],
 };

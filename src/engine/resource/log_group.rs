@@ -6,7 +6,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "A CloudWatch log group.",
     taggable: true,
     identity: Identity::Named("name"),
-    create_s: 1,
+    takes: takes_s(1, 1, 1),
     fields: &[
         default("name", Type::Text, Need::StackName, "The name.").replaces(),
         optional(

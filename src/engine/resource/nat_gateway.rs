@@ -7,7 +7,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "Lets private subnets call out, at a price per hour.",
     taggable: true,
     identity: Identity::Assigned,
-    create_s: 100,
+    takes: takes_s(100, 5, 45),
     fields: &[required("subnet", refs::SUBNET, "The public subnet it stands in.").replaces()],
     outputs: &[
         output("id", "`nat-…`"),

@@ -21,7 +21,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "A Redshift cluster: private, encrypted, its password kept by AWS.",
     taggable: true,
     identity: Identity::Named("identifier"),
-    create_s: 240,
+    takes: takes_s(240, 120, 180),
     fields: &[
         default("identifier", Type::Text, Need::StackName, "The identifier, lower case.")
             .replaces()

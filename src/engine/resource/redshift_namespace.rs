@@ -7,7 +7,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "The databases and users of Redshift Serverless.",
     taggable: true,
     identity: Identity::Named("name"),
-    create_s: 20,
+    takes: takes_s(20, 30, 30),
     fields: &[
         default("name", Type::Text, Need::StackName, "The name, lower case.").replaces(),
         default("database", Type::Text, Need::Text("dev"), "The first database.").replaces(),

@@ -6,7 +6,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "Settings of clusters.",
     taggable: true,
     identity: Identity::Named("name"),
-    create_s: 3,
+    takes: takes_s(3, 3, 2),
     fields: &[
         default("name", Type::Text, Need::StackName, "The name, lower case.")
             .replaces()

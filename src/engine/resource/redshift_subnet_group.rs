@@ -7,7 +7,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "The subnets a cluster may stand in.",
     taggable: true,
     identity: Identity::Named("name"),
-    create_s: 3,
+    takes: takes_s(3, 2, 2),
     fields: &[
         default("name", Type::Text, Need::StackName, "The name, lower case.")
             .replaces()

@@ -8,7 +8,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "The compute of Redshift Serverless.",
     taggable: true,
     identity: Identity::Named("name"),
-    create_s: 200,
+    takes: takes_s(200, 120, 120),
     fields: &[
         default("name", Type::Text, Need::StackName, "The name, lower case.").replaces(),
         required(

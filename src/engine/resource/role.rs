@@ -6,7 +6,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "An IAM role: who may take it and what it may do.",
     taggable: true,
     identity: Identity::Named("name"),
-    create_s: 10,
+    takes: takes_s(10, 5, 2),
     fields: &[
         default("name", Type::Text, Need::StackName, "The name, unique in the account.").replaces(),
         required(

@@ -20,7 +20,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "Routes, and the subnets that use them.",
     taggable: true,
     identity: Identity::Assigned,
-    create_s: 2,
+    takes: takes_s(2, 2, 2),
     fields: &[
         required("vpc", refs::VPC, "The VPC.").replaces(),
         default(

@@ -20,7 +20,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "A value that only Secrets Manager knows.",
     taggable: true,
     identity: Identity::Named("name"),
-    create_s: 2,
+    takes: takes_s(2, 2, 2),
     fields: &[
         default("name", Type::Text, Need::StackName, "The name.").replaces(),
         default("description", Type::Text, Need::Text(""), "What it is for."),

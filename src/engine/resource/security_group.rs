@@ -28,7 +28,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "Who may talk to whom.",
     taggable: true,
     identity: Identity::Assigned,
-    create_s: 2,
+    takes: takes_s(2, 2, 2),
     fields: &[
         required("vpc", refs::VPC, "The VPC.").replaces(),
         default("name", Type::Text, Need::StackName, "The name, unique in the VPC.").replaces(),

@@ -8,7 +8,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "SQL run on the warehouse when its text changed.",
     taggable: false,
     identity: Identity::Address,
-    create_s: 5,
+    takes: takes_s(5, 5, 2),
     fields: &[
         required("warehouse", refs::WAREHOUSE, "The cluster or workgroup.").replaces(),
         optional("run", Type::Text, "The statements."),

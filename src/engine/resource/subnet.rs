@@ -7,7 +7,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "A block of a VPC in one availability zone.",
     taggable: true,
     identity: Identity::Assigned,
-    create_s: 2,
+    takes: takes_s(2, 1, 2),
     fields: &[
         required("vpc", refs::VPC, "The VPC.").replaces(),
         required("cidr", Type::Cidr, "The IPv4 block, inside the VPC's.").replaces(),

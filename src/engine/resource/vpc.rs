@@ -6,7 +6,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "A private network.",
     taggable: true,
     identity: Identity::Assigned,
-    create_s: 3,
+    takes: takes_s(3, 2, 1),
     fields: &[
         required("cidr", Type::Cidr, "The IPv4 block, /16 to /28.").replaces(),
         default(

@@ -7,7 +7,7 @@ pub const SCHEMA: Schema = Schema {
     doc: "A gateway endpoint: traffic to S3 stays inside AWS, free of charge.",
     taggable: true,
     identity: Identity::Assigned,
-    create_s: 6,
+    takes: takes_s(6, 3, 10),
     fields: &[
         required("vpc", refs::VPC, "The VPC.").replaces(),
         default(

@@ -25,6 +25,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("bad-port", "Redshift listens on 5431 to 5455 and 8191 to 8215."),
     ("bad-prefix", "A prefix ends with a slash and has no empty parts."),
     ("bad-reference", "What stands in `${…}` names no output."),
+    ("bad-removal", "`removed` names what is no longer in the file."),
     ("bad-retention", "CloudWatch keeps events for certain periods only."),
     ("bad-s3-url", "A place in S3 begins with `s3://`."),
     ("bad-stack-name", "The stack's name becomes part of AWS names."),
@@ -47,6 +48,10 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "classifier-blocks",
         "A classifier has exactly one of csv, json, grok and xml.",
+    ),
+    (
+        "common-bucket-name",
+        "A bucket's name that somebody else in the world may have.",
     ),
     (
         "crawl-misses-dataset",
@@ -80,6 +85,10 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "endpoint-without-route-table",
         "An endpoint that no route table uses serves nobody.",
+    ),
+    (
+        "lifecycle-rule-without-effect",
+        "Another lifecycle rule deletes the same objects sooner.",
     ),
     ("literal-secret", "A secret stands in the file."),
     ("missing-account", "A stack on AWS names its account."),
@@ -150,8 +159,13 @@ pub const CODES: &[(&str, &str)] = &[
         "route-table-in-two-endpoints",
         "A route table has two endpoints for one service.",
     ),
+    ("routing-needs-dns", "Enhanced VPC routing in a VPC without DNS."),
     ("rule-peer", "A security rule names exactly one other side."),
     ("rule-ports", "The ports of a security rule do not fit its protocol."),
+    (
+        "s3-through-nat",
+        "What Redshift reads from S3 goes through a NAT gateway.",
+    ),
     ("second-internet-gateway", "A VPC has one internet gateway."),
     (
         "snapshots-needed",
@@ -160,6 +174,14 @@ pub const CODES: &[(&str, &str)] = &[
     ("sql-source", "`sql` has exactly one of `run` and `file`."),
     ("subnet-count", "A subnet group has 1 to 20 subnets."),
     ("subnet-in-two-route-tables", "A subnet uses one route table."),
+    (
+        "subnet-too-small",
+        "A cluster has more nodes than a subnet has addresses.",
+    ),
+    (
+        "table-level-above-target",
+        "A crawler's tables would begin above the folder it reads.",
+    ),
     ("toml-syntax", "The file is not TOML."),
     ("too-many-policies", "AWS attaches ten managed policies to a role."),
     (
@@ -179,6 +201,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("unknown-service", "Not a service that takes roles."),
     ("unknown-table", "The dataset's definition has no such table."),
     ("unknown-var", "There is no such variable."),
+    ("unused-nat-gateway", "No route leads to a NAT gateway."),
     ("unused-security-group", "Nothing uses a security group."),
     ("versions-never-expire", "Old versions of objects are kept for ever."),
     ("vpcs-overlap", "Two VPCs overlap; they can never be peered."),

@@ -240,6 +240,30 @@ fn crawler(stack: &Stack, crawler: &Resource, problems: &mut Vec<Diagnostic>) {
         ),
         _ => {}
     }
+    // The bucket is the first level; a table cannot begin above the folder that is read.
+    if let Some(level) = crawler.int("table_level") {
+        let depth = |target: &Value| {
+            let text = target.to_text();
+            let key = text
+                .trim_start_matches("s3://")
+                .split_once('/')
+                .map_or("", |(_, key)| key)
+                .to_owned();
+            1 + key.split('/').filter(|part| !part.is_empty()).count() as i64
+        };
+        let above = crawler.list("targets").iter().map(depth).find(|depth| level < *depth);
+        if let Some(depth) = above {
+            problems.push(
+                Diagnostic::warning(
+                    "table-level-above-target",
+                    "tables would begin above what is read",
+                    crawler.span_of("table_level"),
+                    format!("a target is at level {depth}"),
+                )
+                .hint(format!("write table_level = {depth}, or more; the bucket is 1")),
+            );
+        }
+    }
     if crawler.text("table_prefix").is_some_and(|prefix| prefix.len() > 128) {
         problems.push(Diagnostic::error(
             "bad-name",

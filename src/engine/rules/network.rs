@@ -16,6 +16,7 @@ pub fn check(stack: &Stack, problems: &mut Vec<Diagnostic>) {
     gateways(stack, &tables, problems);
     endpoints(stack, problems);
     redshift_ways(stack, &tables, problems);
+    room_for_nodes(stack, problems);
     one_network(stack, problems);
 }
 
@@ -279,6 +280,22 @@ fn gateways(stack: &Stack, tables: &BTreeMap<&Address, &Resource>, problems: &mu
             );
         }
     }
+    for nat in stack.of_kind(Kind::NatGateway) {
+        let used = stack
+            .of_kind(Kind::RouteTable)
+            .any(|table| table.needs.contains(&nat.address));
+        if !used {
+            problems.push(
+                Diagnostic::warning(
+                    "unused-nat-gateway",
+                    "nothing uses the NAT gateway, and it is paid by the hour",
+                    nat.span,
+                    "no route leads to it",
+                )
+                .hint("add a route to it, or remove it: S3 alone needs only a vpc_endpoint, which is free"),
+            );
+        }
+    }
     for warehouse in stack
         .of_kind(Kind::RedshiftCluster)
         .chain(stack.of_kind(Kind::RedshiftWorkgroup))
@@ -348,6 +365,26 @@ fn redshift_ways(stack: &Stack, tables: &BTreeMap<&Address, &Resource>, problems
         if !warehouse.is_on("enhanced_vpc_routing") {
             continue;
         }
+        names_are_resolved(stack, warehouse, problems);
+        let dear = stack.subnets_of(warehouse).into_iter().find_map(|subnet| {
+            let table = tables.get(&subnet.address)?;
+            let nat = way_out(table).filter(|way| way.kind == Kind::NatGateway)?;
+            (!served.contains(&table.address)).then_some((table, nat))
+        });
+        if let Some((table, nat)) = dear {
+            problems.push(
+                Diagnostic::warning(
+                    "s3-through-nat",
+                    "everything read from S3 is paid for twice",
+                    warehouse.span,
+                    format!("it goes through `{nat}`, by the gigabyte"),
+                )
+                .hint(format!(
+                    "add \"{}\" to the `route_tables` of a vpc_endpoint, which is free",
+                    table.address
+                )),
+            );
+        }
         let cut_off = stack
             .subnets_of(warehouse)
             .into_iter()
@@ -370,6 +407,59 @@ fn redshift_ways(stack: &Stack, tables: &BTreeMap<&Address, &Resource>, problems
             ),
         });
         problems.push(problem);
+    }
+}
+
+/// Inside a VPC the names of S3 and Glue are resolved by the VPC's own resolver.
+fn names_are_resolved(stack: &Stack, warehouse: &Resource, problems: &mut Vec<Diagnostic>) {
+    let network = stack
+        .subnets_of(warehouse)
+        .into_iter()
+        .find_map(|subnet| stack.get(subnet.target("vpc")?));
+    let Some(network) = network else { return };
+    let off = ["dns_support", "dns_hostnames"]
+        .into_iter()
+        .find(|field| network.field(field) == Some(&Value::Bool(false)));
+    if let Some(field) = off {
+        problems.push(
+            Diagnostic::warning(
+                "routing-needs-dns",
+                "enhanced VPC routing needs the VPC's DNS",
+                warehouse.span,
+                format!("`{}` has it switched off", network.address),
+            )
+            .related(network.span_of(field), "switched off here")
+            .hint(format!("write {field} = true in [{}]", network.address)),
+        );
+    }
+}
+
+/// AWS keeps this many addresses of every subnet.
+const KEPT_ADDRESSES: u64 = 5;
+
+/// All nodes of a cluster stand in one subnet, each with an address, and one more for their leader.
+fn room_for_nodes(stack: &Stack, problems: &mut Vec<Diagnostic>) {
+    for cluster in stack.of_kind(Kind::RedshiftCluster) {
+        let Some(nodes) = cluster.int("nodes").and_then(|nodes| u64::try_from(nodes).ok()) else {
+            continue;
+        };
+        let needed = if nodes > 1 { nodes + 1 } else { 1 };
+        for subnet in stack.subnets_of(cluster) {
+            let Some(cidr) = block(subnet) else { continue };
+            let free = (1u64 << (32 - cidr.prefix)).saturating_sub(KEPT_ADDRESSES);
+            if free < needed {
+                problems.push(
+                    Diagnostic::error(
+                        "subnet-too-small",
+                        "the cluster does not fit into the subnet",
+                        subnet.span_of("cidr"),
+                        format!("room for {free} addresses, `{}` needs {needed}", cluster.address),
+                    )
+                    .related(cluster.span_of("nodes"), "so many nodes")
+                    .hint("a /24 leaves room to grow"),
+                );
+            }
+        }
     }
 }
 
@@ -422,3 +512,6 @@ fn one_network(stack: &Stack, problems: &mut Vec<Diagnostic>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,14 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::kind::Kind;
-use crate::stack::{Resource, Stack};
+use crate::stack::{Place, Resource, Stack};
 use crate::value::Value;
+use std::collections::BTreeMap;
 
 pub fn check(stack: &Stack, problems: &mut Vec<Diagnostic>) {
     for bucket in stack.of_kind(Kind::Bucket) {
         lifecycle(bucket, problems);
+        common_name(stack, bucket, problems);
         policy(bucket, problems);
         for (index, prefix) in bucket.list("prefixes").iter().enumerate() {
             let Some(prefix) = prefix.as_text() else { continue };
@@ -48,6 +50,24 @@ pub fn check(stack: &Stack, problems: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Bucket names are unique in the world, and plain words are taken.
+fn common_name(stack: &Stack, bucket: &Resource, problems: &mut Vec<Diagnostic>) {
+    let Place::Aws { account } = &stack.place else { return };
+    let Some(name) = bucket.text("name") else { return };
+    if name.contains(account.as_str()) || name.len() > 30 || name.chars().any(|c| c.is_ascii_digit()) {
+        return;
+    }
+    problems.push(
+        Diagnostic::warning(
+            "common-bucket-name",
+            "somebody in the world may have this name already",
+            bucket.span_of("name"),
+            format!("`{name}` is a plain word, and names are shared with the whole world"),
+        )
+        .hint("write name = \"${stack.name}-…-${stack.account}\""),
+    );
+}
+
 fn lifecycle(bucket: &Resource, problems: &mut Vec<Diagnostic>) {
     let rules: Vec<_> = bucket.list("expire").iter().filter_map(Value::as_map).collect();
     let mut trims_versions = false;
@@ -68,7 +88,33 @@ fn lifecycle(bucket: &Resource, problems: &mut Vec<Diagnostic>) {
                 .hint("add days, noncurrent_days or abort_uploads_days"),
             );
         }
-        let same = |other: &std::collections::BTreeMap<String, Value>| other.get("prefix") == rule.get("prefix");
+        // Where two rules fit an object, the shorter time wins.
+        let prefix = |rule: &BTreeMap<String, Value>| rule.get("prefix").map(Value::to_text).unwrap_or_default();
+        let days = |rule: &BTreeMap<String, Value>| rule.get("days").and_then(Value::as_int);
+        let sooner = rules.iter().find(|other| {
+            let (outer, inner) = (prefix(other), prefix(rule));
+            let shorter = days(other).zip(days(rule)).is_some_and(|(other, own)| other < own);
+            outer != inner && inner.starts_with(&outer) && shorter
+        });
+        if let Some(other) = sooner {
+            problems.push(
+                Diagnostic::warning(
+                    "lifecycle-rule-without-effect",
+                    "another rule deletes these objects sooner",
+                    place,
+                    format!(
+                        "`{}` is deleted after {} days",
+                        match prefix(other).as_str() {
+                            "" => "everything",
+                            prefix => prefix,
+                        },
+                        days(other).unwrap_or_default()
+                    ),
+                )
+                .hint("the shorter time wins: make this one shorter, or narrow the other one's prefix"),
+            );
+        }
+        let same = |other: &BTreeMap<String, Value>| other.get("prefix") == rule.get("prefix");
         if rules[..index].iter().any(|other| same(other)) {
             problems.push(Diagnostic::error(
                 "duplicate-lifecycle-rule",

@@ -1,5 +1,5 @@
-//! A cloud in memory for tests: ids, names and tags as AWS has them, and everything that can go wrong, drawn from a
-//! seed. It also watches: what AWS would refuse because the order is wrong is noted as a violation.
+//! A cloud in memory: ids, names and tags as AWS has them, and everything that can go wrong, drawn from a seed. It also
+//! watches: what AWS would refuse because the order is wrong is noted as a violation.
 
 use crate::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owned, Owner, Progress, Report, Update};
 use crate::kind::Kind;
@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Waker};
 pub struct Seeded(pub u64);
 
 impl Seeded {
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -25,7 +25,7 @@ impl Seeded {
     }
 
     pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
+        self.number() % end
     }
 
     /// True `percent` times of a hundred.
@@ -45,8 +45,18 @@ pub struct Object {
     pub fields: Fields,
     pub outputs: Fields,
     pub owner: Option<Owner>,
+    /// What only the cloud may know: a generated password.
+    secret: Option<String>,
     /// Old fields that the next so many reads still see.
     stale: Option<(Fields, u64)>,
+    /// So many reads do not see it yet.
+    hidden: u64,
+    /// So many reads see it in a state that nobody has heard of.
+    strange: u64,
+    /// A role that nobody can take for so many attempts yet.
+    young: u64,
+    /// Something of somebody else's holds it for so many attempts to delete it.
+    held: u64,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +71,8 @@ pub struct World {
     pub strict: bool,
     pub reads: usize,
     pub changes: usize,
+    /// Every secret that was ever made. None of them may be written anywhere.
+    pub secrets: Vec<String>,
     random: u64,
     made: u64,
 }
@@ -81,6 +93,8 @@ enum Fault {
     Lost,
     /// The first of several requests works, a later one is denied.
     Half,
+    /// It is made, and cannot be seen for longer than anybody waits.
+    Unseen,
 }
 
 impl FakeCloud {
@@ -111,6 +125,7 @@ impl FakeCloud {
                 Fault::Busy,
                 Fault::Lost,
                 Fault::Half,
+                Fault::Unseen,
             ]),
         })
     }
@@ -130,18 +145,67 @@ impl FakeCloud {
         let mut world = self.world.borrow_mut();
         let id = world.new_id(kind, &fields, None);
         let outputs = outputs_of(kind, &id, &fields);
-        world.objects.insert(
-            id.clone(),
-            Object {
-                kind,
-                fields,
-                outputs,
-                owner: None,
-                stale: None,
-            },
-        );
+        world
+            .objects
+            .insert(id.clone(), Object::new(kind, fields, outputs, None));
         id
     }
+
+    /// What AWS does to new objects: some are not seen at once, some are in strange states, roles cannot be taken yet.
+    fn unsettle(&self, id: &str) {
+        if self.world.borrow().fault_percent == 0 {
+            return;
+        }
+        let (hidden, strange, young) = self.draw(|seeded| {
+            let lag = |seeded: &mut Seeded| if seeded.chance(30) { 1 + seeded.below(3) } else { 0 };
+            (lag(seeded), lag(seeded), lag(seeded))
+        });
+        if let Some(object) = self.world.borrow_mut().objects.get_mut(id) {
+            // Data lie in S3 and in the warehouse, which show at once what was written.
+            if !object.kind.is_data() {
+                (object.hidden, object.strange) = (hidden, strange);
+            }
+            object.young = if object.kind == Kind::Role { young } else { 0 };
+        }
+    }
+
+    /// Looks until it is there and in a state we know, as every provider does.
+    async fn settled(&self, id: &str, doing: &str) -> Result<Live, CloudError> {
+        loop {
+            self.pause().await;
+            let live = self.world.borrow_mut().look(id);
+            match live {
+                Look::Gone => return Err(refusal(Meaning::NotFound, doing)),
+                Look::Hidden => {}
+                Look::Seen(live) if live.status.is_some() => {}
+                Look::Seen(live) => return Ok(*live),
+            }
+        }
+    }
+}
+
+impl Object {
+    fn new(kind: Kind, fields: Fields, outputs: Fields, owner: Option<Owner>) -> Self {
+        Self {
+            kind,
+            fields,
+            outputs,
+            owner,
+            secret: None,
+            stale: None,
+            hidden: 0,
+            strange: 0,
+            young: 0,
+            held: 0,
+        }
+    }
+}
+
+/// What a read sees.
+enum Look {
+    Gone,
+    Hidden,
+    Seen(Box<Live>),
 }
 
 struct Yield(bool);
@@ -192,7 +256,22 @@ impl World {
     }
 
     fn live(&mut self, id: &str) -> Option<Live> {
-        let object = self.objects.get_mut(id)?;
+        match self.look(id) {
+            Look::Seen(live) => Some(*live),
+            Look::Gone | Look::Hidden => None,
+        }
+    }
+
+    fn look(&mut self, id: &str) -> Look {
+        let Some(object) = self.objects.get_mut(id) else {
+            return Look::Gone;
+        };
+        if object.hidden > 0 {
+            object.hidden -= 1;
+            return Look::Hidden;
+        }
+        let strange = object.strange > 0;
+        object.strange = object.strange.saturating_sub(1);
         let mut fields = object.fields.clone();
         match &mut object.stale {
             Some((old, left)) if *left > 0 => {
@@ -222,14 +301,14 @@ impl World {
                 Compare::Exact | Compare::Policy | Compare::Json => {}
             }
         }
-        Some(Live {
+        Look::Seen(Box::new(Live {
             id: id.to_owned(),
             fields,
             outputs: object.outputs.clone(),
             owner: object.owner.clone().filter(|_| schema.taggable),
-            status: None,
+            status: strange.then(|| "moonwalking".to_owned()),
             extras: Vec::new(),
-        })
+        }))
     }
 
     fn create(&mut self, owner: &Owner, fields: &Fields) -> Result<String, CloudError> {
@@ -277,17 +356,36 @@ impl World {
             }
         }
         let outputs = outputs_of(kind, &id, fields);
-        self.objects.insert(
-            id.clone(),
-            Object {
-                kind,
-                fields: fields.clone(),
-                outputs,
-                owner: Some(owner.clone()),
-                stale: None,
-            },
-        );
+        let mut object = Object::new(kind, fields.clone(), outputs, Some(owner.clone()));
+        if matches!(kind, Kind::Secret | Kind::RedshiftCluster | Kind::RedshiftNamespace) {
+            let secret = format!("hunter-{}-{id}", self.made);
+            self.secrets.push(secret.clone());
+            object.secret = Some(secret);
+        }
+        self.objects.insert(id.clone(), object);
         Ok(id)
+    }
+
+    /// Whether a role that these fields name cannot be taken yet.
+    fn too_young(&mut self, kind: Kind, fields: &Fields) -> bool {
+        let mut named: Vec<String> = Vec::new();
+        each_reference(kind.schema().fields, fields, &mut |kinds, _, text| {
+            if kinds.contains(&Kind::Role) {
+                named.push(text.to_owned());
+            }
+        });
+        let mut young = false;
+        for object in self.objects.values_mut().filter(|object| object.kind == Kind::Role) {
+            let is_named = object
+                .outputs
+                .get("arn")
+                .is_some_and(|arn| named.contains(&arn.to_text()));
+            if is_named && object.young > 0 {
+                object.young -= 1;
+                young = true;
+            }
+        }
+        young
     }
 
     /// Everything a resource refers to must be there by now.
@@ -346,6 +444,15 @@ impl World {
                 Meaning::InUse,
                 format!("delete {id}"),
                 format!("`{user}` uses it"),
+            ));
+        }
+        if self.objects[id].held > 0 {
+            self.objects.get_mut(id).expect("just seen").held -= 1;
+            let doing = format!("delete {id}");
+            return Err(CloudError::new(
+                Meaning::InUse,
+                doing,
+                "a network interface of somebody else's uses it",
             ));
         }
         if self.strict
@@ -491,14 +598,24 @@ impl Cloud for FakeCloud {
         if matches!(self.fault(), Fault::Throttled | Fault::Unavailable) {
             return Err(refusal(Meaning::Unavailable, "find"));
         }
-        let mut world = self.world.borrow_mut();
-        let id = world
-            .objects
-            .iter()
-            .find(|(_, object)| object.owner.as_ref().is_some_and(|present| present.op == owner.op));
-        let id = id.map(|(id, _)| id.clone());
-        assert!(id.is_some() || ask.id.is_none() || !world.objects.contains_key(ask.id.as_deref().unwrap_or_default()));
-        Ok(id.and_then(|id| world.live(&id)))
+        let id = {
+            let world = self.world.borrow();
+            let made = world
+                .objects
+                .iter()
+                .find(|(_, object)| object.owner.as_ref().is_some_and(|present| present.op == owner.op));
+            let id = made.map(|(id, _)| id.clone());
+            let known = ask.id.as_deref().unwrap_or_default();
+            assert!(
+                id.is_some() || !world.objects.contains_key(known),
+                "`{known}` has lost its tags"
+            );
+            id
+        };
+        match id {
+            Some(id) => self.settled(&id, "find").await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn create(&self, create: &Create, report: Report<'_>) -> Result<Live, CloudError> {
@@ -509,16 +626,26 @@ impl Cloud for FakeCloud {
             Fault::Throttled => return Err(refusal(Meaning::Throttled, &doing)),
             Fault::Unavailable => return Err(refusal(Meaning::Unavailable, &doing)),
             Fault::Busy => return Err(refusal(Meaning::Busy, &doing)),
-            Fault::None | Fault::Lost | Fault::Half => {}
+            Fault::None | Fault::Lost | Fault::Half | Fault::Unseen => {}
+        }
+        let kind = create.owner.address.kind;
+        if self.world.borrow_mut().too_young(kind, &create.fields) {
+            let message = "Service is unable to assume the role";
+            return Err(CloudError::new(Meaning::Invalid, doing, message));
         }
         self.world.borrow_mut().changes += 1;
         let id = self.world.borrow_mut().create(&create.owner, &create.fields)?;
+        self.unsettle(&id);
         if fault == Fault::Lost {
             self.pause().await;
             return Err(refusal(Meaning::Unavailable, &doing));
         }
-        if fault == Fault::Half || self.draw(|seeded| seeded.chance(70)) {
+        if matches!(fault, Fault::Half | Fault::Unseen) || self.draw(|seeded| seeded.chance(70)) {
             report(Progress::Made { id: id.clone() });
+        }
+        if fault == Fault::Unseen {
+            self.pause().await;
+            return Err(refusal(Meaning::NotFound, &doing));
         }
         if fault == Fault::Half {
             if self.draw(|seeded| seeded.chance(50)) {
@@ -529,11 +656,7 @@ impl Cloud for FakeCloud {
             }
             return Err(refusal(Meaning::Denied, &doing));
         }
-        self.pause().await;
-        self.world
-            .borrow_mut()
-            .live(&id)
-            .ok_or_else(|| refusal(Meaning::NotFound, &doing))
+        self.settled(&id, &doing).await
     }
 
     async fn update(&self, update: &Update, _: Report<'_>) -> Result<Live, CloudError> {
@@ -544,7 +667,7 @@ impl Cloud for FakeCloud {
             Fault::Throttled => return Err(refusal(Meaning::Throttled, &doing)),
             Fault::Unavailable => return Err(refusal(Meaning::Unavailable, &doing)),
             Fault::Busy => return Err(refusal(Meaning::Busy, &doing)),
-            Fault::None | Fault::Lost | Fault::Half => {}
+            Fault::None | Fault::Lost | Fault::Half | Fault::Unseen => {}
         }
         {
             let stale = self.world.borrow().fault_percent > 0 && self.draw(|seeded| seeded.chance(20));
@@ -575,14 +698,12 @@ impl Cloud for FakeCloud {
             }
             object.outputs = outputs_of(kind, &update.id, &object.fields);
         }
-        self.pause().await;
         match fault {
-            Fault::None => self
-                .world
-                .borrow_mut()
-                .live(&update.id)
-                .ok_or_else(|| refusal(Meaning::NotFound, &doing)),
-            _ => Err(refusal(Meaning::Unavailable, &doing)),
+            Fault::None => self.settled(&update.id, &doing).await,
+            _ => {
+                self.pause().await;
+                Err(refusal(Meaning::Unavailable, &doing))
+            }
         }
     }
 
@@ -594,7 +715,15 @@ impl Cloud for FakeCloud {
             Fault::Throttled => return Err(refusal(Meaning::Throttled, &doing)),
             Fault::Unavailable => return Err(refusal(Meaning::Unavailable, &doing)),
             Fault::Busy => return Err(refusal(Meaning::Busy, &doing)),
-            Fault::None | Fault::Lost | Fault::Half => {}
+            Fault::None | Fault::Lost | Fault::Half | Fault::Unseen => {}
+        }
+        let percent = self.world.borrow().fault_percent;
+        let held = self.draw(|seeded| if seeded.chance(5) { 1 + seeded.below(2) } else { 0 });
+        if percent > 0
+            && held > 0
+            && let Some(object) = self.world.borrow_mut().objects.get_mut(&delete.id)
+        {
+            object.held = held;
         }
         self.world.borrow_mut().changes += 1;
         self.world.borrow_mut().delete(&delete.id)?;

@@ -1,0 +1,256 @@
+//! What happens to one resource: its fields against what is live, and what the changes around it mean for it.
+
+use super::{Action, Change, FieldChange, owned};
+use crate::address::{Address, Reference};
+use crate::cloud::Live;
+use crate::journal::{Ledger, Record};
+use crate::kind::Kind;
+use crate::normalise;
+use crate::schema::{Change as How, Compare, Disruption, Need};
+use crate::stack::Resource;
+use crate::value::{Fields, Value};
+use std::collections::BTreeMap;
+
+/// Decides about one resource. `planned` holds what was decided for all it needs.
+pub(super) fn decide(
+    resource: &Resource,
+    live: Option<Live>,
+    record: Option<&Record>,
+    planned: &BTreeMap<Address, Change>,
+    forced: bool,
+) -> Change {
+    let lookup = |reference: &Reference| known_output(reference, planned);
+    let desired: Fields = resource
+        .fields
+        .iter()
+        .map(|(name, value)| (name.clone(), value.resolve(&lookup)))
+        .collect();
+    let data = resource.kind().is_data();
+    let remade =
+        |need: &Address, wanted: &[Action]| planned.get(need).is_some_and(|change| wanted.contains(&change.action));
+    // Data in a place that is new are not there, whatever the last reading says.
+    let new_place = anchors(resource)
+        .find(|need| data && remade(need, &[Action::Create]))
+        .cloned();
+    let live = live.filter(|_| new_place.is_none());
+    let mut caused_by = None;
+    let (action, because, fields) = match &live {
+        None => {
+            let because = match (record, &new_place) {
+                (Some(_), Some(place)) => format!("`{place}` is new"),
+                (Some(record), None) => format!("`{}` is gone", record.id),
+                (None, _) => "it is new".to_owned(),
+            };
+            (Action::Create, because, Vec::new())
+        }
+        Some(live) => {
+            let fields = differences(resource, &desired, live, record);
+            caused_by = anchors(resource)
+                .find(|need| remade(need, &[Action::Replace]))
+                .or_else(|| moved_network(resource, planned))
+                .cloned();
+            let replaced = fields.iter().find(|field| field.replaces);
+            match (forced, &caused_by, replaced, fields.first()) {
+                (true, ..) => (Action::Replace, "it was asked for".to_owned(), fields),
+                (_, Some(cause), ..) => (Action::Replace, format!("`{cause}` is replaced"), fields),
+                (_, None, Some(field), _) => (
+                    Action::Replace,
+                    format!("`{}` cannot change in place", field.name),
+                    fields,
+                ),
+                (_, None, None, Some(_)) => (Action::Update, "it differs from the file".to_owned(), fields),
+                // Left by an interrupted run: whatever needs it must wait until it can be used.
+                (_, None, None, None) => match live.status.as_deref().filter(|status| on_its_way(status)) {
+                    Some(status) => (Action::Update, format!("it is still `{status}`"), fields),
+                    None => (Action::Keep, String::new(), fields),
+                },
+            }
+        }
+    };
+    let disruption = match action {
+        Action::Replace => replacing(resource.kind(), &desired),
+        _ => fields
+            .iter()
+            .map(|field| field.disruption)
+            .max()
+            .unwrap_or(Disruption::Live),
+    };
+    Change {
+        address: resource.address.clone(),
+        action,
+        because,
+        fields,
+        desired,
+        live,
+        needs: resource.needs.clone(),
+        protect: resource.protect,
+        disruption,
+        caused_by,
+    }
+}
+
+/// What it means to those who use an object that another one takes its place.
+fn replacing(kind: Kind, fields: &Fields) -> Disruption {
+    match holds_data(kind, fields) {
+        true => Disruption::DataLoss,
+        false if kind.schema().takes.create_s >= 60 => Disruption::Reboot,
+        false => Disruption::Brief,
+    }
+}
+
+/// Whether deleting an object loses what nobody can make again. Generated data, what a crawler wrote and what SQL
+/// made can be made again.
+pub(super) fn holds_data(kind: Kind, fields: &Fields) -> bool {
+    let on = |name: &str| fields.get(name) == Some(&Value::Bool(true));
+    match kind {
+        // AWS deletes no bucket with something in it, and only so lakeform empties it.
+        Kind::Bucket => on("force_destroy"),
+        Kind::RedshiftCluster => !on("final_snapshot"),
+        Kind::RedshiftNamespace | Kind::LogGroup => true,
+        // Otherwise it can be restored for a while.
+        Kind::Secret => fields.get("recovery_days") == Some(&Value::Int(0)),
+        _ => false,
+    }
+}
+
+/// States that an object does not leave by itself, or in which it can be used.
+const SETTLED: &[&str] = &[
+    "active",
+    "available",
+    "blackhole",
+    "complete",
+    "deleted",
+    "deleting",
+    "expired",
+    "failed",
+    "final-snapshot",
+    "hardware-failure",
+    "incompatible",
+    "incomplete",
+    "invalid",
+    "paused",
+    "ready",
+    "rejected",
+    "running",
+    "stopping",
+    "storage-full",
+    "unavailable",
+];
+
+/// Whether a cloud's word for a state means that the object will soon be usable by itself. AWS has more words than it
+/// documents, so an unknown one means that.
+pub fn on_its_way(status: &str) -> bool {
+    let status = status.to_ascii_lowercase();
+    !SETTLED.iter().any(|word| status.starts_with(word))
+}
+
+/// Returns the resources that the fields which cannot change in place refer to: when one of these is replaced, this
+/// one cannot stay either, even if the name in the field is the same.
+fn anchors(resource: &Resource) -> impl Iterator<Item = &Address> {
+    let fields = resource
+        .kind()
+        .schema()
+        .fields
+        .iter()
+        .filter(|field| field.change == How::Replace);
+    fields
+        .filter_map(|field| resource.fields.get(field.name))
+        .flat_map(|value| {
+            let mut found = Vec::new();
+            value.each_reference(&mut |reference| found.push(&reference.address));
+            found
+        })
+}
+
+/// Returns the replaced VPC behind the subnets of a group: subnets change in place, but only inside one VPC.
+fn moved_network<'a>(resource: &'a Resource, planned: &'a BTreeMap<Address, Change>) -> Option<&'a Address> {
+    if !matches!(resource.kind(), Kind::RedshiftSubnetGroup | Kind::RedshiftWorkgroup) {
+        return None;
+    }
+    let subnets = resource
+        .needs
+        .iter()
+        .filter(|need| need.kind == Kind::Subnet)
+        .filter_map(|need| planned.get(need));
+    subnets
+        .filter_map(|subnet| subnet.caused_by.as_ref())
+        .find(|cause| cause.kind == Kind::Vpc)
+}
+
+/// Returns what an output will be, when that is certain before anything is done.
+fn known_output(reference: &Reference, planned: &BTreeMap<Address, Change>) -> Option<Value> {
+    let change = planned.get(&reference.address)?;
+    let output = reference.address.kind.schema().output(&reference.output)?;
+    if let Some(field) = output.field {
+        return change.desired.get(field).filter(|value| value.is_known()).cloned();
+    }
+    let settled = match change.action {
+        Action::Keep => true,
+        // An update leaves the identity of an AWS object alone, but makes new data of data.
+        Action::Update => !reference.address.kind.is_data(),
+        Action::Create | Action::Replace | Action::Delete | Action::Forget => false,
+    };
+    settled.then(|| change.live.as_ref()?.outputs.get(&reference.output).cloned())?
+}
+
+fn differences(resource: &Resource, desired: &Fields, live: &Live, record: Option<&Record>) -> Vec<FieldChange> {
+    let mut changes = Vec::new();
+    let null = Value::Null;
+    let mut compare = |name: &str, how: How, compare: Compare, secret: bool, after: &Value| {
+        let before = match compare {
+            // Write-only, and its value is stored nowhere.
+            Compare::Fingerprint => return,
+            // What nobody remembers cannot be said to differ; the ledger learns it with this plan.
+            Compare::Ledger => match record.and_then(|record| record.fields.get(name)) {
+                Some(before) => before,
+                None => return,
+            },
+            _ => live.fields.get(name).unwrap_or(&null),
+        };
+        if normalise::same(compare, before, after) {
+            return;
+        }
+        let disruption = match how {
+            How::InPlace(disruption) => disruption,
+            How::Replace => replacing(resource.kind(), desired),
+        };
+        changes.push(FieldChange {
+            name: name.to_owned(),
+            before: before.clone(),
+            after: after.clone(),
+            span: resource.span_of(name),
+            replaces: how == How::Replace,
+            disruption,
+            secret,
+        });
+    };
+    for field in resource.kind().schema().fields {
+        match (desired.get(field.name), field.need) {
+            (Some(after), _) => compare(field.name, field.change, field.compare, field.secret, after),
+            (None, Need::Optional) => compare(field.name, field.change, field.compare, field.secret, &Value::Null),
+            (None, _) => {}
+        }
+    }
+    if let Some(tags) = desired.get("tags") {
+        compare("tags", How::InPlace(Disruption::Live), Compare::Exact, false, tags);
+    }
+    changes
+}
+
+/// Whose the object is, when it is not ours to change.
+pub(super) fn foreign(change: &Change, record: Option<&Record>, ledger: &Ledger) -> Option<String> {
+    let live = change.live.as_ref()?;
+    if record.is_some() || owned(live, ledger) {
+        return None;
+    }
+    Some(match &live.owner {
+        Some(owner) => format!(
+            "`{}` belongs to stack `{}` ({}); choose another name, or `lakeform recover` if that is this stack",
+            live.id, owner.stack, owner.address
+        ),
+        None => format!(
+            "`{}` exists and was not made by lakeform; choose another name, or `lakeform import {} {}`",
+            live.id, change.address, live.id
+        ),
+    })
+}
