@@ -222,7 +222,7 @@ const DATAGEN_EXAMPLES: &str = "Examples:
   lakeform datagen --rows 2M                      into the stack's bucket, crawled, counted
   lakeform datagen --day 2024-05-02               one more day, beside the days that are there
   lakeform datagen --rows 10M --to data           files alone, without a stack
-  lakeform datagen --rows 10M --to data --dirty 0.5%   with mistakes, and a truth file that tells them
+  lakeform datagen --to data --dirty 0.5%         mistakes on purpose, and the truth about them
   lakeform datagen --rows 10B --part 3/400        one machine's share; without --part all are joined
   lakeform datagen verify                         proves what is there, and downloads nothing";
 
