@@ -221,7 +221,8 @@ impl Dictionary {
         Self {
             page: page.into(),
             count: count as u32,
-            width: usize::BITS - count.saturating_sub(1).leading_zeros(),
+            // One value alone could do without any bits, but not every reader expects that.
+            width: (usize::BITS - count.saturating_sub(1).leading_zeros()).max(1),
             least,
             most,
         }

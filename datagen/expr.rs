@@ -405,6 +405,11 @@ impl Program {
         })
     }
 
+    /// Whether it gives the same for the same arguments, whatever the row.
+    pub(crate) fn is_blind_to_rows(&self) -> bool {
+        !self.steps.iter().any(|step| matches!(step, Step::Row))
+    }
+
     /// Computes a block, column by column through a stack of blocks.
     pub(crate) fn run<const B: usize>(&self, rows: &[i64; B], arguments: &[&[i64; B]], out: &mut [i64; B]) {
         let mut stack: Vec<[i64; B]> = Vec::with_capacity(8);

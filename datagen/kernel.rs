@@ -151,10 +151,18 @@ impl Block {
 
 /// Fills `out` from `rows`, one by one; written once so that every kernel's loop is plain.
 #[inline(always)]
-fn each(rows: &Lane, out: &mut Lane, value: impl Fn(u64) -> i64) {
+fn each(rows: &Lane, out: &mut Lane, mut value: impl FnMut(u64) -> i64) {
     for (out, &row) in out.iter_mut().zip(rows) {
         *out = value(row as u64);
     }
+}
+
+/// Returns the day that all these rows fall on, if it is one; most blocks of a large table lie within a day.
+fn one_day(timeline: &Timeline, rows: &Lane, hint: &mut usize) -> Option<usize> {
+    *hint = timeline.day_index(rows[0] as u64, *hint);
+    let day = timeline.rows_of(*hint);
+    let within = rows.iter().fold(true, |all, row| all & day.contains(&(*row as u64)));
+    within.then_some(*hint)
 }
 
 impl Kernel {
@@ -194,26 +202,43 @@ impl Kernel {
             Self::Chance { key, threshold } => {
                 each(rows, out, |row| i64::from(key.draw(row) >> 32 < *threshold));
             }
-            Self::Day { timeline } => {
-                let mut day = *hint;
-                for (out, &row) in out.iter_mut().zip(rows) {
-                    day = timeline.day_index(row as u64, day);
-                    *out = timeline.first + day as i64;
+            Self::Day { timeline } => match one_day(timeline, rows, hint) {
+                Some(day) => out.fill(timeline.first + day as i64),
+                None => {
+                    let mut day = *hint;
+                    each(rows, out, |row| {
+                        day = timeline.day_index(row, day);
+                        timeline.first + day as i64
+                    });
+                    *hint = day;
                 }
-                *hint = day;
-            }
-            Self::Time { key, timeline } => {
-                let mut day = *hint;
-                for (out, &row) in out.iter_mut().zip(rows) {
-                    day = timeline.day_index(row as u64, day);
-                    let second = timeline.second(row as u64, day, key.draw(row as u64));
-                    *out = (timeline.first + day as i64) * 86_400 + second;
+            },
+            Self::Time { key, timeline } => match one_day(timeline, rows, hint) {
+                Some(day) => {
+                    let midnight = (timeline.first + day as i64) * 86_400;
+                    each(rows, out, |row| midnight + timeline.second(row, day, key.draw(row)));
                 }
-                *hint = day;
-            }
+                None => {
+                    let mut day = *hint;
+                    each(rows, out, |row| {
+                        day = timeline.day_index(row, day);
+                        (timeline.first + day as i64) * 86_400 + timeline.second(row, day, key.draw(row))
+                    });
+                    *hint = day;
+                }
+            },
             Self::Expr { program, arguments } => {
                 let arguments: Vec<&Lane> = arguments.iter().map(|slot| &lanes[*slot]).collect();
-                program.run(rows, &arguments, out);
+                let same = |lane: &&Lane| lane.iter().all(|value| *value == lane[0]);
+                if program.is_blind_to_rows() && arguments.iter().all(same) {
+                    // One value for all, such as what follows from a day.
+                    let firsts: Vec<&[i64; 1]> = arguments.iter().filter_map(|lane| lane.first_chunk()).collect();
+                    let mut one = [0];
+                    program.run(&[0], &firsts, &mut one);
+                    out.fill(one[0]);
+                } else {
+                    program.run(rows, &arguments, out);
+                }
             }
             Self::Version { key, period, day } => each(rows, out, |row| {
                 let phase = key.below(row, *period);

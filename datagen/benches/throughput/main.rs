@@ -48,8 +48,8 @@ type Measure<'a> = Box<dyn FnMut() -> (u64, u64) + 'a>;
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     match (arguments.next().as_deref(), arguments.next()) {
-        (Some("first-byte"), _) => return first_byte(),
-        (Some("memory"), Some(rows)) => return memory(rows.parse().expect("a number of rows")),
+        (Some("first-byte"), _) => first_byte(),
+        (Some("memory"), Some(rows)) => memory(rows.parse().expect("a number of rows")),
         (only, _) => measure(only.unwrap_or_default()),
     }
 }
