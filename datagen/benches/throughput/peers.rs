@@ -1,7 +1,7 @@
 //! Programs of others, when they are installed: `tpchgen-cli`, and Faker for Python.
 
 use super::Speed;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Rows of TPC-H's `lineitem` at scale factor 1.
 const LINEITEM: f64 = 6_001_215.0;
@@ -19,28 +19,44 @@ fn children() -> f64 {
     (fields[12] + fields[13]) / 100.0
 }
 
-/// Runs `tpchgen-cli` for `lineitem`, whole and with its start-up, into nothing.
-pub fn tpchgen(arguments: &[&str]) -> Option<Speed> {
-    let command = |out: Stdio| {
+/// `tpchgen-cli` for `lineitem`.
+pub struct Tpchgen {
+    arguments: &'static [&'static str],
+    bytes: f64,
+    pub best: Speed,
+}
+
+impl Tpchgen {
+    /// Finds the program and counts its bytes; nothing when it is not installed.
+    pub fn find(arguments: &'static [&'static str]) -> Option<Self> {
+        let mut child = Self::command(arguments, Stdio::piped())?;
+        let bytes = std::io::copy(&mut child.stdout.take().expect("piped"), &mut std::io::sink()).ok()?;
+        child.wait().ok()?;
+        (bytes > 0).then(|| Self {
+            arguments,
+            bytes: bytes as f64,
+            best: Speed::default(),
+        })
+    }
+
+    fn command(arguments: &[&str], out: Stdio) -> Option<Child> {
         Command::new("tpchgen-cli")
             .args(arguments)
             .args(["-s", "1", "--tables", "lineitem", "--stdout", "--num-threads", "1"])
             .stdout(out)
             .stderr(Stdio::null())
             .spawn()
-    };
-    let mut counted = command(Stdio::piped()).ok()?;
-    let bytes = std::io::copy(&mut counted.stdout.take().expect("piped"), &mut std::io::sink()).ok()?;
-    counted.wait().ok()?;
-    let mut best = Speed::default();
-    for _ in 0..3 {
-        let before = children();
-        if !command(Stdio::null()).ok()?.wait().ok()?.success() {
-            return None;
-        }
-        best = best.max(Speed::new(bytes as f64, LINEITEM, children() - before));
+            .ok()
     }
-    (bytes > 0).then_some(best)
+
+    /// Runs it once, whole and with its start-up, into nothing.
+    pub fn run(&mut self) {
+        let before = children();
+        let child = Self::command(self.arguments, Stdio::null());
+        if child.is_some_and(|mut child| child.wait().is_ok_and(|status| status.success())) {
+            self.best = self.best.max(Speed::new(self.bytes, LINEITEM, children() - before));
+        }
+    }
 }
 
 /// Runs a program that makes every value with Faker; `PYTHON` names an interpreter that has it.
