@@ -16,7 +16,7 @@ AS_ON_AWS = (
     "State is 'available', which State does not have",  # of VPC endpoints; the model writes it with a capital.
     "State is 'available', which AttachmentStatus does not have",  # of internet gateways; the model says attached.
 )
-COLUMNS = ("boto3", "paginator", "waiter", "errors", "AWS CLI", "awswrangler", "pyarrow")
+COLUMNS = ("boto3", "paginator", "waiter", "errors", "AWS CLI", "awswrangler", "pyarrow", "DuckDB httpfs")
 WORDS = {
     "boto3": "boto3",
     "paginator": "its paginator",

@@ -1,18 +1,19 @@
-"""Clients beside boto3: the AWS CLI, awswrangler reading the catalog, Arrow's own S3 client.
-
-DuckDB's httpfs is not among them: DuckDB fetches that extension from the network when it is first used. Arrow's client is
-the same kind of reader: C++, with an S3 protocol of its own.
-"""
+"""Clients beside boto3: the AWS CLI, awswrangler reading the catalog, and two in C++ with an S3 protocol of their own,
+Arrow's and that of DuckDB's httpfs."""
 
 import contextlib
 import io
 import json
 import os
+import re
 import urllib.parse
+import urllib.request
 
 import awscli.clidriver
 import awswrangler
 import boto3
+import duckdb
+import duckdb_extension_httpfs
 import pyarrow.fs
 import pyarrow.parquet
 
@@ -23,8 +24,42 @@ BUCKET = "conformance-others"
 def run(call, folder):
     call("s3", "CreateBucket", Bucket=BUCKET)
     command_line(call, folder)
-    arrow(call)
+    listened(call, "pyarrow", lambda: arrow(call))
+    listened(call, "DuckDB httpfs", lambda: httpfs(call))
     wrangler(call)
+
+
+# What the server sees of an S3 request, method and first parameter, and which operation that is.
+ON_THE_WIRE = [
+    (r"GETObject$", "GetObject"),
+    (r"HEADObject$", "HeadObject"),
+    (r"PUTObject$", "PutObject"),
+    (r"DELETEObject$", "DeleteObject"),
+    (r"POSTObject\?uploads$", "CreateMultipartUpload"),
+    (r"PUTObject\?(partNumber|uploadId)$", "UploadPart"),
+    (r"POSTObject\?uploadId$", "CompleteMultipartUpload"),
+    (r"POSTBucket\?delete$", "DeleteObjects"),
+    (r"HEADBucket$", "HeadBucket"),
+    (r"GETBucket(\?(encoding-type|max-keys|continuation-token|fetch-owner))?$", "ListObjectsV2"),
+]
+
+
+def listened(call, column, work):
+    """Lets a client work that has no hooks, and asks the server what came: a delay of nothing on every call is recorded."""
+
+    def faults(plan=None):
+        body = None if plan is None else json.dumps(plan).encode()
+        with urllib.request.urlopen(call.endpoint + "/_lakeform/faults", data=body) as answer:
+            return json.load(answer)
+
+    faults({"rules": [{"operation": "s3:*", "effect": "latency", "milliseconds": 0, "times": 1_000_000}]})
+    work()
+    came = {record["operation"].removeprefix("s3:") for record in faults()["injected"]}
+    faults({})
+    for seen in came:
+        operation = next((operation for pattern, operation in ON_THE_WIRE if re.match(pattern, seen)), None)
+        assert operation, f"{column} asked for {seen}, which is not known"
+        call.called[("s3", operation)].add(column)
 
 
 def command_line(call, folder):
@@ -101,9 +136,28 @@ def arrow(call):
     assert [one.base_name for one in found] == ["one.parquet"], found
     s3.copy_file(f"{BUCKET}/arrow/one.parquet", f"{BUCKET}/arrow/two.parquet")
     s3.delete_file(f"{BUCKET}/arrow/two.parquet")
-    # It cannot be listened to from here; these are what the calls above are on the wire.
-    for operation in ("PutObject", "GetObject", "HeadObject", "ListObjectsV2", "CopyObject", "DeleteObject"):
-        call.called[("s3", operation)].add("pyarrow")
+
+
+def httpfs(call):
+    """DuckDB reads and writes the bucket."""
+    place = os.path.dirname(duckdb_extension_httpfs.__file__)
+    found = [os.path.join(where, name) for where, _, names in os.walk(place) for name in names]
+    extension = next(name for name in found if name.endswith("httpfs.duckdb_extension"))
+    database = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    database.execute(f"load '{extension}'")
+    endpoint = urllib.parse.urlparse(call.endpoint).netloc
+    database.execute(
+        "create secret (type s3, provider config, key_id 'test', secret 'test', region 'us-east-1', "
+        f"endpoint '{endpoint}', url_style 'path', use_ssl false)"
+    )
+    database.execute(
+        f"copy (select i as id, i % 7 as kind from range(10000) t(i)) to 's3://{BUCKET}/duck/rows.parquet' (format parquet)"
+    )
+    database.execute(f"copy (select 1 as a, 'x,y' as b) to 's3://{BUCKET}/duck/rows.csv' (header)")
+    counted = database.execute(f"select sum(id) from 's3://{BUCKET}/duck/*.parquet' where kind = 3").fetchone()
+    assert counted == (sum(number for number in range(10000) if number % 7 == 3),), counted
+    read = database.execute(f"select b from read_csv('s3://{BUCKET}/duck/rows.csv')").fetchone()
+    assert read == ("x,y",), read
 
 
 def wrangler(call):
