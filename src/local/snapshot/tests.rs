@@ -13,7 +13,9 @@ async fn open(dir: &Path) -> Arc<Local> {
     loop {
         match Local::open(options()).await {
             Ok(local) => return local,
-            Err(error) if error.holder.is_some() => tokio::task::yield_now().await,
+            Err(error) if error.holder.is_some() || error.message.contains("already open") => {
+                tokio::task::yield_now().await
+            }
             Err(error) => panic!("{error}"),
         }
     }
