@@ -264,20 +264,22 @@ impl Known {
         if catalog::get_database(cx, database)?.is_none() {
             return Ok(known);
         }
-        let location = |document: &Value| {
-            let location = document["StorageDescriptor"]["Location"].as_str().unwrap_or_default();
-            folder(location).to_owned()
-        };
+        let location = |document: &Value| text(&document["StorageDescriptor"]["Location"]);
         for table in catalog::tables(cx, database)? {
             if table["Parameters"]["UPDATED_BY_CRAWLER"] != crawler["Name"] {
                 continue;
             }
-            let partitions = catalog::partitions(cx, database, table["Name"].as_str().unwrap_or_default())?;
+            // A table may be one object; a partition is a folder, with a slash at its end or without.
+            let root = folder(&location(&table)).to_owned();
             if table["PartitionKeys"].as_array().is_none_or(Vec::is_empty) {
-                known.folders.insert(location(&table));
+                known.folders.insert(root.clone());
             }
-            known.folders.extend(partitions.iter().map(location));
-            known.tables.insert(location(&table));
+            let partitions = catalog::partitions(cx, database, &text(&table["Name"]))?;
+            let places = partitions.iter().map(location);
+            known
+                .folders
+                .extend(places.map(|place| format!("{}/", place.trim_end_matches('/'))));
+            known.tables.insert(root);
         }
         Ok(known)
     }
@@ -325,6 +327,10 @@ fn allows(cx: &Call, crawler: &str, role: &str, wanted: &[Wanted]) -> Result<(),
         }
         Err(RoleProblem::Unknown(fault)) => Err(fault.message),
     }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 fn texts(value: &Value) -> Vec<String> {
