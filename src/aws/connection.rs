@@ -1,6 +1,8 @@
 //! The way to a cloud: which endpoint, whose credentials, how often a request is repeated. All clients of one
-//! connection share its HTTP client, its credentials and its call counter.
+//! connection share its HTTP client, its credentials, its call counter and its pace.
 
+use crate::looks::Looks;
+use crate::rate::Rates;
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -14,7 +16,9 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeTransmitInterceptorContextMut, FinalizerInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, Metadata};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -69,55 +73,77 @@ pub struct Connection {
     pub(crate) calls: Calls,
     /// Filled on first use when it is not known from the start.
     pub(crate) account: Arc<OnceCell<String>>,
+    /// Looks at objects that several steps wait for at once.
+    pub(crate) looks: Looks,
 }
 
 impl Connection {
     /// Returns a connection whose requests `handler` answers, without any socket.
     pub fn in_process(region: &str, handler: Handler) -> Self {
+        let calls = Calls::default();
         let config = hermetic(region, "https://aws.lakeform.local", &test_keys())
-            .http_client(SharedHttpClient::new(InProcess { handler }))
+            .http_client(calls.limited(SharedHttpClient::new(InProcess { handler })))
             .build();
-        Self::new(config, Pace::Quick, OnceCell::new_with(Some(LOCAL_ACCOUNT.to_owned())))
+        let account = OnceCell::new_with(Some(LOCAL_ACCOUNT.to_owned()));
+        Self::new(config, Pace::Quick, calls, account)
     }
 
     /// Returns a connection to an AWS-like endpoint; without `keys` it signs as `test`.
     pub fn endpoint(url: &str, region: &str, keys: Option<Keys>) -> Self {
+        let calls = Calls::default();
         let config = hermetic(region, url, &keys.unwrap_or_else(test_keys))
-            .http_client(network_client(url))
+            .http_client(calls.limited(network_client(url)))
             .build();
-        Self::new(config, Pace::Quick, OnceCell::new())
+        Self::new(config, Pace::Quick, calls, OnceCell::new())
     }
 
-    /// Returns a connection to AWS with the credentials that the AWS CLI would use.
-    pub async fn aws(region: &str, profile: Option<&str>) -> Self {
+    /// Returns a connection to AWS, or to what answers for it at `endpoint`, with the credentials that the AWS CLI
+    /// would use.
+    pub async fn aws(region: &str, endpoint: Option<&str>) -> Self {
+        let calls = Calls::default();
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .region(Region::new(region.to_owned()))
-            .http_client(network_client("https://"))
-            .retry_config(RetryConfig::adaptive().with_max_attempts(10))
+            .http_client(calls.limited(network_client(endpoint.unwrap_or("https://"))))
+            // How fast requests go out is our own affair; see `rate`.
+            .retry_config(RetryConfig::standard().with_max_attempts(10))
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(5))
                     .read_timeout(Duration::from_secs(60))
                     .build(),
             );
-        if let Some(profile) = profile {
-            loader = loader.profile_name(profile);
+        if let Some(endpoint) = endpoint {
+            loader = loader.endpoint_url(endpoint);
         }
-        Self::new(loader.load().await, Pace::Aws, OnceCell::new())
+        Self::new(loader.load().await, Pace::Aws, calls, OnceCell::new())
     }
 
-    fn new(config: SdkConfig, pace: Pace, account: OnceCell<String>) -> Self {
+    fn new(config: SdkConfig, pace: Pace, calls: Calls, account: OnceCell<String>) -> Self {
         Self {
             config,
             pace,
-            calls: Calls::default(),
+            calls,
             account: Arc::new(account),
+            looks: Looks::default(),
+        }
+    }
+
+    /// From now on requests go out only while `may` says so: whoever has lost the right to act must not act.
+    pub fn only_while(&self, may: impl Fn() -> bool + Send + Sync + 'static) {
+        *self.calls.may.lock().expect("nothing panics here") = Some(Box::new(may));
+    }
+
+    /// How old another's look at an object may be to count as one's own.
+    pub(crate) fn fresh(&self) -> Duration {
+        match self.pace {
+            Pace::Quick => Duration::from_millis(40),
+            Pace::Aws => Duration::from_secs(3),
         }
     }
 
     /// Returns how often each operation went over the wire so far, repeats included, as `ec2:DescribeVpcs`.
     pub fn calls(&self) -> BTreeMap<String, u64> {
-        self.calls.0.lock().expect("counting does not panic").clone()
+        self.calls.counts.lock().expect("counting does not panic").clone()
     }
 
     /// Returns the region that requests go to.
@@ -217,26 +243,138 @@ impl http_body::Body for Shared {
     }
 }
 
-/// Counts requests by operation.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Calls(Arc<Mutex<BTreeMap<String, u64>>>);
+/// What stands between the SDK and the wire: counts requests by operation, slows down what is throttled, and lets
+/// nothing out when we may not act.
+#[derive(Clone, Default)]
+pub(crate) struct Calls {
+    counts: Arc<Mutex<BTreeMap<String, u64>>>,
+    rates: Rates,
+    may: Arc<Mutex<Option<May>>>,
+}
+
+/// Says whether this process may still act.
+type May = Box<dyn Fn() -> bool + Send + Sync>;
+
+/// The operation of a request, on its way to the wire.
+#[derive(Clone)]
+struct Operation(String);
+
+impl Calls {
+    fn limited(&self, inner: SharedHttpClient) -> SharedHttpClient {
+        let rates = self.rates.clone();
+        SharedHttpClient::new(Limited { inner, rates })
+    }
+}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Calls")
+    }
+}
+
+fn operation(settings: &ConfigBag) -> Option<String> {
+    let operation = settings.load::<Metadata>()?;
+    let service = operation.service().to_ascii_lowercase().replace(' ', "");
+    Some(format!("{service}:{}", operation.name()))
+}
 
 impl Intercept for Calls {
     fn name(&self) -> &'static str {
         "calls"
     }
 
-    fn read_before_transmit(
+    fn modify_before_transmit(
         &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _: &RuntimeComponents,
         settings: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(operation) = settings.load::<Metadata>() {
-            let service = operation.service().to_ascii_lowercase().replace(' ', "");
-            let mut calls = self.0.lock().expect("counting does not panic");
-            *calls.entry(format!("{service}:{}", operation.name())).or_default() += 1;
+        if self
+            .may
+            .lock()
+            .expect("nothing panics here")
+            .as_ref()
+            .is_some_and(|may| !may())
+        {
+            return Err("this process may not act on the stack any more".into());
+        }
+        if let Some(operation) = operation(settings) {
+            *self
+                .counts
+                .lock()
+                .expect("counting does not panic")
+                .entry(operation.clone())
+                .or_default() += 1;
+            context.request_mut().add_extension(Operation(operation));
         }
         Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let (Some(response), Some(operation)) = (context.response(), operation(settings)) {
+            let refused = !response.status().is_success() && says_slow_down(response);
+            self.rates.answered(&operation, refused);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a refusal means that there were too many requests.
+fn says_slow_down(response: &HttpResponse) -> bool {
+    const WORDS: [&str; 6] = [
+        "Throttl",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "TooManyRequests",
+        "BandwidthLimitExceeded",
+        "RequestThrottled",
+    ];
+    let code = response.headers().get("x-amzn-errortype").unwrap_or_default();
+    let body = response.body().bytes().unwrap_or_default();
+    let body = String::from_utf8_lossy(&body[..body.len().min(2048)]);
+    response.status().as_u16() == 429 || WORDS.iter().any(|word| code.contains(word) || body.contains(word))
+}
+
+/// Holds a request back as long as its operation is throttled.
+#[derive(Clone)]
+struct Limited<T> {
+    inner: T,
+    rates: Rates,
+}
+
+impl<T> fmt::Debug for Limited<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Limited")
+    }
+}
+
+impl HttpClient for Limited<SharedHttpClient> {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(Limited {
+            inner: self.inner.http_connector(settings, components),
+            rates: self.rates.clone(),
+        })
+    }
+}
+
+impl HttpConnector for Limited<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Some(pause) = request
+            .extension::<Operation>()
+            .map(|operation| self.rates.pause(&operation.0))
+            .filter(|pause| !pause.is_zero())
+        else {
+            return self.inner.call(request);
+        };
+        let inner = self.inner.clone();
+        HttpConnectorFuture::new(async move {
+            tokio::time::sleep(pause).await;
+            inner.call(request).await
+        })
     }
 }

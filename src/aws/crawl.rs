@@ -3,9 +3,10 @@
 use crate::Aws;
 use crate::connection::Pace;
 use crate::error::{Doing, Result, Says, found};
+use crate::glue_crawler;
 use crate::wait::{Look, Patience, retry, until};
 use aws_sdk_glue::operation::get_tables::GetTablesOutput;
-use aws_sdk_glue::types::{CrawlerState, LastCrawlStatus, Table};
+use aws_sdk_glue::types::{Crawler, CrawlerState, LastCrawlStatus, Table};
 use lakeform_engine::CloudError;
 use lakeform_engine::cloud::{Meaning, Progress, Report};
 use std::collections::BTreeMap;
@@ -55,13 +56,19 @@ impl Aws {
         })
         .await?;
         report(Progress::State("running".to_owned()));
+        let wait = self.connection.looks.wait("crawler", name);
         let last = until(patience, &doing, report, async || {
-            let answer = self.glue.get_crawler().name(name).send().await.doing(&doing)?;
-            let crawler = answer.crawler;
-            Ok(match crawler.as_ref().and_then(|crawler| crawler.state.as_ref()) {
-                Some(CrawlerState::Ready) => Look::Done(crawler.and_then(|crawler| crawler.last_crawl)),
+            let look = async |names: Vec<String>| {
+                let named = |crawler: Crawler| Some((crawler.name.clone()?, crawler));
+                let crawlers = glue_crawler::get(self, &names).await?;
+                Ok(crawlers.into_iter().filter_map(named).collect())
+            };
+            let crawler = wait.look(self.connection.fresh(), look).await?;
+            let crawler =
+                crawler.ok_or_else(|| CloudError::new(Meaning::NotFound, &doing, "it is not there any more"))?;
+            Ok(match crawler.state {
+                Some(CrawlerState::Ready) | None => Look::Done(crawler.last_crawl),
                 Some(state) => Look::Pending(state.as_str().to_ascii_lowercase()),
-                None => Look::Done(crawler.and_then(|crawler| crawler.last_crawl)),
             })
         })
         .await?;

@@ -40,10 +40,18 @@ pub(crate) async fn by_id(
     let mut ids: Vec<String> = asks.iter().filter_map(|ask| ask.id.clone()).collect();
     ids.sort();
     ids.dedup();
-    let pages = try_join_all(ids.chunks(FILTER_VALUES).map(|chunk| read(chunk.to_vec()))).await?;
-    Ok(provider::answers(asks, pages.into_iter().flatten(), |ask| {
+    Ok(provider::answers(asks, in_chunks(ids, read).await?, |ask| {
         ask.id.clone()
     }))
+}
+
+/// Reads in as many requests as the values of one filter ask for.
+pub(crate) async fn in_chunks<T>(
+    names: Vec<String>,
+    read: impl AsyncFn(Vec<String>) -> Result<Vec<T>>,
+) -> Result<Vec<T>> {
+    let pages = try_join_all(names.chunks(FILTER_VALUES).map(|chunk| read(chunk.to_vec()))).await?;
+    Ok(pages.into_iter().flatten().collect())
 }
 
 pub(crate) fn tag_pairs(tags: &[Tag]) -> impl Iterator<Item = (String, String)> + '_ {

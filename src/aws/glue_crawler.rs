@@ -109,7 +109,7 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     Ok(answers(asks, lives, |ask| name_of(ask, "name")))
 }
 
-async fn get(aws: &Aws, names: &[String]) -> Result<Vec<Crawler>> {
+pub(crate) async fn get(aws: &Aws, names: &[String]) -> Result<Vec<Crawler>> {
     let pages = names.chunks(glue::BATCH).map(|chunk| async move {
         let request = aws.glue.batch_get_crawlers().set_crawler_names(Some(chunk.to_vec()));
         Ok::<_, lakeform_engine::CloudError>(

@@ -5,6 +5,7 @@ mod bucket;
 mod connection;
 mod crawl;
 mod diagnosis;
+mod discover;
 mod ec2;
 mod error;
 mod glue;
@@ -14,9 +15,12 @@ mod glue_database;
 mod glue_trigger;
 mod internet_gateway;
 mod log_group;
+mod looks;
+mod marks;
 mod nat_gateway;
 mod owned;
 mod provider;
+mod rate;
 mod redshift;
 mod redshift_cluster;
 mod redshift_namespace;
@@ -25,6 +29,7 @@ mod redshift_subnet_group;
 mod redshift_workgroup;
 mod role;
 mod route_table;
+mod s3_clock;
 mod s3_objects;
 #[cfg(test)]
 mod schemas;
@@ -44,9 +49,12 @@ pub use crawl::{CatalogColumn, CatalogTable, CrawlResult};
 pub use s3_objects::{Head, Listed, Unfinished, UploadedPart};
 pub use statements::{Answer, Cell, Column, Login, Warehouse};
 
+use crate::connection::Pace;
 use crate::error::{Doing, Result, incomplete};
 use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owned, Owner, Report, Update};
+use lakeform_engine::schema::Identity as KnownBy;
 use lakeform_engine::{Cloud, CloudError, Kind, Live};
+use std::time::Duration;
 
 /// The AWS objects of one account and region, over one connection.
 #[derive(Clone)]
@@ -175,6 +183,19 @@ impl Cloud for Aws {
 
     async fn find(&self, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
         let kind = ask.address.kind;
+        // AWS may hide for a while what it has just made, and what is not found is made again.
+        let pauses_s: &[u64] = match (self.connection.pace, kind.schema().identity) {
+            (Pace::Quick, _) => &[],
+            (Pace::Aws, KnownBy::Assigned) => &[1, 2, 4, 8, 15, 30],
+            (Pace::Aws, _) => &[1, 2, 4],
+        };
+        for pause_s in pauses_s {
+            let found = by_kind!(kind, provider => provider::find(self, ask, owner).await)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+            tokio::time::sleep(Duration::from_secs(*pause_s)).await;
+        }
         by_kind!(kind, provider => provider::find(self, ask, owner).await)
     }
 

@@ -4,6 +4,7 @@
 use crate::Aws;
 use crate::ec2;
 use crate::error::{Doing, Result, Says, accept, incomplete};
+use crate::looks::Wait;
 use crate::provider::{self, ask_created, ask_updated, live, outputs, typed};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Patience, retry, until};
@@ -21,6 +22,8 @@ pub(crate) struct Wanted {
     #[serde(default)]
     tags: Tags,
 }
+
+const KIND: &str = "NAT gateway";
 
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     ec2::by_id(asks, async |ids| {
@@ -41,8 +44,29 @@ pub(crate) async fn find(aws: &Aws, _ask: &Ask, owner: &Owner) -> Result<Option<
         .transpose()
 }
 
+/// Looks at a gateway, together with all others that are waited for. One that is deleted is still seen.
+async fn look(aws: &Aws, wait: &Wait) -> Result<Option<NatGateway>> {
+    wait.look(aws.connection.fresh(), async |names| {
+        let gateways = ec2::in_chunks(names, async |ids| all(aws, ec2::filter("nat-gateway-id", ids)).await).await?;
+        let named = |gateway: NatGateway| Some((gateway.nat_gateway_id.clone()?, gateway));
+        Ok(gateways.into_iter().filter_map(named).collect())
+    })
+    .await
+}
+
 /// Deleted gateways stay listed for about an hour and are left out.
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<NatGateway>> {
+    let mut gateways = all(aws, filter).await?;
+    gateways.retain(|gateway| {
+        !matches!(
+            gateway.state,
+            Some(NatGatewayState::Deleted | NatGatewayState::Deleting)
+        )
+    });
+    Ok(gateways)
+}
+
+async fn all(aws: &Aws, filter: Filter) -> Result<Vec<NatGateway>> {
     let pages = aws
         .ec2
         .describe_nat_gateways()
@@ -51,17 +75,10 @@ async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<NatGateway>> {
         .page_size(1000)
         .items()
         .send();
-    let mut gateways = pages
+    pages
         .collect::<std::result::Result<Vec<_>, _>>()
         .await
-        .doing("read NAT gateways")?;
-    gateways.retain(|gateway| {
-        !matches!(
-            gateway.state,
-            Some(NatGatewayState::Deleted | NatGatewayState::Deleting)
-        )
-    });
-    Ok(gateways)
+        .doing("read NAT gateways")
 }
 
 fn to_live(gateway: &NatGateway) -> Result<Live> {
@@ -120,14 +137,14 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
         }
     };
     report(Progress::Made { id: id.clone() });
+    let wait = aws.connection.looks.wait(KIND, &id);
     until(Patience::new(aws.connection.pace, 600), doing, report, async || {
-        let gateways = describe(aws, ec2::filter("nat-gateway-id", [&id])).await?;
-        let Some(gateway) = gateways.first() else {
+        let Some(gateway) = look(aws, &wait).await? else {
             return Ok(Look::Pending("not yet visible to EC2".to_owned()));
         };
         match &gateway.state {
             Some(NatGatewayState::Available) => Ok(Look::Done(())),
-            Some(NatGatewayState::Failed) => Err(failed(gateway, doing)),
+            Some(NatGatewayState::Failed) => Err(failed(&gateway, doing)),
             state => Ok(Look::Pending(
                 state.as_ref().map_or("pending", |state| state.as_str()).to_owned(),
             )),
@@ -211,22 +228,10 @@ pub(crate) async fn delete(aws: &Aws, delete: &Delete, report: Report<'_>) -> Re
     if delete.id.starts_with(ALLOCATION) {
         return release(aws, &delete.id, report).await;
     }
-    let look = async || {
-        let answer = aws
-            .ec2
-            .describe_nat_gateways()
-            .filter(ec2::filter("nat-gateway-id", [&delete.id]))
-            .send()
-            .await;
-        Ok::<_, CloudError>(
-            answer
-                .doing("read NAT gateways")?
-                .nat_gateways
-                .unwrap_or_default()
-                .pop(),
-        )
+    let found = all(aws, ec2::filter("nat-gateway-id", [&delete.id])).await?;
+    let Some(gateway) = found.into_iter().next() else {
+        return Ok(());
     };
-    let Some(gateway) = look().await? else { return Ok(()) };
     let allocations: Vec<String> = gateway
         .nat_gateway_addresses()
         .iter()
@@ -239,8 +244,9 @@ pub(crate) async fn delete(aws: &Aws, delete: &Delete, report: Report<'_>) -> Re
         let request = aws.ec2.delete_nat_gateway().nat_gateway_id(&delete.id);
         accept(request.send().await.doing(doing), Meaning::NotFound)?;
     }
+    let wait = aws.connection.looks.wait(KIND, &delete.id);
     until(Patience::new(aws.connection.pace, 1800), doing, report, async || {
-        Ok(match look().await? {
+        Ok(match look(aws, &wait).await? {
             None => Look::Done(()),
             Some(gateway) if gateway.state == Some(NatGatewayState::Deleted) => Look::Done(()),
             Some(gateway) => Look::Pending(

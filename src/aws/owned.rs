@@ -5,6 +5,8 @@
 use crate::Aws;
 use crate::error::{Doing, Result, found};
 use crate::nat_gateway::ALLOCATION;
+use crate::redshift_namespace;
+use crate::redshift_workgroup;
 use crate::role;
 use crate::tagging;
 use crate::tags;
@@ -12,16 +14,26 @@ use futures::future::try_join_all;
 use futures::try_join;
 use lakeform_engine::Kind;
 use lakeform_engine::cloud::Owned;
+use std::collections::HashMap;
 
 pub(crate) async fn of_stack(aws: &Aws, stack: &str) -> Result<Vec<Owned>> {
     let (tagged, roles) = try_join!(tagging::with_tag(aws, tags::STACK, stack), roles(aws, stack))?;
-    let mut owned: Vec<Owned> = tagged
+    let mut owners = Vec::new();
+    let mut named = Vec::new();
+    for (arn, tags) in tagged {
+        let Some(owner) = tags::split(tags).1.filter(|owner| owner.stack == stack) else {
+            continue;
+        };
+        if let Some(id) = id_in(&arn, owner.address.kind) {
+            named.push((owner.address.kind, arn, id));
+            owners.push(owner);
+        }
+    }
+    name_serverless(aws, &mut named).await?;
+    let mut owned: Vec<Owned> = owners
         .into_iter()
-        .filter_map(|(arn, tags)| {
-            let owner = tags::split(tags).1.filter(|owner| owner.stack == stack)?;
-            let id = id_in(&arn, owner.address.kind)?;
-            Some(Owned { owner, id })
-        })
+        .zip(named)
+        .map(|(owner, (_, _, id))| Owned { owner, id })
         .collect();
     // A gateway's address carries the gateway's tags; it stands for itself only when there is no gateway.
     let gateways: Vec<_> = owned
@@ -40,6 +52,32 @@ pub(crate) async fn of_stack(aws: &Aws, stack: &str) -> Result<Vec<Owned>> {
     }
     owned.sort_by(|a, b| (&a.owner.address, &a.id).cmp(&(&b.owner.address, &b.id)));
     Ok(owned)
+}
+
+/// The ARNs of Redshift Serverless end in made-up ids; listing tells the names.
+pub(crate) async fn name_serverless(aws: &Aws, found: &mut [(Kind, String, String)]) -> Result<()> {
+    let mut names: HashMap<String, String> = HashMap::new();
+    let has = |kind: Kind| found.iter().any(|(found, ..)| *found == kind);
+    if has(Kind::RedshiftNamespace) {
+        let all = redshift_namespace::all(aws).await?;
+        names.extend(
+            all.into_iter()
+                .filter_map(|one| Some((one.namespace_arn?, one.namespace_name?))),
+        );
+    }
+    if has(Kind::RedshiftWorkgroup) {
+        let all = redshift_workgroup::all(aws).await?;
+        names.extend(
+            all.into_iter()
+                .filter_map(|one| Some((one.workgroup_arn?, one.workgroup_name?))),
+        );
+    }
+    for (_, arn, id) in found {
+        if let Some(name) = names.remove(arn) {
+            *id = name;
+        }
+    }
+    Ok(())
 }
 
 /// Listing roles leaves their tags out, so the few under our path are read one by one.
@@ -70,7 +108,7 @@ async fn roles(aws: &Aws, stack: &str) -> Result<Vec<Owned>> {
 }
 
 /// Returns what we call the object with this ARN, or `None` when it is a part of something else.
-fn id_in(arn: &str, kind: Kind) -> Option<String> {
+pub(crate) fn id_in(arn: &str, kind: Kind) -> Option<String> {
     let mut parts = arn.splitn(6, ':').skip(2);
     let service = parts.next()?;
     let resource = parts.nth(2)?;
@@ -93,7 +131,6 @@ fn id_in(arn: &str, kind: Kind) -> Option<String> {
         Kind::RedshiftCluster => (service, sort) == ("redshift", "cluster"),
         Kind::Secret => (service, sort) == ("secretsmanager", "secret"),
         Kind::LogGroup => (service, sort) == ("logs", "log-group"),
-        // Their ARNs end in made-up ids; the name comes from reading.
         Kind::RedshiftNamespace => (service, sort) == ("redshift-serverless", "namespace"),
         Kind::RedshiftWorkgroup => (service, sort) == ("redshift-serverless", "workgroup"),
         Kind::GlueClassifier

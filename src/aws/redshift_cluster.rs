@@ -5,6 +5,7 @@ use crate::Aws;
 use crate::connection::Pace;
 use crate::error::{Doing, Result, Says, accept, found};
 use crate::glue;
+use crate::looks::Wait;
 use crate::provider::{
     self, answers, ask_created, ask_updated, changes, keep, live, maybe, name_of, names, ours_or_refuse, outputs,
     set_change, typed,
@@ -102,19 +103,7 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     let clusters = match names.as_slice() {
         [] => return Ok(vec![None; asks.len()]),
         [name] => describe(aws, &name.to_ascii_lowercase()).await?.into_iter().collect(),
-        _ => {
-            let pages = aws
-                .redshift
-                .describe_clusters()
-                .max_records(100)
-                .into_paginator()
-                .items()
-                .send();
-            pages
-                .collect::<std::result::Result<Vec<_>, _>>()
-                .await
-                .doing("read Redshift clusters")?
-        }
+        _ => all(aws).await?,
     };
     let lives = clusters
         .into_iter()
@@ -130,6 +119,38 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
 pub(crate) async fn find(aws: &Aws, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
     let live = read(aws, std::slice::from_ref(ask)).await?.pop().flatten();
     Ok(live.filter(|live| live.owner.as_ref().is_some_and(|was| provider::same_object(was, owner))))
+}
+
+async fn all(aws: &Aws) -> Result<Vec<Cluster>> {
+    let pages = aws
+        .redshift
+        .describe_clusters()
+        .max_records(100)
+        .into_paginator()
+        .items()
+        .send();
+    pages
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .await
+        .doing("read Redshift clusters")
+}
+
+/// Begins to wait for a cluster.
+fn wait(aws: &Aws, id: &str) -> Wait {
+    aws.connection.looks.wait(KIND, id)
+}
+
+/// Looks at a cluster, together with all others that are waited for.
+async fn look(aws: &Aws, wait: &Wait) -> Result<Option<Cluster>> {
+    wait.look(aws.connection.fresh(), async |names| {
+        let clusters = match names.as_slice() {
+            [name] => describe(aws, name).await?.into_iter().collect(),
+            _ => all(aws).await?,
+        };
+        let named = |cluster: Cluster| Some((cluster.cluster_identifier.clone()?, cluster));
+        Ok(clusters.into_iter().filter_map(named).collect())
+    })
+    .await
 }
 
 async fn describe(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
@@ -302,8 +323,9 @@ fn with_capacity_hint(error: CloudError) -> CloudError {
 /// Waits until the cluster is available and its roles are in place. Only the states that Redshift never leaves by
 /// itself are failures; whatever else it says is on its way.
 async fn available(aws: &Aws, id: &str, doing: &str, report: Report<'_>) -> Result<()> {
+    let wait = wait(aws, id);
     until(patience(aws, 4500), doing, report, async || {
-        let Some(cluster) = describe(aws, id).await? else {
+        let Some(cluster) = look(aws, &wait).await? else {
             return Ok(Look::Pending("not yet visible to Redshift".to_owned()));
         };
         let status = cluster.cluster_status.as_deref().unwrap_or_default();
@@ -346,7 +368,7 @@ pub(crate) async fn update(aws: &Aws, update: &Update, report: Report<'_>) -> Re
     let ask = ask_updated(update);
     redshift::retag(aws, KIND, update).await?;
     let present = provider::one(read(aws, std::slice::from_ref(&ask)).await?, doing)?;
-    if present.status.as_deref() == Some("paused") && update.changed.iter().any(|field| field != "tags") {
+    if is_paused(present.status.as_deref()) && update.changed.iter().any(|field| field != "tags") {
         resume(aws, id, report).await?;
     }
     let present: Wanted = typed(&present.fields)?;
@@ -467,23 +489,31 @@ async fn step<T>(aws: &Aws, id: &str, report: Report<'_>, issue: impl AsyncFnMut
     available(aws, id, "change the Redshift cluster", report).await
 }
 
+/// A paused cluster can neither be changed nor deleted; one that is being paused can not even be resumed yet.
+fn is_paused(status: Option<&str>) -> bool {
+    matches!(status, Some("paused" | "pausing"))
+}
+
 async fn resume(aws: &Aws, id: &str, report: Report<'_>) -> Result<()> {
     let doing = "resume the paused cluster";
-    aws.redshift
-        .resume_cluster()
-        .cluster_identifier(id)
-        .send()
-        .await
-        .doing(doing)?;
+    let wait = wait(aws, id);
+    let mut asked = false;
     until(patience(aws, 3600), doing, report, async || {
-        let status = describe(aws, id)
+        let status = look(aws, &wait)
             .await?
             .and_then(|cluster| cluster.cluster_status)
             .unwrap_or_default();
-        Ok(if status == "available" {
-            Look::Done(())
-        } else {
-            Look::Pending(status)
+        if status == "paused" && !asked {
+            let resumed = aws.redshift.resume_cluster().cluster_identifier(id).send().await;
+            match resumed.doing(doing) {
+                // It was paused a moment ago and does not know yet.
+                Err(error) if error.is(Meaning::Busy) => {}
+                other => asked = other.map(|_| true)?,
+            }
+        }
+        Ok(match status.as_str() {
+            "available" => Look::Done(()),
+            status => Look::Pending(status.to_owned()),
         })
     })
     .await
@@ -503,8 +533,7 @@ pub(crate) async fn delete(aws: &Aws, delete: &Delete, report: Report<'_>) -> Re
         return Ok(());
     };
     let status = cluster.cluster_status.unwrap_or_default();
-    if status == "paused" {
-        // A paused cluster refuses to be deleted.
+    if is_paused(Some(&status)) {
         resume(aws, id, report).await?;
     }
     if !matches!(status.as_str(), "deleting" | "final-snapshot") {
@@ -520,8 +549,9 @@ pub(crate) async fn delete(aws: &Aws, delete: &Delete, report: Report<'_>) -> Re
         })
         .await?;
     }
+    let wait = wait(aws, id);
     until(patience(aws, 2400), doing, report, async || {
-        Ok(match describe(aws, id).await? {
+        Ok(match look(aws, &wait).await? {
             None => Look::Done(()),
             Some(cluster) => Look::Pending(cluster.cluster_status.unwrap_or_else(|| "deleting".to_owned())),
         })

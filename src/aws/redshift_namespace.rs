@@ -2,6 +2,7 @@
 
 use crate::Aws;
 use crate::error::{Doing, Result, Says, accept, found};
+use crate::looks::Wait;
 use crate::provider::{
     self, answers, ask_created, ask_updated, changes, live, maybe, name_of, names, ours_or_refuse, outputs, typed,
 };
@@ -53,17 +54,7 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
         [] => return Ok(vec![None; asks.len()]),
         [name] => get(aws, name).await?.into_iter().collect(),
         _ => {
-            let pages = aws
-                .serverless
-                .list_namespaces()
-                .into_paginator()
-                .page_size(100)
-                .items()
-                .send();
-            let mut all = pages
-                .collect::<std::result::Result<Vec<_>, _>>()
-                .await
-                .doing("read namespaces")?;
+            let mut all = all(aws).await?;
             all.retain(|namespace| {
                 namespace
                     .namespace_name
@@ -90,6 +81,33 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
             to_live(namespace, tags)
         });
     Ok(answers(asks, lives, |ask| name_of(ask, "name")))
+}
+
+pub(crate) async fn all(aws: &Aws) -> Result<Vec<Namespace>> {
+    let pages = aws
+        .serverless
+        .list_namespaces()
+        .into_paginator()
+        .page_size(100)
+        .items()
+        .send();
+    pages
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .await
+        .doing("read namespaces")
+}
+
+/// Looks at a namespace, together with all others that are waited for.
+async fn look(aws: &Aws, wait: &Wait) -> Result<Option<Namespace>> {
+    wait.look(aws.connection.fresh(), async |names| {
+        let namespaces = match names.as_slice() {
+            [name] => get(aws, name).await?.into_iter().collect(),
+            _ => all(aws).await?,
+        };
+        let named = |namespace: Namespace| Some((namespace.namespace_name.clone()?, namespace));
+        Ok(namespaces.into_iter().filter_map(named).collect())
+    })
+    .await
 }
 
 async fn get(aws: &Aws, name: &str) -> Result<Option<Namespace>> {
@@ -208,12 +226,13 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
 }
 
 async fn available(aws: &Aws, name: &str, report: Report<'_>) -> Result<()> {
+    let wait = aws.connection.looks.wait("namespace", name);
     until(
         serverless::patience(aws),
         "wait for the namespace",
         report,
         async || {
-            Ok(match get(aws, name).await?.and_then(|namespace| namespace.status) {
+            Ok(match look(aws, &wait).await?.and_then(|namespace| namespace.status) {
                 Some(NamespaceStatus::Available) => Look::Done(()),
                 Some(state) => Look::Pending(state.as_str().to_ascii_lowercase()),
                 None => Look::Pending("not yet visible".to_owned()),
@@ -267,8 +286,9 @@ pub(crate) async fn delete(aws: &Aws, delete: &Delete, report: Report<'_>) -> Re
         accept(request.send().await.doing(doing), Meaning::NotFound)
     })
     .await?;
+    let wait = aws.connection.looks.wait("namespace", &delete.id);
     until(serverless::patience(aws), doing, report, async || {
-        Ok(match get(aws, &delete.id).await? {
+        Ok(match look(aws, &wait).await? {
             None => Look::Done(()),
             Some(_) => Look::Pending("deleting".to_owned()),
         })

@@ -203,9 +203,11 @@ async fn restore(
     report: Report<'_>,
 ) -> Result<()> {
     let name = &wanted.name;
-    let owner = describe(aws, name)
+    let old: Tags = describe(aws, name)
         .await?
-        .and_then(|secret| tags::split(tag_pairs(&secret)).1);
+        .map(|secret| tag_pairs(&secret).into_iter().collect())
+        .unwrap_or_default();
+    let owner = tags::split(old.clone()).1;
     let ours = owner.is_some_and(|was| was.stack == create.owner.stack && was.address == create.owner.address);
     if !ours {
         return Err(refusal.hint(format!("the name `{name}` is free again when that deletion is through")));
@@ -229,6 +231,11 @@ async fn restore(
         .send()
         .await
         .doing("tag the secret")?;
+    let gone: Vec<String> = old.into_keys().filter(|key| !tags.contains_key(key)).collect();
+    if !gone.is_empty() {
+        let request = aws.secrets.untag_resource().secret_id(name).set_tag_keys(Some(gone));
+        request.send().await.doing("remove tags")?;
+    }
     let request = aws
         .secrets
         .update_secret()

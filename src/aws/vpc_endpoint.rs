@@ -3,6 +3,7 @@
 use crate::Aws;
 use crate::ec2;
 use crate::error::{Doing, Result, found, incomplete, meaning};
+use crate::looks::Wait;
 use crate::provider::{
     self, ask_created, ask_updated, changes, document, live, outputs, parse_document, set_change, typed,
 };
@@ -29,6 +30,8 @@ pub(crate) struct Wanted {
 fn s3() -> String {
     "s3".to_owned()
 }
+
+const KIND: &str = "VPC endpoint";
 
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     ec2::by_id(asks, async |ids| {
@@ -85,6 +88,16 @@ async fn by_ids(aws: &Aws, ids: Vec<String>) -> Result<Vec<VpcEndpoint>> {
         .collect::<std::result::Result<Vec<_>, _>>()
         .await;
     Ok(found(endpoints.doing("read VPC endpoints"))?.unwrap_or_default())
+}
+
+/// Looks at an endpoint, together with all others that are waited for.
+async fn look(aws: &Aws, wait: &Wait) -> Result<Option<VpcEndpoint>> {
+    wait.look(aws.connection.fresh(), async |names| {
+        let endpoints = ec2::in_chunks(names, async |ids| by_ids(aws, ids).await).await?;
+        let named = |endpoint: VpcEndpoint| Some((endpoint.vpc_endpoint_id.clone()?, endpoint));
+        Ok(endpoints.into_iter().filter_map(named).collect())
+    })
+    .await
 }
 
 /// The model capitalises the states, live answers do not.
@@ -166,12 +179,12 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
         Err(error) => return Err(error),
     };
     report(Progress::Made { id: id.clone() });
+    let wait = aws.connection.looks.wait(KIND, &id);
     until(Patience::new(aws.connection.pace, 600), doing, report, async || {
-        let endpoints = by_ids(aws, vec![id.clone()]).await?;
-        let Some(endpoint) = endpoints.first() else {
+        let Some(endpoint) = look(aws, &wait).await? else {
             return Ok(Look::Pending("not yet visible to EC2".to_owned()));
         };
-        match state(endpoint).as_str() {
+        match state(&endpoint).as_str() {
             "available" => Ok(Look::Done(())),
             failed @ ("failed" | "rejected" | "expired") => Err(CloudError::new(
                 Meaning::Failed,
@@ -241,9 +254,9 @@ pub(crate) async fn delete(aws: &Aws, delete: &Delete, report: Report<'_>) -> Re
             return Err(error);
         }
     }
+    let wait = aws.connection.looks.wait(KIND, &delete.id);
     until(Patience::new(aws.connection.pace, 600), doing, report, async || {
-        let left = by_ids(aws, vec![delete.id.clone()]).await?;
-        Ok(match left.first().map(state) {
+        Ok(match look(aws, &wait).await?.as_ref().map(state) {
             None => Look::Done(()),
             Some(state) if state == "deleted" => Look::Done(()),
             Some(state) => Look::Pending(state),
