@@ -66,6 +66,16 @@ pub struct Global {
     /// Local cloud: let creating and deleting take as long as on AWS
     #[arg(long, global = true, help_heading = "Global options")]
     pub realistic: bool,
+    /// How long to wait when somebody else works on the stack
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        default_value_t = 0,
+        hide_default_value = true,
+        help_heading = "Global options"
+    )]
+    pub lock_timeout: u64,
     /// Write JSON for machines to stdout
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
@@ -103,7 +113,7 @@ pub enum Command {
     Destroy(Destroy),
     /// Rebuild a lost state folder from the tags of what is live
     Recover,
-    /// Take over an object that the stack file declares and somebody else made
+    /// Take over what somebody else made, and write it into the stack file
     Import(Import),
     /// Run SQL on the stack's Redshift
     #[command(visible_alias = "query")]
@@ -361,6 +371,9 @@ pub enum GraphFormat {
 pub struct Destroy {
     #[command(flatten)]
     pub selection: Selection,
+    /// Keep a final snapshot of every cluster, whatever the file says
+    #[arg(long)]
+    pub final_snapshot: bool,
     #[command(flatten)]
     pub view: View,
     #[command(flatten)]
@@ -369,10 +382,23 @@ pub struct Destroy {
 
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The resource of the stack file, such as `bucket.lake`
-    pub address: String,
+    /// The resource's address, such as `bucket.lake`; declared in the stack file or to be written there
+    #[arg(requires = "id", required_unless_present_any = ["vpc", "tag"])]
+    pub address: Option<String>,
     /// What AWS calls it: a name, or an id such as `vpc-…`
-    pub id: String,
+    pub id: Option<String>,
+    /// A VPC and everything in it
+    #[arg(long, value_name = "ID", conflicts_with_all = ["address", "tag"])]
+    pub vpc: Option<String>,
+    /// Everything that carries this tag
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "address")]
+    pub tag: Option<String>,
+    /// Add what is missing to the stack file and take the objects over, instead of only showing it
+    #[arg(long)]
+    pub write: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,5 @@
 //! One file per command; each reads as the list of what it does.
 
-mod adopt;
 mod apply;
 mod check;
 mod datagen;
@@ -8,10 +7,12 @@ mod destroy;
 mod drift;
 mod graph;
 mod history;
+mod import;
 mod init;
 mod local;
 mod output;
 mod plan;
+mod recover;
 mod sql;
 mod state;
 mod up;
@@ -40,12 +41,12 @@ pub async fn run(cli: Cli, ui: Ui) -> Result<ExitCode, CommandError> {
             Ok(ExitCode::Done)
         }
         Command::Destroy(args) => destroy::run(global, &args, &ui).await,
-        Command::Recover => adopt::recover(global, &ui).await,
-        Command::Import(args) => adopt::import(global, &args, &ui).await,
+        Command::Recover => recover::run(global, &ui).await,
+        Command::Import(args) => import::run(global, &args, &ui).await,
         Command::Sql(args) => sql::run(global, &args, &ui).await,
-        Command::Output(args) => output::run(global, &args, &ui),
-        Command::History(args) => history::run(global, &args, &ui),
-        Command::State(args) => state::run(global, &args, &ui),
+        Command::Output(args) => output::run(global, &args, &ui).await,
+        Command::History(args) => history::run(global, &args, &ui).await,
+        Command::State(args) => state::run(global, &args, &ui).await,
         Command::Local(args) => local::run(global, &args, &ui).await,
         Command::Completions(args) => Ok(completions(&args, &ui)),
     }

@@ -5,8 +5,9 @@ use crate::cli::Global;
 use crate::data::Data;
 use crate::error::{CommandError, ExitCode};
 use crate::project::Project;
+use crate::state::lease::Lease;
 use crate::ui::Ui;
-use lakeform_aws::{Aws, Connection};
+use lakeform_aws::{Aws, Connection, Keys};
 use lakeform_engine::Kind;
 use lakeform_engine::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owned, Owner, Report, Update};
 use lakeform_engine::stack::Place;
@@ -139,25 +140,12 @@ impl World {
                 )
                 .hint("`--cloud local` runs it on this machine"));
             }
-            Place::Aws { account } => {
-                let connection = Connection::aws(region, None).await;
-                let identity = Aws::new(connection.clone()).identity().await.map_err(|error| {
-                    let unreachable = error.meaning == Meaning::Unavailable;
-                    let error = CommandError::from(error);
-                    match unreachable {
-                        true => error.hint("AWS cannot be reached, or there are no credentials; nothing was changed"),
-                        false => error.hint("`aws sts get-caller-identity` shows whose credentials these are"),
-                    }
-                })?;
-                let actual = identity.account;
-                if actual != *account {
-                    return Err(CommandError::new(format!(
-                        "the stack belongs to account {account}, but these credentials to {actual}"
-                    ))
-                    .code(ExitCode::Blocked)
-                    .hint("nothing was read or changed; use the credentials of the stack's account"));
-                }
-                (connection, format!("AWS account {account}, {region}"))
+            Place::Aws { account, endpoint } => {
+                let at = endpoint
+                    .as_ref()
+                    .map_or(String::new(), |endpoint| format!(" at {endpoint}"));
+                let connection = connection(project).await?;
+                (connection, format!("AWS account {account}{at}, {region}"))
             }
         };
         ui.detail(format!("connected to {place}"));
@@ -173,10 +161,66 @@ impl World {
         })
     }
 
+    /// From now on nothing is asked or changed unless the stack is still ours.
+    pub fn only_while(&self, lease: Arc<Lease>) {
+        self.aws.connection().only_while(move || lease.alive());
+    }
+
     /// How many AWS calls were made, by operation.
     pub fn calls(&self) -> std::collections::BTreeMap<String, u64> {
         self.aws.connection().calls()
     }
+}
+
+/// Returns the connection of a stack on AWS, made once. Credentials of another account are refused.
+pub async fn connection(project: &Project) -> Result<Connection, CommandError> {
+    let connect = async || {
+        let Place::Aws { account, endpoint } = &project.stack.place else {
+            unreachable!("asked only for stacks on AWS");
+        };
+        let region = &project.stack.region;
+        let connection = match endpoint.as_deref() {
+            // What answers on this machine is no AWS: it needs no credentials, and gets none that were found lying about.
+            Some(endpoint) if on_this_machine(endpoint) => Connection::endpoint(endpoint, region, keys()),
+            endpoint => Connection::aws(region, endpoint).await,
+        };
+        let identity = Aws::new(connection.clone()).identity().await.map_err(|error| {
+            let unreachable = error.meaning == Meaning::Unavailable;
+            let error = CommandError::from(error);
+            match (unreachable, endpoint) {
+                (true, Some(endpoint)) => error.hint(format!("nothing answers at {endpoint}; nothing was changed")),
+                (true, None) => error.hint("AWS cannot be reached, or there are no credentials; nothing was changed"),
+                (false, _) => error.hint("`aws sts get-caller-identity` shows whose credentials these are"),
+            }
+        })?;
+        let actual = identity.account;
+        if actual != *account {
+            return Err(CommandError::new(format!(
+                "the stack belongs to account {account}, but these credentials to {actual}"
+            ))
+            .code(ExitCode::Blocked)
+            .hint("nothing was read or changed; use the credentials of the stack's account"));
+        }
+        Ok(connection)
+    };
+    project.connection.get_or_try_init(connect).await.cloned()
+}
+
+fn on_this_machine(endpoint: &str) -> bool {
+    let host = endpoint.split("://").nth(1).unwrap_or(endpoint);
+    ["127.", "localhost", "[::1]"]
+        .iter()
+        .any(|start| host.starts_with(start))
+}
+
+/// The access key of the environment.
+fn keys() -> Option<Keys> {
+    let var = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Some(Keys {
+        id: var("AWS_ACCESS_KEY_ID")?,
+        secret: var("AWS_SECRET_ACCESS_KEY")?,
+        session: var("AWS_SESSION_TOKEN"),
+    })
 }
 
 /// Opens the local cloud on a disk.
@@ -285,3 +329,6 @@ impl Cloud for World {
         self.aws.owned(stack).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ pub mod dataset;
 mod external_schema;
 pub mod folder;
 pub mod manifest;
+mod marks;
 pub mod proof;
 pub mod recipe;
 mod sql;
@@ -17,7 +18,7 @@ pub mod workers;
 use lakeform_aws::Aws;
 use lakeform_engine::cloud::{Ask, CloudError, Create, Delete, Live, Meaning, Owner, Report, Update};
 use lakeform_engine::journal::Record;
-use lakeform_engine::{Fields, Kind, value};
+use lakeform_engine::{Fields, Kind, Value, value};
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 
@@ -82,6 +83,9 @@ impl Data {
             Kind::Copy => copy::make(self, &fields).await?,
             kind => return Err(unsupported(kind, "make")),
         };
+        if leaves_no_trace(owner.address.kind) {
+            marks::set(self, &owner.address, &fields).await?;
+        }
         Ok(Live {
             id: owner.address.to_string(),
             fields,
@@ -92,7 +96,36 @@ impl Data {
         })
     }
 
+    /// What the cloud itself can tell of a step that no ledger remembers; `None` when it must be done again.
+    pub async fn recover(&self, ask: &Ask) -> Result<Option<Live>, CloudError> {
+        if !ask.fields.values().all(Value::is_known) {
+            return Ok(None);
+        }
+        let kind = ask.address.kind;
+        let outputs = match kind {
+            Kind::Dataset => return dataset::read(self, ask).await,
+            Kind::Crawl => crawl::recover(self, &ask.fields).await?,
+            Kind::ExternalSchema => external_schema::is_there(self, &ask.fields).await?.then(Fields::new),
+            kind if leaves_no_trace(kind) => marks::is_set(self, &ask.address, &ask.fields).await?.then(Fields::new),
+            _ => return Err(unsupported(kind, "recover")),
+        };
+        Ok(outputs.map(|outputs| Live {
+            id: ask.address.to_string(),
+            fields: ask.fields.clone(),
+            outputs,
+            owner: None,
+            status: None,
+            extras: Vec::new(),
+        }))
+    }
+
     pub async fn delete(&self, delete: &Delete, report: Report<'_>) -> Result<(), CloudError> {
+        if leaves_no_trace(delete.owner.address.kind) {
+            match marks::clear(self, &delete.owner.address, &delete.fields).await {
+                Err(error) if error.meaning != Meaning::NotFound => return Err(error),
+                _ => {}
+            }
+        }
         match delete.owner.address.kind {
             Kind::Dataset => dataset::delete(self, &delete.owner, &delete.fields, report).await,
             Kind::ExternalSchema => external_schema::delete(self, &delete.fields).await,
@@ -102,6 +135,11 @@ impl Data {
             kind => Err(unsupported(kind, "delete")),
         }
     }
+}
+
+/// Whether nothing in the warehouse says that the step was done.
+fn leaves_no_trace(kind: Kind) -> bool {
+    matches!(kind, Kind::Sql | Kind::Copy | Kind::Dbt)
 }
 
 /// What the ledger remembers, as what is live.

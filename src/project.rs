@@ -6,6 +6,7 @@ use crate::data::recipe::{Recipe, RecipeError};
 use crate::error::{CommandError, ExitCode};
 use crate::ui::Ui;
 use crate::ui::problems::{Source, show};
+use lakeform_aws::Connection;
 use lakeform_datagen::Dataset;
 use lakeform_engine::check::{Checked, check};
 use lakeform_engine::expand::Outside;
@@ -13,6 +14,8 @@ use lakeform_engine::stack::{Place, Resource};
 use lakeform_engine::{Diagnostic, Kind, Severity, Span, Stack, value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// The account of the local cloud.
 pub const LOCAL_ACCOUNT: &str = "123456789012";
@@ -24,6 +27,10 @@ pub struct Project {
     pub text: String,
     pub state: PathBuf,
     pub weather: Weather,
+    /// How long to wait for whoever holds the stack.
+    pub lock_timeout: Duration,
+    /// The way to AWS, once it is needed.
+    pub connection: OnceCell<Connection>,
 }
 
 /// A stack file that has been read.
@@ -237,6 +244,12 @@ impl Project {
                 );
             }
         }
+        // As with every AWS tool, the environment may say where the requests go; the file knows better.
+        if let Place::Aws { endpoint, .. } = &mut stack.place
+            && endpoint.is_none()
+        {
+            *endpoint = std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
+        }
         let state = global.state.clone().unwrap_or_else(|| crate::state::folder(&file.path));
         Ok(Self {
             stack,
@@ -244,6 +257,8 @@ impl Project {
             text: file.text,
             state,
             weather: Weather::read(global)?,
+            lock_timeout: Duration::from_secs(global.lock_timeout),
+            connection: OnceCell::new(),
         })
     }
 
@@ -263,12 +278,20 @@ impl Project {
         .place(span)
     }
 
-    /// The folder of this stack's journal inside the state folder. One for each cloud: a stack that was tried out
-    /// locally is another one on AWS.
+    /// The folder of this stack's journal inside the state. One for each cloud: a stack that was tried out locally, or
+    /// at an endpoint of one's own, is another one on AWS.
     pub fn journal_name(&self) -> String {
-        match self.stack.place {
-            Place::Local => self.stack.tag_name(),
-            Place::Aws { .. } => format!("{}@aws", self.stack.tag_name()),
+        let name = self.stack.tag_name();
+        match &self.stack.place {
+            Place::Local => name,
+            Place::Aws { endpoint: None, .. } => format!("{name}@aws"),
+            Place::Aws {
+                endpoint: Some(url), ..
+            } => {
+                let host = url.split("://").nth(1).unwrap_or(url).trim_end_matches('/');
+                let host = host.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
+                format!("{name}@{host}")
+            }
         }
     }
 }

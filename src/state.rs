@@ -1,11 +1,20 @@
-//! The only code that touches the state folder: where it is, who holds a stack, and its journal.
+//! The only code that touches the state, in a folder or in a bucket: where it is, who holds a stack, and its journal.
+
+mod bucket;
+mod folder;
+pub mod lease;
 
 use crate::error::{CommandError, ExitCode};
+use crate::project::Project;
+use lakeform_aws::Aws;
 use lakeform_engine::history::{self, Happened};
 use lakeform_engine::journal::{self, Entry, JournalError, Ledger};
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use lakeform_engine::stack::Place;
+use lease::Lease;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 
 /// What `state/README.md` says, in the repository and in every new stack.
 pub const README: &str = include_str!("../state/README.md");
@@ -39,80 +48,142 @@ pub fn make(folder: &Path) -> Result<(), CommandError> {
         .map_err(|error| CommandError::io(format!("making `{}`", folder.display()), &error))
 }
 
-/// A stack's journal, read only.
-pub fn ledger(folder: &Path, stack: &str) -> Result<Ledger, CommandError> {
-    let path = folder.join(stack).join("journal.jsonl");
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Ledger::replay(&read(&path, &text)?.0)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Ledger::default()),
-        Err(error) => Err(CommandError::io(format!("reading `{}`", path.display()), &error)),
-    }
+/// A stack's memory, without holding it.
+pub async fn ledger(project: &Project) -> Result<Ledger, CommandError> {
+    let entries = match place(project).await? {
+        Some(place) => place.entries().await?,
+        None => folder::entries(&project.state.join(project.journal_name()))?,
+    };
+    Ok(Ledger::replay(&entries))
 }
 
-fn read(path: &Path, text: &str) -> Result<(Vec<Entry>, usize), CommandError> {
-    journal::read(text).map_err(|error| unusable(path, &error))
+/// Where in a bucket the state is; `None`: in the state folder. A stack on the local cloud lives on this machine, and
+/// so does its state.
+async fn place(project: &Project) -> Result<Option<bucket::Place>, CommandError> {
+    let (Some(url), Place::Aws { .. }) = (&project.stack.state, &project.stack.place) else {
+        return Ok(None);
+    };
+    let aws = Aws::new(crate::connect::connection(project).await?);
+    Ok(Some(bucket::Place::new(aws, url, &project.journal_name())))
 }
 
-fn unusable(path: &Path, error: &JournalError) -> CommandError {
-    CommandError::new(format!("the journal `{}` cannot be used: {error}", path.display()))
-        .hint("restore the file from a copy, or remove the line; nothing has been changed")
+fn read(name: &str, text: &str) -> Result<(Vec<Entry>, usize), CommandError> {
+    journal::read(text).map_err(|error| unusable(name, &error))
+}
+
+fn unusable(name: &str, error: &JournalError) -> CommandError {
+    CommandError::new(format!("the journal `{name}` cannot be used: {error}"))
+        .hint("restore it from a copy, or remove the line; nothing has been changed")
 }
 
 /// What a stack's journal tells, oldest first.
-pub fn history(folder: &Path, stack: &str) -> Result<Vec<Happened>, CommandError> {
-    let path = folder.join(stack).join("journal.jsonl");
-    match std::fs::read_to_string(&path) {
-        Ok(text) => history::read(&text).map_err(|error| unusable(&path, &error)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(CommandError::io(format!("reading `{}`", path.display()), &error)),
+pub async fn history(project: &Project) -> Result<Vec<Happened>, CommandError> {
+    let (name, text) = match place(project).await? {
+        Some(place) => (place.url(), place.whole().await?),
+        None => {
+            let folder = project.state.join(project.journal_name());
+            (folder.display().to_string(), folder::text(&folder)?)
+        }
+    };
+    match text.is_empty() {
+        true => Ok(Vec::new()),
+        false => history::read(&text).map_err(|error| unusable(&name, &error)),
     }
+}
+
+fn locked(holder: &str, more: Option<&str>) -> CommandError {
+    CommandError::new(format!("somebody else works on this stack: {holder}"))
+        .code(ExitCode::Locked)
+        .hint(more.unwrap_or("the lock goes away with its process; `--lock-timeout 300` waits for it"))
 }
 
 /// A stack held by this process: nobody else can change it until this is dropped.
 pub struct Held {
     pub ledger: Ledger,
-    journal: File,
-    path: PathBuf,
+    journal: Journal,
+    lease: Arc<Lease>,
+    beat: JoinHandle<()>,
     /// What holds it, until the journal knows.
     command: Option<String>,
-    _lock: File,
+}
+
+enum Journal {
+    Folder(folder::Folder),
+    Bucket(bucket::Bucket),
 }
 
 impl Held {
     /// Takes the stack and opens its journal.
-    pub fn open(folder: &Path, stack: &str, command: &str) -> Result<Self, CommandError> {
-        Self::open_as(folder, stack, command, None)
+    pub async fn open(project: &Project, command: &str) -> Result<Self, CommandError> {
+        Self::open_as(project, command, None).await
     }
 
     /// Like [`Held::open`]; a new journal is of this generation.
-    pub fn open_as(folder: &Path, stack: &str, command: &str, generation: Option<&str>) -> Result<Self, CommandError> {
+    pub async fn open_as(project: &Project, command: &str, generation: Option<&str>) -> Result<Self, CommandError> {
+        let stack = project.stack.tag_name();
+        let asked = Instant::now();
+        loop {
+            let held = match place(project).await? {
+                Some(place) => Self::in_bucket(place, &stack, command, generation).await,
+                None => Self::in_folder(&project.state, &project.journal_name(), &stack, command, generation),
+            };
+            match held {
+                Err(error) if error.code == ExitCode::Locked && asked.elapsed() < project.lock_timeout => {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                held => return held,
+            }
+        }
+    }
+
+    fn in_folder(
+        folder: &Path,
+        name: &str,
+        stack: &str,
+        command: &str,
+        generation: Option<&str>,
+    ) -> Result<Self, CommandError> {
         make(folder)?;
-        let own = folder.join(stack);
-        std::fs::create_dir_all(&own)
-            .map_err(|error| CommandError::io(format!("making `{}`", own.display()), &error))?;
-        let lock = lock(&own.join("lock"), command)?;
-        let path = own.join("journal.jsonl");
-        let failed = |error: std::io::Error| CommandError::io(format!("opening `{}`", path.display()), &error);
-        let mut journal = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
-        let mut text = String::new();
-        journal.read_to_string(&mut text).map_err(failed)?;
-        let (entries, length) = read(&path, &text)?;
-        // A torn last line is what a crash leaves; what comes next must begin on a line of its own.
-        journal.set_len(length as u64).map_err(failed)?;
-        journal.seek(SeekFrom::End(0)).map_err(failed)?;
-        let mut held = Held {
-            ledger: Ledger::replay(&entries),
-            journal,
-            path: path.clone(),
+        let (journal, entries) = folder::Folder::hold(&folder.join(name), command)?;
+        let lease = Arc::new(Lease::new(Some(journal.reclaim())));
+        let beat = tokio::spawn(beat(lease.clone()));
+        Self {
+            ledger: Ledger::default(),
+            journal: Journal::Folder(journal),
+            lease,
+            beat,
             command: None,
-            _lock: lock,
-        };
+        }
+        .begun(entries, stack, command, generation)
+    }
+
+    async fn in_bucket(
+        place: bucket::Place,
+        stack: &str,
+        command: &str,
+        generation: Option<&str>,
+    ) -> Result<Self, CommandError> {
+        let (journal, entries) = place.hold(command).await?;
+        let lease = Arc::new(Lease::new(None));
+        let beat = journal.beat(&lease);
+        Self {
+            ledger: Ledger::default(),
+            journal: Journal::Bucket(journal),
+            lease,
+            beat,
+            command: None,
+        }
+        .begun(entries, stack, command, generation)
+    }
+
+    fn begun(
+        mut self,
+        entries: Vec<Entry>,
+        stack: &str,
+        command: &str,
+        generation: Option<&str>,
+    ) -> Result<Self, CommandError> {
+        self.ledger = Ledger::replay(&entries);
         if entries.is_empty() {
             let generation = generation.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), str::to_owned);
             let opened = Entry::Opened {
@@ -120,60 +191,73 @@ impl Held {
                 stack: stack.to_owned(),
                 generation,
             };
-            held.append(&opened).map_err(CommandError::new)?;
-            // The file's name must survive, too.
-            File::open(&own).and_then(|folder| folder.sync_all()).map_err(failed)?;
+            self.append(&opened).map_err(CommandError::new)?;
         }
-        held.command = Some(command.to_owned());
-        Ok(held)
+        self.command = Some(command.to_owned());
+        Ok(self)
     }
 
     /// Writes an entry so that it survives whatever happens next.
     pub fn append(&mut self, entry: &Entry) -> Result<(), String> {
         // Before the first, so that a command which has nothing to do leaves no trace.
-        let began = self.command.take().map(|command| Entry::Began { command });
-        let now = now();
-        let lines: String = began.iter().chain([entry]).map(|entry| entry.to_line(&now)).collect();
-        self.journal
-            .write_all(lines.as_bytes())
-            .and_then(|()| self.journal.sync_data())
-            .map_err(|error| format!("writing `{}`: {error}", self.path.display()))?;
+        if let Some(command) = self.command.take() {
+            self.write(&Entry::Began { command })?;
+        }
+        self.write(entry)
+    }
+
+    fn write(&mut self, entry: &Entry) -> Result<(), String> {
+        if !self.lease.alive() {
+            return Err("the lease on the stack is over: no sign of life could be given for too long".to_owned());
+        }
+        let line = self.line(entry);
+        match &mut self.journal {
+            Journal::Folder(journal) => journal.append(&line)?,
+            Journal::Bucket(journal) => wait(journal.append(&line))?,
+        }
         self.ledger.add(entry);
         Ok(())
     }
+
+    /// The line of an entry, with the token of whoever wrote it.
+    fn line(&self, entry: &Entry) -> String {
+        let token = match &self.journal {
+            Journal::Folder(journal) => journal.token(),
+            Journal::Bucket(journal) => journal.token(),
+        };
+        let mut json = serde_json::to_value(entry).expect("entries are plain data");
+        json["at"] = now().into();
+        json["token"] = token.into();
+        format!("{json}\n")
+    }
+
+    /// Says whether this process may still act on the stack.
+    pub fn lease(&self) -> Arc<Lease> {
+        self.lease.clone()
+    }
 }
 
-fn lock(path: &Path, command: &str) -> Result<File, CommandError> {
-    let failed = |error: std::io::Error| CommandError::io(format!("locking `{}`", path.display()), &error);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            file.read_to_string(&mut holder).map_err(failed)?;
-            return Err(
-                CommandError::new(format!("somebody else works on this stack: {}", holder.trim()))
-                    .code(ExitCode::Locked)
-                    .hint("wait for it to end; the lock goes away with its process"),
-            );
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.beat.abort();
+        if let Journal::Bucket(journal) = &self.journal {
+            wait(journal.release());
         }
-        Err(TryLockError::Error(error)) => return Err(failed(error)),
     }
-    let holder = format!(
-        "`lakeform {command}`, process {}, since {}\n",
-        std::process::id(),
-        now()
-    );
-    file.set_len(0)
-        .and_then(|()| file.write_all(holder.as_bytes()))
-        .map_err(failed)?;
-    Ok(file)
+}
+
+/// Gives signs of life in a folder.
+async fn beat(lease: Arc<Lease>) {
+    loop {
+        tokio::time::sleep(lease::BEAT).await;
+        lease.reclaimed();
+    }
+}
+
+/// Waits for a write over the network where nothing else may go on meanwhile: the next step must not begin before it
+/// is in the journal.
+fn wait<T>(write: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(write))
 }
 
 /// The time of day for people and journals, RFC 3339 to the second.
@@ -199,46 +283,60 @@ pub fn now() -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_stack_is_held_by_one_at_a_time() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let held = Held::open(folder.path(), "s", "apply").expect("the first");
-        let second = Held::open(folder.path(), "s", "apply")
-            .map(drop)
-            .expect_err("the second");
-        assert_eq!(second.code, ExitCode::Locked);
-        drop(held);
-        Held::open(folder.path(), "s", "apply").expect("after the first");
+    fn hold(folder: &Path) -> Result<Held, CommandError> {
+        Held::in_folder(folder, "s", "s", "apply", None)
     }
 
-    #[test]
-    fn a_torn_line_is_cut_off_and_the_journal_goes_on() {
+    fn forgot() -> Entry {
+        Entry::Forgot {
+            address: lakeform_engine::Address::parse("vpc.main").expect("an address"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stack_is_held_by_one_at_a_time() {
         let folder = tempfile::tempdir().expect("a folder");
-        drop(Held::open(folder.path(), "s", "apply").expect("opens"));
+        let held = hold(folder.path()).expect("the first");
+        let second = hold(folder.path()).map(drop).expect_err("the second");
+        assert_eq!(second.code, ExitCode::Locked);
+        drop(held);
+        hold(folder.path()).expect("after the first");
+    }
+
+    #[tokio::test]
+    async fn a_torn_line_is_cut_off_and_the_journal_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        drop(hold(folder.path()).expect("opens"));
         let path = folder.path().join("s/journal.jsonl");
         let mut text = std::fs::read_to_string(&path).expect("reads");
         text.push_str("{\"entry\":\"inte");
         std::fs::write(&path, text).expect("writes");
-        let mut held = Held::open(folder.path(), "s", "apply").expect("opens again");
-        let forgot = Entry::Forgot {
-            address: lakeform_engine::Address::parse("vpc.main").expect("an address"),
-        };
-        held.append(&forgot).expect("appends");
+        let mut held = hold(folder.path()).expect("opens again");
+        held.append(&forgot()).expect("appends");
         drop(held);
         let text = std::fs::read_to_string(&path).expect("reads");
         // Opened, begun by `apply`, forgotten.
         assert_eq!(journal::read(&text).expect("is whole").0.len(), 3);
     }
 
-    #[test]
-    fn a_damaged_journal_is_an_error_and_stays_as_it_is() {
+    #[tokio::test]
+    async fn a_damaged_journal_is_an_error_and_stays_as_it_is() {
         let folder = tempfile::tempdir().expect("a folder");
-        drop(Held::open(folder.path(), "s", "apply").expect("opens"));
+        drop(hold(folder.path()).expect("opens"));
         let path = folder.path().join("s/journal.jsonl");
         let text = format!("{}rubbish\n{{}}\n", std::fs::read_to_string(&path).expect("reads"));
         std::fs::write(&path, &text).expect("writes");
-        assert!(Held::open(folder.path(), "s", "apply").is_err());
+        assert!(hold(folder.path()).is_err());
         assert_eq!(std::fs::read_to_string(&path).expect("reads"), text);
+    }
+
+    #[tokio::test]
+    async fn a_holder_whose_lease_is_over_writes_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut held = hold(folder.path()).expect("opens");
+        held.lease().lose();
+        assert!(held.append(&forgot()).is_err());
+        assert!(held.ledger.records.is_empty());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::Instant;
 pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, CommandError> {
     let project = Project::open(global, ui)?; // (disk)
     let agreed = args.plan.as_deref().map(read).transpose()?; // (disk)
-    let mut held = Held::open(&project.state, &project.journal_name(), "apply")?; // (disk)
+    let mut held = Held::open(&project, "apply").await?; // (disk)
     let options = match &agreed {
         Some(saved) => saved.options(),
         None => work::options(&args.selection, &project.stack, &held.ledger)?,

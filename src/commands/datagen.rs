@@ -56,7 +56,7 @@ pub async fn run(global: &Global, args: &Datagen, ui: &Ui) -> Result<ExitCode, C
 /// Changes the stack's datasets to what was asked and applies them and all that follows from them.
 async fn into_the_lake(global: &Global, args: &Datagen, ui: &Ui) -> Result<ExitCode, CommandError> {
     let mut project = Project::open(global, ui)?; // (disk)
-    let mut held = Held::open(&project.state, &project.journal_name(), "datagen")?; // (disk)
+    let mut held = Held::open(&project, "datagen").await?; // (disk)
     let chosen = chosen(&project.stack, args.wanted.dataset.as_deref())?;
     for address in &chosen {
         let resource = project.stack.resources.get_mut(address).expect("just listed");

@@ -19,7 +19,7 @@ use std::time::Instant;
 pub async fn run(global: &Global, args: &Drift, ui: &Ui) -> Result<ExitCode, CommandError> {
     let project = Project::open(global, ui)?; // (disk)
     let accepted = args.baseline.as_deref().map(baseline).transpose()?.unwrap_or_default(); // (disk)
-    let mut ledger = crate::state::ledger(&project.state, &project.journal_name())?; // (disk)
+    let mut ledger = crate::state::ledger(&project).await?; // (disk)
     let world = World::connect(&project, ui).await?; // (cloud)
     for entry in apply::settle(&world, &ledger).await? {
         ledger.add(&entry); // in memory: drift changes nothing
@@ -116,7 +116,7 @@ async fn revert(
     if drifted.is_empty() {
         return Ok(ExitCode::Done);
     }
-    let mut held = Held::open(&project.state, &project.journal_name(), "drift --revert")?; // (disk)
+    let mut held = Held::open(project, "drift --revert").await?; // (disk)
     let mut ledger = held.ledger.clone();
     let (plan, settled) = work::plan(&project.stack, world, &mut ledger, &Options::default(), false, ui).await?; // (cloud)
     let wanted = with_dependents(&plan, drifted);

@@ -7,9 +7,9 @@ use crate::ui::Ui;
 use lakeform_engine::history::{self, What};
 use lakeform_engine::{Address, Kind};
 
-pub fn run(global: &Global, args: &History, ui: &Ui) -> Result<ExitCode, CommandError> {
+pub async fn run(global: &Global, args: &History, ui: &Ui) -> Result<ExitCode, CommandError> {
     let project = Project::open(global, ui)?; // (disk)
-    let mut happened = crate::state::history(&project.state, &project.journal_name())?; // (disk)
+    let mut happened = crate::state::history(&project).await?; // (disk)
     if let Some(text) = &args.address {
         let address = Address::parse(text).ok_or_else(|| {
             let kinds = Kind::ALL.iter().map(|kind| kind.as_str());

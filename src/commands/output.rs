@@ -9,9 +9,9 @@ use lakeform_engine::Value;
 use lakeform_engine::journal::Record;
 use std::collections::BTreeMap;
 
-pub fn run(global: &Global, args: &Output, ui: &Ui) -> Result<ExitCode, CommandError> {
+pub async fn run(global: &Global, args: &Output, ui: &Ui) -> Result<ExitCode, CommandError> {
     let project = Project::open(global, ui)?;
-    let ledger = crate::state::ledger(&project.state, &project.journal_name())?;
+    let ledger = crate::state::ledger(&project).await?;
     let outputs: BTreeMap<String, Value> = ledger
         .records
         .iter()

@@ -14,7 +14,7 @@ use std::io::{IsTerminal, Read};
 pub async fn run(global: &Global, args: &Sql, ui: &Ui) -> Result<ExitCode, CommandError> {
     let statements = statements(args)?;
     let project = Project::open(global, ui)?; // (disk)
-    let target = target(&project, args.warehouse.as_deref())?; // (disk)
+    let target = target(&project, args.warehouse.as_deref()).await?; // (disk)
     let world = World::connect(&project, ui).await?; // (cloud)
     let run = async {
         let mut answer = Answer::default();
@@ -88,8 +88,8 @@ fn statements(args: &Sql) -> Result<String, CommandError> {
 }
 
 /// Returns where SQL goes: the one warehouse of the stack, or the one that was named.
-fn target(project: &Project, wanted: Option<&str>) -> Result<String, CommandError> {
-    let ledger = crate::state::ledger(&project.state, &project.journal_name())?;
+async fn target(project: &Project, wanted: Option<&str>) -> Result<String, CommandError> {
+    let ledger = crate::state::ledger(&project).await?;
     let warehouses: Vec<&Address> = ledger
         .records
         .keys()

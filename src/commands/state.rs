@@ -9,12 +9,11 @@ use crate::ui::table;
 use lakeform_engine::Address;
 use lakeform_engine::journal::{Entry, Ledger, Record};
 
-pub fn run(global: &Global, args: &State, ui: &Ui) -> Result<ExitCode, CommandError> {
+pub async fn run(global: &Global, args: &State, ui: &Ui) -> Result<ExitCode, CommandError> {
     let project = Project::open(global, ui)?;
-    let name = project.journal_name();
     match &args.command {
         StateCommand::List => {
-            let ledger = state::ledger(&project.state, &name)?;
+            let ledger = state::ledger(&project).await?;
             if ui.json {
                 let records = ledger
                     .records
@@ -38,7 +37,7 @@ pub fn run(global: &Global, args: &State, ui: &Ui) -> Result<ExitCode, CommandEr
             }
         }
         StateCommand::Show { address } => {
-            let ledger = state::ledger(&project.state, &name)?;
+            let ledger = state::ledger(&project).await?;
             let (_, record) = find(&ledger, address)?;
             let json = serde_json::to_value(record).expect("records are plain data");
             match ui.json {
@@ -47,7 +46,7 @@ pub fn run(global: &Global, args: &State, ui: &Ui) -> Result<ExitCode, CommandEr
             }
         }
         StateCommand::Mv { from, to } => {
-            let mut held = Held::open(&project.state, &name, "state mv")?;
+            let mut held = Held::open(&project, "state mv").await?;
             let (from, _) = find(&held.ledger, from)?;
             let to = Address::parse(to)
                 .filter(|to| to.kind == from.kind)
@@ -63,7 +62,7 @@ pub fn run(global: &Global, args: &State, ui: &Ui) -> Result<ExitCode, CommandEr
             ui.say(format!("Moved {from} to {to}."));
         }
         StateCommand::Rm { address } => {
-            let mut held = Held::open(&project.state, &name, "state rm")?;
+            let mut held = Held::open(&project, "state rm").await?;
             let (address, _) = find(&held.ledger, address)?;
             held.append(&Entry::Forgot {
                 address: address.clone(),

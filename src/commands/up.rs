@@ -13,7 +13,7 @@ use std::time::Instant;
 
 pub async fn run(global: &Global, args: &Up, ui: &Ui) -> Result<ExitCode, CommandError> {
     let project = Project::open(global, ui)?; // (disk)
-    let mut held = Held::open(&project.state, &project.journal_name(), "up")?; // (disk)
+    let mut held = Held::open(&project, "up").await?; // (disk)
     let world = World::connect(&project, ui).await?; // (cloud)
     let mut ledger = held.ledger.clone();
     let (plan, settled) = work::plan(&project.stack, &world, &mut ledger, &Options::default(), false, ui).await?; // (cloud)

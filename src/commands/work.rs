@@ -12,7 +12,7 @@ use lakeform_engine::journal::{Entry, Ledger};
 use lakeform_engine::plan::{Options, Plan};
 use lakeform_engine::render::{self, Look};
 use lakeform_engine::stack::Place;
-use lakeform_engine::{Address, Stack};
+use lakeform_engine::{Address, Live, Stack};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -69,16 +69,30 @@ pub async fn plan(
         duration(started.elapsed().as_secs_f64()),
         ui.paint().reset
     ));
-    if ui.verbose > 1 {
-        for (operation, count) in world.calls() {
-            ui.detail(format!("  {count:>4} {operation}"));
-        }
-    }
+    said_calls(world, ui);
     let plan = match destroy {
         true => lakeform_engine::plan::destroy(&observed, ledger, options),
         false => lakeform_engine::plan::plan(stack, &observed, ledger, options),
     };
     Ok((plan, entries))
+}
+
+/// The entry that takes an object over without changing it.
+pub fn adopted(stack: &Stack, address: Address, live: &Live) -> Entry {
+    let resource = stack.resources.get(&address);
+    let needs = resource.map(|resource| resource.needs.clone()).unwrap_or_default();
+    let protect = resource.is_some_and(|resource| resource.protect);
+    // What AWS cannot tell back is taken from the file, as an apply would have left it.
+    let mut fields = live.fields.clone();
+    for (name, value) in resource.iter().flat_map(|resource| &resource.fields) {
+        if value.is_known() && !fields.contains_key(name) {
+            fields.insert(name.clone(), value.clone());
+        }
+    }
+    Entry::Adopted {
+        address,
+        record: apply::record_of(live, &fields, needs, protect),
+    }
 }
 
 /// Whether there is nothing to do at all, not even for the ledger.
@@ -132,7 +146,12 @@ pub fn consent(plan: &Plan, run: &Run, ui: &Ui) -> Result<(), CommandError> {
 
 /// Asks before something is changed. On the local cloud `up` does not ask.
 pub fn confirm(ui: &Ui, run: &Run, question: &str) -> Result<(), CommandError> {
-    if run.yes {
+    agreed(ui, run.yes, question)
+}
+
+/// Goes on when `yes` was said beforehand, or is said now.
+pub fn agreed(ui: &Ui, yes: bool, question: &str) -> Result<(), CommandError> {
+    if yes {
         return Ok(());
     }
     match ui.ask(question) {
@@ -153,6 +172,7 @@ pub async fn carry_out(
     run: &Run,
     ui: &Ui,
 ) -> Result<Outcome, CommandError> {
+    world.only_while(held.lease());
     for entry in &settled {
         held.append(entry).map_err(CommandError::new)?;
     }
@@ -189,7 +209,20 @@ pub async fn carry_out(
         () = clock => unreachable!("the clock does not end"),
     };
     board.borrow_mut().finish();
+    said_calls(world, ui);
     Ok(outcome)
+}
+
+/// With `-vv`: how many calls of which operation there were, and in all.
+fn said_calls(world: &World, ui: &Ui) {
+    if ui.verbose < 2 {
+        return;
+    }
+    let calls = world.calls();
+    for (operation, count) in &calls {
+        ui.detail(format!("  {count:>4} {operation}"));
+    }
+    ui.detail(format!("{} calls in all", calls.values().sum::<u64>()));
 }
 
 /// Says how it ended, and with which exit code.

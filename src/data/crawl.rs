@@ -1,6 +1,6 @@
 //! `crawl`: a crawler's run over a dataset, watched to its end, its tables compared with what was generated.
 
-use super::manifest::{Table, manifest_of};
+use super::manifest::{Manifest, Table, manifest_of};
 use super::{Data, recorded, typed};
 use lakeform_engine::cloud::{Ask, Cloud, CloudError, Live, Meaning, Report};
 use lakeform_engine::{Address, Fields, Kind, Value};
@@ -45,7 +45,34 @@ pub async fn make(data: &Data, fields: &Fields, report: Report<'_>) -> Result<Fi
     let manifest = manifest_of(data, &wanted.dataset).await?;
     let database = database_of(data, &wanted.crawler).await?;
     data.aws.crawl(&wanted.crawler, report).await?;
-    let present = data.aws.catalog_tables(&database).await?.unwrap_or_default();
+    let (outputs, problems) = found(data, &manifest, &database).await?;
+    if !problems.is_empty() {
+        let doing = format!("compare what `{}` found with what was generated", wanted.crawler);
+        return Err(CloudError::new(Meaning::Failed, doing, problems.join("; "))
+            .hint("a classifier with the wrong delimiter or header setting gives wrong columns"));
+    }
+    Ok(outputs)
+}
+
+/// What an earlier crawl must have found, if the catalog has all of it.
+pub async fn recover(data: &Data, fields: &Fields) -> Result<Option<Fields>, CloudError> {
+    let wanted: Wanted = typed(Kind::Crawl, fields)?;
+    let gone = |error: &CloudError| matches!(error.meaning, Meaning::NotFound | Meaning::Failed);
+    let manifest = match manifest_of(data, &wanted.dataset).await {
+        Err(error) if gone(&error) => return Ok(None),
+        manifest => manifest?,
+    };
+    let database = match database_of(data, &wanted.crawler).await {
+        Err(error) if gone(&error) => return Ok(None),
+        database => database?,
+    };
+    let (outputs, problems) = found(data, &manifest, &database).await?;
+    Ok(problems.is_empty().then_some(outputs))
+}
+
+/// The outputs of a crawl as the catalog has them now, and what is not as it was generated.
+async fn found(data: &Data, manifest: &Manifest, database: &str) -> Result<(Fields, Vec<String>), CloudError> {
+    let present = data.aws.catalog_tables(database).await?.unwrap_or_default();
     let mut tables = BTreeMap::new();
     let mut problems = Vec::new();
     for table in manifest.tables.iter().filter(|table| table.rows > 0) {
@@ -69,15 +96,11 @@ pub async fn make(data: &Data, fields: &Fields, report: Report<'_>) -> Result<Fi
             }
         }
     }
-    if !problems.is_empty() {
-        let doing = format!("compare what `{}` found with what was generated", wanted.crawler);
-        return Err(CloudError::new(Meaning::Failed, doing, problems.join("; "))
-            .hint("a classifier with the wrong delimiter or header setting gives wrong columns"));
-    }
-    Ok(BTreeMap::from([
-        ("database".to_owned(), Value::text(&database)),
+    let outputs = BTreeMap::from([
+        ("database".to_owned(), Value::text(database)),
         ("tables".to_owned(), Value::Map(tables)),
-    ]))
+    ]);
+    Ok((outputs, problems))
 }
 
 /// The catalog database a crawler writes to.

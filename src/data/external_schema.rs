@@ -20,6 +20,23 @@ struct Wanted {
 pub async fn read(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
     let Some(record) = &ask.record else { return Ok(None) };
     let wanted: Wanted = typed(Kind::ExternalSchema, &record.fields)?;
+    let Some(database) = database(data, &wanted).await? else {
+        return Ok(None);
+    };
+    let mut live = recorded(ask, record);
+    live.fields
+        .insert("database".to_owned(), Value::text(database.as_str()));
+    Ok(Some(live))
+}
+
+/// Whether the schema is there as wanted.
+pub async fn is_there(data: &Data, fields: &Fields) -> Result<bool, CloudError> {
+    let wanted: Wanted = typed(Kind::ExternalSchema, fields)?;
+    Ok(database(data, &wanted).await?.as_ref() == Some(&wanted.database))
+}
+
+/// The catalog database over which the schema stands.
+async fn database(data: &Data, wanted: &Wanted) -> Result<Option<String>, CloudError> {
     let sql = format!(
         "select databasename from svv_external_schemas where schemaname = {}",
         literal(&wanted.name)
@@ -29,13 +46,10 @@ pub async fn read(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
         Err(error) if error.meaning == Meaning::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let Some(Cell::Text(database)) = rows.first().and_then(|row| row.first()) else {
-        return Ok(None);
-    };
-    let mut live = recorded(ask, record);
-    live.fields
-        .insert("database".to_owned(), Value::text(database.as_str()));
-    Ok(Some(live))
+    Ok(match rows.first().and_then(|row| row.first()) {
+        Some(Cell::Text(database)) => Some(database.clone()),
+        _ => None,
+    })
 }
 
 pub async fn make(data: &Data, fields: &Fields) -> Result<Fields, CloudError> {

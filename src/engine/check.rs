@@ -56,7 +56,7 @@ pub fn environments(text: &str) -> Vec<String> {
 }
 
 const META: &[&str] = &["depends_on", "protect", "tags"];
-const STACK_KEYS: &[&str] = &["name", "region", "cloud", "account", "tags"];
+const STACK_KEYS: &[&str] = &["name", "region", "cloud", "account", "endpoint", "state", "tags"];
 
 fn assemble(expanded: Expanded, outside: &Outside<'_>, problems: &mut Vec<Diagnostic>) -> Stack {
     let Expanded {
@@ -124,6 +124,7 @@ fn read_head(head: &Table, span: Span, outside: &Outside<'_>, problems: &mut Vec
         None => None,
     };
     let (name, region, cloud, account) = (text("name"), text("region"), text("cloud"), text("account"));
+    let (endpoint, state) = (text("endpoint"), text("state"));
     let name = match name {
         Some(name) => {
             let fits = name.len() <= 32
@@ -169,7 +170,10 @@ fn read_head(head: &Table, span: Span, outside: &Outside<'_>, problems: &mut Vec
                     "twelve digits",
                 ));
             }
-            Place::Aws { account }
+            Place::Aws {
+                account,
+                endpoint: None,
+            }
         }
         (Some("aws"), None) => {
             let place = head.get("cloud").map_or(span, |node| node.span);
@@ -190,6 +194,33 @@ fn read_head(head: &Table, span: Span, outside: &Outside<'_>, problems: &mut Vec
             Place::Local
         }
     };
+    let place = match (place, endpoint) {
+        (Place::Aws { account, .. }, endpoint) => Place::Aws { account, endpoint },
+        (Place::Local, _) => Place::Local,
+    };
+    if let Some(node) = head.get("endpoint")
+        && let Some(text) = node.as_text()
+        && !is_endpoint(text)
+    {
+        problems.push(
+            Diagnostic::error("bad-value", "not an endpoint", node.span, "a URL without a path")
+                .hint("write endpoint = \"http://127.0.0.1:4566\""),
+        );
+    }
+    if let Some(node) = head.get("state")
+        && let Some(text) = node.as_text()
+        && !is_state_place(text)
+    {
+        problems.push(
+            Diagnostic::error(
+                "bad-value",
+                "not a place for the state",
+                node.span,
+                "a bucket and a prefix",
+            )
+            .hint("write state = \"s3://team-state/lakeform\"; without it the state is in a folder"),
+        );
+    }
     let mut tags = BTreeMap::new();
     if let Some(node) = head.get("tags") {
         match &node.item {
@@ -221,11 +252,33 @@ fn read_head(head: &Table, span: Span, outside: &Outside<'_>, problems: &mut Vec
         env: outside.env.map(str::to_owned),
         region: region.unwrap_or_else(|| "us-east-1".to_owned()),
         place,
+        state,
         tags,
         resources: BTreeMap::new(),
         moved: BTreeMap::new(),
         removed: BTreeSet::new(),
     }
+}
+
+/// Whether a text is `http://host`, with or without a port, or the same with `https`.
+fn is_endpoint(text: &str) -> bool {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    host.is_some_and(|host| {
+        let host = host.strip_suffix('/').unwrap_or(host);
+        !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c))
+    })
+}
+
+/// Whether a text is `s3://bucket` or `s3://bucket/prefix`.
+fn is_state_place(text: &str) -> bool {
+    text.strip_prefix("s3://").is_some_and(|rest| {
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+        (3..=63).contains(&bucket.len())
+            && bucket.chars().all(fits)
+            && !prefix.contains("//")
+            && !prefix.starts_with('/')
+    })
 }
 
 fn read_resource(

@@ -54,6 +54,8 @@ fn stack_schema() -> Json {
             "region": { "type": "string", "default": "us-east-1" },
             "cloud": { "enum": ["local", "aws"], "default": "local" },
             "account": { "type": "string", "description": "The twelve digits of the AWS account; needed on AWS." },
+            "endpoint": { "type": "string", "description": "Where AWS requests go instead of to AWS; with `cloud = \"aws\"`." },
+            "state": { "type": "string", "pattern": "^s3://", "description": "Where a team keeps the state of a stack on AWS: `s3://bucket/prefix`." },
             "tags": { "type": "object", "additionalProperties": { "type": "string" } },
         },
     })

@@ -6,6 +6,7 @@ pub mod address;
 pub mod apply;
 pub mod check;
 pub mod cloud;
+pub mod declare;
 pub mod diagnostic;
 pub mod docs;
 pub mod drift;

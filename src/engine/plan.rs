@@ -447,6 +447,7 @@ pub fn destroy(observed: &Observed, ledger: &Ledger, options: &Options) -> Plan 
         env: None,
         region: String::new(),
         place: crate::stack::Place::Local,
+        state: None,
         tags: BTreeMap::new(),
         resources: BTreeMap::new(),
         moved: BTreeMap::new(),

@@ -14,6 +14,8 @@ pub struct Stack {
     pub env: Option<String>,
     pub region: String,
     pub place: Place,
+    /// Where the state of a stack on AWS is kept, `s3://bucket/prefix`; `None`: in a folder.
+    pub state: Option<String>,
     pub tags: BTreeMap<String, String>,
     pub resources: BTreeMap<Address, Resource>,
     /// `[moved]`: the ledger's old addresses by new ones.
@@ -27,8 +29,8 @@ pub struct Stack {
 pub enum Place {
     /// The local cloud. The default.
     Local,
-    /// AWS, in this account and no other.
-    Aws { account: String },
+    /// AWS, in this account and no other, or what answers for it at an endpoint of one's own.
+    Aws { account: String, endpoint: Option<String> },
 }
 
 /// One resource of a stack.

@@ -67,7 +67,7 @@ async fn in_buckets(
 ) -> Result<Vec<Proof>, CommandError> {
     let project = Project::open(global, ui)?; // (disk)
     let chosen = chosen(&project.stack, wanted)?;
-    let ledger = crate::state::ledger(&project.state, &project.journal_name())?; // (disk)
+    let ledger = crate::state::ledger(&project).await?; // (disk)
     let world = World::connect(&project, ui).await?; // (cloud)
     let mut proofs = Vec::new();
     for ask in apply::asks(&project.stack, &ledger) {

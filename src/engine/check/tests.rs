@@ -419,3 +419,29 @@ fn codes_in(source: &str) -> Vec<String> {
     }
     codes
 }
+#[test]
+fn places_of_the_stack_that_cannot_be_are_named() {
+    let head = |lines: &str| {
+        let text = format!("[stack]\nname = \"t\"\ncloud = \"aws\"\naccount = \"123456789012\"\n{lines}\n");
+        let checked = checked(&text);
+        let codes: Vec<_> = checked.problems.iter().map(|problem| problem.code).collect();
+        (codes, checked.stack)
+    };
+    let (codes, stack) = head("endpoint = \"http://127.0.0.1:4566\"\nstate = \"s3://team-state/a/b\"");
+    assert_eq!(codes, [""; 0]);
+    let stack = stack.expect("a stack");
+    assert_eq!(stack.state.as_deref(), Some("s3://team-state/a/b"));
+    let endpoint = Some("http://127.0.0.1:4566".to_owned());
+    let account = "123456789012".to_owned();
+    assert_eq!(stack.place, crate::stack::Place::Aws { account, endpoint });
+    for wrong in [
+        "endpoint = \"127.0.0.1:4566\"",
+        "endpoint = \"http://host/path\"",
+        "state = \"team-state\"",
+        "state = \"s3://\"",
+        "state = \"s3://Team_State/x\"",
+        "state = \"s3://team-state//x\"",
+    ] {
+        assert_eq!(head(wrong).0, ["bad-value"], "{wrong}");
+    }
+}

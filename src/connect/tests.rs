@@ -1,0 +1,488 @@
+//! The traps of AWS's update and delete calls, met by the real AWS code against the local cloud and its fault layer.
+
+use super::in_process;
+use http_body::Body as _;
+use lakeform_aws::{Aws, Body};
+use lakeform_engine::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owner, Progress, Update};
+use lakeform_engine::{Address, Fields, Value};
+use lakeform_local::{Local, Options, Pace};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+/// A local cloud in this process and the AWS code connected to it.
+struct World {
+    aws: Aws,
+    local: Arc<Local>,
+    news: Mutex<Vec<Progress>>,
+    _disk: tempfile::TempDir,
+}
+
+async fn world() -> World {
+    let disk = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        dir: disk.path().to_owned(),
+        pace: Pace::Quick,
+        seed: None,
+    };
+    let local = Local::open(options).await.expect("a local cloud");
+    World {
+        aws: Aws::new(in_process("us-east-1", &local)),
+        local,
+        news: Mutex::default(),
+        _disk: disk,
+    }
+}
+
+fn owner(address: &str, op: &str) -> Owner {
+    Owner {
+        stack: "t".to_owned(),
+        generation: "g".to_owned(),
+        address: Address::parse(address).expect("an address"),
+        op: op.to_owned(),
+    }
+}
+
+fn fields(json: serde_json::Value) -> Fields {
+    match Value::from_json(&json) {
+        Value::Map(map) => map,
+        _ => unreachable!("tests give maps"),
+    }
+}
+
+fn text(live: &Live, output: &str) -> String {
+    live.outputs[output].as_text().expect("a text").to_owned()
+}
+
+impl World {
+    async fn create(&self, address: &str, json: serde_json::Value) -> Result<Live, CloudError> {
+        self.create_as(owner(address, &format!("op-{address}")), json).await
+    }
+
+    async fn create_as(&self, owner: Owner, json: serde_json::Value) -> Result<Live, CloudError> {
+        let create = Create {
+            owner,
+            fields: fields(json),
+        };
+        self.aws.create(&create, &|_| {}).await
+    }
+
+    /// Changes the fields that `json` gives.
+    async fn update(&self, address: &str, live: &Live, json: serde_json::Value) -> Result<Live, CloudError> {
+        let changes = fields(json);
+        let mut wanted = live.fields.clone();
+        wanted.extend(changes.clone());
+        let update = Update {
+            owner: owner(address, "op-update"),
+            id: live.id.clone(),
+            before: live.clone(),
+            fields: wanted,
+            changed: changes.into_keys().collect(),
+        };
+        self.aws.update(&update, &|_| {}).await
+    }
+
+    async fn delete(&self, address: &str, live: &Live) -> Result<(), CloudError> {
+        let delete = Delete {
+            owner: owner(address, "op-delete"),
+            id: live.id.clone(),
+            fields: live.fields.clone(),
+        };
+        let report = |news: Progress| self.news.lock().expect("no panic").push(news);
+        self.aws.delete(&delete, &report).await
+    }
+
+    async fn read(&self, address: &str, live: &Live) -> Option<Live> {
+        let address = Address::parse(address).expect("an address");
+        let ask = Ask {
+            address: address.clone(),
+            id: Some(live.id.clone()),
+            fields: live.fields.clone(),
+            record: None,
+        };
+        self.aws.read(address.kind, &[ask]).await.expect("a read").remove(0)
+    }
+
+    fn calls(&self, operation: &str) -> u64 {
+        self.aws
+            .connection()
+            .calls()
+            .get(operation)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn faults(&self, plan: serde_json::Value) {
+        self.local.faults().set(serde_json::from_value(plan).expect("a plan"));
+    }
+
+    /// What somebody else asks of the cloud: a form of the query protocols, or JSON for `target`.
+    async fn elsewhere(&self, service: &str, target: Option<&str>, body: &str) -> String {
+        let credential = format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request");
+        let request = http::Request::post("https://aws.lakeform.local/")
+            .header("host", "aws.lakeform.local")
+            .header(
+                "authorization",
+                format!("{credential}, SignedHeaders=host, Signature=0"),
+            );
+        let request = match target {
+            Some(target) => request
+                .header("x-amz-target", target)
+                .header("content-type", "application/x-amz-json-1.1"),
+            None => request.header("content-type", "application/x-www-form-urlencoded"),
+        };
+        let request = request.body(whole(body)).expect("a request");
+        let (parts, mut body) = self.local.handle(request).await.into_parts();
+        let mut bytes = Vec::new();
+        while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            bytes.extend(frame.expect("a frame").into_data().unwrap_or_default());
+        }
+        let answer = String::from_utf8(bytes).expect("a text");
+        assert!(parts.status.is_success(), "{answer}");
+        answer
+    }
+
+    async fn network(&self) -> (Live, Vec<Live>) {
+        let vpc = self
+            .create("vpc.main", json!({"cidr": "10.0.0.0/16"}))
+            .await
+            .expect("a VPC");
+        let mut subnets = Vec::new();
+        for (index, zone) in ["a", "b", "c"].iter().enumerate() {
+            let subnet =
+                json!({"vpc": vpc.id, "cidr": format!("10.0.{index}.0/24"), "zone": format!("us-east-1{zone}")});
+            subnets.push(self.create(&format!("subnet.{zone}"), subnet).await.expect("a subnet"));
+        }
+        (vpc, subnets)
+    }
+
+    async fn cluster(&self, name: &str) -> Result<Live, CloudError> {
+        self.create(
+            &format!("redshift_cluster.{name}"),
+            json!({"identifier": name, "subnet_group": "group", "user": "boss"}),
+        )
+        .await
+    }
+
+    async fn subnet_group(&self) {
+        let (_, subnets) = self.network().await;
+        let ids: Vec<&str> = subnets.iter().map(|subnet| subnet.id.as_str()).collect();
+        let group = json!({"name": "group", "subnets": ids});
+        self.create("redshift_subnet_group.group", group)
+            .await
+            .expect("a group");
+    }
+}
+
+fn whole(text: &str) -> Body {
+    Body::new(OneFrame(Some(text.to_owned().into())))
+}
+
+/// A body of one piece.
+struct OneFrame(Option<bytes::Bytes>);
+
+impl http_body::Body for OneFrame {
+    type Data = bytes::Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        std::task::Poll::Ready(self.0.take().map(|bytes| Ok(http_body::Frame::data(bytes))))
+    }
+}
+
+#[tokio::test]
+async fn a_paused_cluster_is_resumed_before_it_is_deleted() {
+    let world = world().await;
+    world.subnet_group().await;
+    let cluster = world.cluster("main").await.expect("a cluster");
+    let pause = "Action=PauseCluster&Version=2012-12-01&ClusterIdentifier=main";
+    world.elsewhere("redshift", None, pause).await;
+    // At once: it is still on its way to being paused.
+    world.delete("redshift_cluster.main", &cluster).await.expect("deleted");
+    assert!(world.calls("redshift:ResumeCluster") >= 1);
+    assert_eq!(world.read("redshift_cluster.main", &cluster).await, None);
+}
+
+#[tokio::test]
+async fn many_clusters_that_come_up_share_their_looks() {
+    let world = world().await;
+    world.subnet_group().await;
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let alone = {
+        let before = world.calls("redshift:DescribeClusters");
+        world.cluster("alone").await.expect("a cluster");
+        world.calls("redshift:DescribeClusters") - before
+    };
+    let before = world.calls("redshift:DescribeClusters");
+    let made = futures::future::join_all(names.iter().map(|name| world.cluster(name))).await;
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
+    let together = world.calls("redshift:DescribeClusters") - before;
+    // Each reads itself back once more at its end; the waiting itself is shared.
+    assert!(
+        together < alone * 3 + names.len() as u64,
+        "{together} together, {alone} alone"
+    );
+}
+
+#[tokio::test]
+async fn throttling_slows_down_its_operation_and_loses_nothing() {
+    let world = world().await;
+    let throttle = json!({"rules": [{"operation": "ec2:CreateVpc", "effect": "throttle", "times": 4}]});
+    world.faults(throttle);
+    let vpcs = futures::future::join_all((0..4).map(|index| {
+        let (world, address) = (&world, format!("vpc.v{index}"));
+        async move {
+            world
+                .create(&address, json!({"cidr": format!("10.{index}.0.0/16")}))
+                .await
+        }
+    }))
+    .await;
+    let ids: std::collections::BTreeSet<String> = vpcs.into_iter().map(|vpc| vpc.expect("a VPC").id).collect();
+    assert_eq!(ids.len(), 4);
+    assert_eq!(world.calls("ec2:CreateVpc"), 8, "four refused, four done");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_makes_no_second_vpc() {
+    let world = world().await;
+    world.faults(json!({"rules": [{"operation": "ec2:CreateVpc", "effect": "lost"}]}));
+    let vpc = world
+        .create("vpc.main", json!({"cidr": "10.0.0.0/16"}))
+        .await
+        .expect("a VPC");
+    assert_eq!(world.calls("ec2:CreateVpc"), 1, "it was looked up, not made again");
+    assert_eq!(vpc.owner, Some(owner("vpc.main", "op-vpc.main")));
+}
+
+#[tokio::test]
+async fn who_may_not_act_asks_nothing() {
+    let world = world().await;
+    world
+        .create("vpc.main", json!({"cidr": "10.0.0.0/16"}))
+        .await
+        .expect("a VPC");
+    world.aws.connection().only_while(|| false);
+    let before = world.aws.connection().calls();
+    let refused = world.create("vpc.other", json!({"cidr": "10.1.0.0/16"})).await;
+    assert!(refused.is_err());
+    assert_eq!(world.aws.connection().calls(), before);
+}
+
+#[tokio::test]
+async fn a_secret_that_waits_for_its_deletion_comes_back_as_the_file_says() {
+    let world = world().await;
+    let old = json!({"name": "app", "recovery_days": 7, "tags": {"old": "1"}});
+    let secret = world.create("secret.app", old).await.expect("a secret");
+    world.delete("secret.app", &secret).await.expect("scheduled");
+    let new = json!({"name": "app", "description": "again", "tags": {"new": "2"}});
+    let again = world
+        .create_as(owner("secret.app", "op-again"), new.clone())
+        .await
+        .expect("restored");
+    assert_eq!(world.calls("secretsmanager:RestoreSecret"), 1);
+    assert_eq!(
+        again.fields["tags"],
+        Value::Map(BTreeMap::from([("new".to_owned(), Value::text("2"))]))
+    );
+    assert_eq!(again.fields["description"], Value::text("again"));
+    // Another stack's stays where it is.
+    world.delete("secret.app", &again).await.expect("scheduled");
+    let stranger = Owner {
+        stack: "other".to_owned(),
+        ..owner("secret.app", "op-other")
+    };
+    assert!(world.create_as(stranger, new).await.is_err());
+}
+
+#[tokio::test]
+async fn whoever_holds_a_subnet_is_named_at_the_first_refusal() {
+    let world = world().await;
+    let (_, subnets) = world.network().await;
+    let interface = format!(
+        "Action=CreateNetworkInterface&Version=2016-11-15&SubnetId={}&Description=by+hand",
+        subnets[0].id
+    );
+    world.elsewhere("ec2", None, &interface).await;
+    let error = world.delete("subnet.a", &subnets[0]).await.expect_err("held");
+    assert_eq!(error.meaning, Meaning::InUse);
+    assert!(
+        error
+            .hints
+            .iter()
+            .any(|hint| hint.contains("held by eni-") && hint.contains("by hand")),
+        "{:?}",
+        error.hints
+    );
+    assert_eq!(world.calls("ec2:DeleteSubnet"), 1, "asked once, not for minutes");
+}
+
+#[tokio::test]
+async fn a_gateway_is_detached_before_it_goes_and_says_who_keeps_it() {
+    let world = world().await;
+    let (vpc, subnets) = world.network().await;
+    let gateway = world
+        .create("internet_gateway.main", json!({"vpc": vpc.id}))
+        .await
+        .expect("a gateway");
+    let nat = world
+        .create("nat_gateway.out", json!({"subnet": subnets[0].id}))
+        .await
+        .expect("a NAT gateway");
+    let error = world
+        .delete("internet_gateway.main", &gateway)
+        .await
+        .expect_err("a public address holds it");
+    assert!(error.hints.iter().any(|hint| hint.contains("held by")), "{error:?}");
+    world
+        .delete("nat_gateway.out", &nat)
+        .await
+        .expect("deleted, with its address");
+    world
+        .delete("internet_gateway.main", &gateway)
+        .await
+        .expect("detached and deleted");
+    assert_eq!(world.read("internet_gateway.main", &gateway).await, None);
+}
+
+#[tokio::test]
+async fn groups_that_mention_each_other_can_both_go() {
+    let world = world().await;
+    let (vpc, _) = world.network().await;
+    let mut groups = Vec::new();
+    for name in ["one", "two"] {
+        let group = json!({"name": name, "description": name, "vpc": vpc.id, "ingress": [], "egress": []});
+        groups.push(
+            world
+                .create(&format!("security_group.{name}"), group)
+                .await
+                .expect("a group"),
+        );
+    }
+    for (group, peer) in [(&groups[0], &groups[1]), (&groups[1], &groups[0])] {
+        let rule = format!(
+            "Action=AuthorizeSecurityGroupIngress&Version=2016-11-15&GroupId={}&IpPermissions.1.IpProtocol=tcp\
+             &IpPermissions.1.FromPort=80&IpPermissions.1.ToPort=80&IpPermissions.1.Groups.1.GroupId={}",
+            group.id, peer.id
+        );
+        world.elsewhere("ec2", None, &rule).await;
+    }
+    let (one, two) = futures::join!(
+        world.delete("security_group.one", &groups[0]),
+        world.delete("security_group.two", &groups[1])
+    );
+    one.and(two).expect("both are gone");
+}
+
+#[tokio::test]
+async fn a_bucket_is_emptied_of_all_versions_with_progress() {
+    let world = world().await;
+    let bucket = json!({"name": "versions-here", "versioning": true, "force_destroy": true});
+    let bucket = world.create("bucket.v", bucket).await.expect("a bucket");
+    for index in 0..30 {
+        for version in 0..3 {
+            let body = format!("{version}").into_bytes().into();
+            let key = format!("folder/{index}");
+            world
+                .aws
+                .put_object("versions-here", &key, body, None, false)
+                .await
+                .expect("an object");
+        }
+    }
+    world
+        .aws
+        .delete_objects("versions-here", vec!["folder/0".to_owned()])
+        .await
+        .expect("a marker");
+    let mut bucket = bucket;
+    bucket.fields.insert("force_destroy".to_owned(), Value::Bool(true));
+    world.delete("bucket.v", &bucket).await.expect("deleted");
+    assert_eq!(world.read("bucket.v", &bucket).await, None);
+    let amounts = world.news.lock().expect("no panic");
+    assert!(
+        amounts
+            .iter()
+            .any(|news| matches!(news, Progress::Amount { done: 91, .. })),
+        "{amounts:?}"
+    );
+}
+
+#[tokio::test]
+async fn serverless_changes_go_one_by_one_in_a_safe_order() {
+    let world = world().await;
+    let (vpc, subnets) = world.network().await;
+    let group = json!({"name": "wg", "description": "wg", "vpc": vpc.id, "ingress": [], "egress": []});
+    let group = world.create("security_group.wg", group).await.expect("a group");
+    world
+        .create("redshift_namespace.n", json!({"name": "names"}))
+        .await
+        .expect("a namespace");
+    let ids: Vec<&str> = subnets.iter().map(|subnet| subnet.id.as_str()).collect();
+    let workgroup = json!({"name": "work", "namespace": "names", "subnets": ids, "security_groups": [group.id],
+        "base_capacity": 8, "max_capacity": 16});
+    let address = "redshift_workgroup.w";
+    let workgroup = world.create(address, workgroup).await.expect("a workgroup");
+    let before = world.calls("redshiftserverless:UpdateWorkgroup");
+    let larger = json!({"base_capacity": 32, "max_capacity": 64, "parameters": {"query_group": "etl"}});
+    let larger = world
+        .update(address, &workgroup, larger)
+        .await
+        .expect("raised: the maximum first");
+    assert_eq!(world.calls("redshiftserverless:UpdateWorkgroup") - before, 3);
+    let smaller = json!({"base_capacity": 8, "max_capacity": 16, "parameters": {}});
+    let smaller = world
+        .update(address, &larger, smaller)
+        .await
+        .expect("lowered: the base first");
+    for field in ["base_capacity", "max_capacity", "parameters"] {
+        assert_eq!(smaller.fields[field], workgroup.fields[field], "{field}");
+    }
+}
+
+#[tokio::test]
+async fn parameters_that_are_taken_out_of_the_file_are_reset() {
+    let world = world().await;
+    let address = "redshift_parameter_group.p";
+    let set = json!({"name": "params", "parameters": {"statement_timeout": "1000", "query_group": "etl"}});
+    let group = world.create(address, set).await.expect("a group");
+    let fewer = json!({"parameters": {"query_group": "etl"}});
+    let group = world.update(address, &group, fewer).await.expect("reset");
+    assert_eq!(world.calls("redshift:ResetClusterParameterGroup"), 1);
+    let left = group.fields["parameters"].as_map().expect("a map");
+    assert_eq!(left.keys().collect::<Vec<_>>(), ["query_group"]);
+}
+
+#[tokio::test]
+async fn a_running_crawler_is_stopped_before_it_is_changed() {
+    let world = world().await;
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+        "Principal": {"Service": "glue.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
+    let role = json!({"name": "crawler", "trust": trust, "managed": ["service-role/AWSGlueServiceRole"]});
+    let role = world.create("role.crawler", role).await.expect("a role");
+    world
+        .create("glue_database.d", json!({"name": "found"}))
+        .await
+        .expect("a database");
+    world
+        .create("bucket.b", json!({"name": "crawled-here"}))
+        .await
+        .expect("a bucket");
+    let crawler =
+        json!({"name": "crawl", "database": "found", "role": text(&role, "arn"), "targets": ["s3://crawled-here/"]});
+    let crawler = world.create("glue_crawler.c", crawler).await.expect("a crawler");
+    world
+        .elsewhere("glue", Some("AWSGlue.StartCrawler"), r#"{"Name": "crawl"}"#)
+        .await;
+    let changed = world
+        .update("glue_crawler.c", &crawler, json!({"description": "new"}))
+        .await
+        .expect("changed");
+    assert_eq!(changed.fields["description"], Value::text("new"));
+    assert!(world.calls("glue:GetCrawler") >= 1, "it was looked at first");
+    world.delete("glue_crawler.c", &changed).await.expect("deleted");
+}

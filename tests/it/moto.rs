@@ -1,0 +1,173 @@
+//! The same AWS code against moto, an AWS that nobody here wrote: apply, an empty plan, drift after changes made with
+//! boto3, destroy. What moto does not have, or does otherwise than AWS, stands in `GAPS` and is shown to be so.
+
+use crate::python::Python;
+use crate::sandbox::Sandbox;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// What moto has, as a stack.
+const JUDGED: &str = r#"
+[vpc.main]
+cidr = "10.0.0.0/16"
+[internet_gateway.main]
+vpc = "vpc.main"
+[subnet.a]
+vpc = "vpc.main"
+cidr = "10.0.1.0/24"
+zone = "a"
+[subnet.b]
+vpc = "vpc.main"
+cidr = "10.0.2.0/24"
+zone = "b"
+[nat_gateway.out]
+subnet = "subnet.a"
+[route_table.public]
+vpc = "vpc.main"
+subnets = ["subnet.a", "subnet.b"]
+routes = [{ to = "0.0.0.0/0", via = "internet_gateway.main" }]
+[vpc_endpoint.s3]
+vpc = "vpc.main"
+service = "s3"
+route_tables = ["route_table.public"]
+[security_group.warehouse]
+vpc = "vpc.main"
+ingress = [{ port = 5439, cidr = "10.0.0.0/16" }]
+[role.reader]
+trust = "redshift"
+managed = ["AmazonS3ReadOnlyAccess"]
+[role.reader.policies.read]
+Version = "2012-10-17"
+Statement = [{ Effect = "Allow", Action = "s3:GetObject", Resource = "arn:aws:s3:::lake/*" }]
+[glue_database.bronze]
+description = "raw"
+[secret.app]
+description = "for the app"
+recovery_days = 0
+[log_group.app]
+name = "/oracle/app"
+retention_days = 7
+[redshift_subnet_group.main]
+subnets = ["subnet.a", "subnet.b"]
+"#;
+
+/// A difference between moto and AWS.
+struct Gap {
+    what: &'static str,
+    /// Tables that run into it.
+    tables: &'static str,
+    /// What `apply` says then.
+    says: &'static str,
+}
+
+const GAPS: &[Gap] = &[
+    Gap {
+        what: "GetBucketVersioning answers with a root element that the SDK cannot read",
+        tables: "[bucket.lake]\nname = \"oracle-lake\"\n",
+        says: "cannot be read",
+    },
+    Gap {
+        what: "Glue has no classifiers",
+        tables: "[glue_classifier.semicolons]\nformat = \"csv\"\ndelimiter = \";\"\n",
+        says: "create_classifier",
+    },
+    Gap {
+        what: "there is no Redshift Serverless",
+        tables: "[redshift_namespace.main]\n",
+        says: "namespace",
+    },
+];
+
+/// moto's server on a free port, ended however the test ends.
+struct Moto {
+    child: Child,
+    endpoint: String,
+}
+
+impl Moto {
+    fn serve(python: &Python) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .expect("a port")
+            .port();
+        let child = python
+            .program("moto_server")
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it serves");
+        let moto = Self {
+            child,
+            endpoint: format!("http://127.0.0.1:{port}"),
+        };
+        let started = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(started.elapsed() < Duration::from_secs(60), "moto does not answer");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        moto
+    }
+
+    fn stack(&self, name: &str, tables: &str) -> Sandbox {
+        let sandbox = Sandbox::new();
+        let text = format!(
+            "[stack]\nname = \"{name}\"\ncloud = \"aws\"\naccount = \"123456789012\"\nendpoint = \"{}\"\n{tables}",
+            self.endpoint
+        );
+        std::fs::write(sandbox.path().join("stack.toml"), text).expect("written");
+        sandbox
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn moto_agrees_with_what_we_think_of_aws() {
+    let python = Python::of("moto");
+    let moto = Moto::serve(&python);
+    let stack = moto.stack("oracle", JUDGED);
+    stack.ok(&["apply", "--yes"]);
+    let plan = stack.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(plan.code, 0, "{}", plan.all);
+    assert_eq!(stack.run(&["drift"]).code, 0);
+    // What somebody does elsewhere is seen, and undone.
+    python.ok("change.py", &["change", &moto.endpoint]);
+    let drift = stack.run(&["drift", "--format", "json"]);
+    assert_eq!(drift.code, 2, "{}", drift.all);
+    for address in [
+        "security_group.warehouse",
+        "route_table.public",
+        "subnet.a",
+        "vpc.main",
+        "role.reader",
+        "glue_database.bronze",
+        "secret.app",
+        "log_group.app",
+    ] {
+        assert!(drift.stdout.contains(address), "no {address} in {}", drift.all);
+    }
+    stack.ok(&["apply", "--yes"]);
+    let plan = stack.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(plan.code, 0, "{}", plan.all);
+    // A lost state is found again, and leaves nothing to do.
+    std::fs::remove_dir_all(stack.path().join("state")).expect("lost");
+    stack.ok(&["recover"]);
+    let plan = stack.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(plan.code, 0, "{}", plan.all);
+    stack.ok(&["destroy", "--yes"]);
+    let left = python.ok("change.py", &["left", &moto.endpoint]);
+    assert_eq!(left.trim(), "", "what is left");
+    for gap in GAPS {
+        let said = moto.stack("gap", gap.tables).run(&["apply", "--yes"]);
+        assert_ne!(said.code, 0, "moto has learnt it: {}", gap.what);
+        assert!(said.all.contains(gap.says), "{}: {}", gap.what, said.all);
+    }
+}
