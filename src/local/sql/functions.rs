@@ -5,6 +5,7 @@ mod cast;
 pub mod datetime;
 mod json;
 mod math;
+mod pattern;
 mod planner;
 mod text;
 pub mod to_char;
@@ -34,6 +35,21 @@ pub struct Function {
     pub arity: (usize, usize),
     pub returns: fn(&Shape) -> Result<SqlType>,
     pub body: fn(&Call) -> Result<ArrayRef>,
+}
+
+/// Returns one row of a table of functions.
+const fn function(
+    name: &'static str,
+    arity: (usize, usize),
+    returns: fn(&Shape) -> Result<SqlType>,
+    body: fn(&Call) -> Result<ArrayRef>,
+) -> Function {
+    Function {
+        name,
+        arity,
+        returns,
+        body,
+    }
 }
 
 /// What is known about a call while planning.
@@ -164,6 +180,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         datetime::FUNCTIONS,
         json::FUNCTIONS,
         math::FUNCTIONS,
+        pattern::FUNCTIONS,
         text::FUNCTIONS,
         to_char::FUNCTIONS,
     ]

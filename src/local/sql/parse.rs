@@ -44,7 +44,7 @@ fn prepare(tokens: &[Lexeme]) -> Vec<TokenWithSpan> {
         let next = tokens.get(index + 1).and_then(Lexeme::word);
         match (lexeme.word(), next) {
             // An exact count is a valid approximation.
-            (Some("approximate"), Some("count")) => index += 1,
+            (Some("approximate"), Some("count" | "percentile_disc")) => index += 1,
             _ => {
                 kept.push(lexeme.token.clone());
                 index += 1;

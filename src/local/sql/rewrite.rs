@@ -4,6 +4,7 @@
 //! A column of FROM wins over an alias of the same select list; that needs the columns of every source, which is why
 //! this pass knows the schema. Expressions are handled in `expr`.
 
+mod aggregate;
 mod expr;
 
 use std::collections::BTreeMap;

@@ -4,108 +4,29 @@ use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, Offset, Time
 use chrono_tz::Tz;
 use datafusion::arrow::array::ArrayRef;
 
-use super::{Call, Function, Shape, at, number_at, returns};
+use super::cast::parse_interval;
+use super::{Call, Function, Shape, at, function, number_at, returns};
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 use crate::value::{MICROS_PER_DAY, MICROS_PER_SECOND, datetime_of, micros_of};
 
 pub const FUNCTIONS: &[Function] = &[
-    Function {
-        name: "dateadd",
-        arity: (3, 3),
-        returns: dateadd_type,
-        body: dateadd,
-    },
-    Function {
-        name: "datediff",
-        arity: (3, 3),
-        returns: returns::int8,
-        body: datediff,
-    },
-    Function {
-        name: "date_part",
-        arity: (2, 2),
-        returns: date_part_type,
-        body: date_part,
-    },
-    Function {
-        name: "date_trunc",
-        arity: (2, 2),
-        returns: date_trunc_type,
-        body: date_trunc,
-    },
-    Function {
-        name: "add_months",
-        arity: (2, 2),
-        returns: returns::timestamp,
-        body: add_months,
-    },
-    Function {
-        name: "months_between",
-        arity: (2, 2),
-        returns: returns::float8,
-        body: months_between,
-    },
-    Function {
-        name: "last_day",
-        arity: (1, 1),
-        returns: returns::date,
-        body: last_day,
-    },
-    Function {
-        name: "next_day",
-        arity: (2, 2),
-        returns: returns::date,
-        body: next_day,
-    },
-    Function {
-        name: "convert_timezone",
-        arity: (2, 3),
-        returns: returns::timestamp,
-        body: convert_timezone,
-    },
-    Function {
-        name: "timezone",
-        arity: (2, 2),
-        returns: timezone_type,
-        body: timezone,
-    },
-    Function {
-        name: "date_cmp",
-        arity: (2, 2),
-        returns: returns::int4,
-        body: compare,
-    },
-    Function {
-        name: "timestamp_cmp",
-        arity: (2, 2),
-        returns: returns::int4,
-        body: compare,
-    },
-    Function {
-        name: "timestamptz_cmp",
-        arity: (2, 2),
-        returns: returns::int4,
-        body: compare,
-    },
-    Function {
-        name: "date_cmp_timestamp",
-        arity: (2, 2),
-        returns: returns::int4,
-        body: compare,
-    },
-    Function {
-        name: "timestamp_cmp_date",
-        arity: (2, 2),
-        returns: returns::int4,
-        body: compare,
-    },
-    Function {
-        name: "interval_cmp",
-        arity: (2, 2),
-        returns: returns::int4,
-        body: |_| Err(SqlError::unsupported("INTERVAL_CMP")),
-    },
+    function("dateadd", (3, 3), dateadd_type, dateadd),
+    function("datediff", (3, 3), returns::int8, datediff),
+    function("date_part", (2, 2), date_part_type, date_part),
+    function("date_trunc", (2, 2), date_trunc_type, date_trunc),
+    function("add_months", (2, 2), returns::timestamp, add_months),
+    function("months_between", (2, 2), returns::float8, months_between),
+    function("last_day", (1, 1), returns::date, last_day),
+    function("next_day", (2, 2), returns::date, next_day),
+    function("convert_timezone", (2, 3), returns::timestamp, convert_timezone),
+    function("timezone", (2, 2), timezone_type, timezone),
+    function("date_cmp", (2, 2), returns::int4, compare),
+    function("timestamp_cmp", (2, 2), returns::int4, compare),
+    function("timestamptz_cmp", (2, 2), returns::int4, compare),
+    function("date_cmp_timestamp", (2, 2), returns::int4, compare),
+    function("timestamp_cmp_date", (2, 2), returns::int4, compare),
+    function("interval_cmp", (2, 2), returns::int4, interval_cmp),
 ];
 
 /// A date part by any of its names.
@@ -490,6 +411,21 @@ fn next_day(call: &Call) -> Result<ArrayRef> {
     })
 }
 
+/// Compares lengths of time; a month is thirty days.
+fn interval_cmp(call: &Call) -> Result<ArrayRef> {
+    let (left, right) = (call.text(0)?, call.text(1)?);
+    let length = |text: &str| {
+        let interval = parse_interval(text)
+            .ok_or_else(|| SqlError::new("22007", format!("invalid input syntax for type interval: \"{text}\"")))?;
+        let days = i128::from(interval.months) * 30 + i128::from(interval.days);
+        Ok::<_, SqlError>(days * 86_400_000_000_000 + i128::from(interval.nanoseconds))
+    };
+    call.ints(|row| match (at(&left, row), at(&right, row)) {
+        (Some(left), Some(right)) => Ok(Some(length(left)?.cmp(&length(right)?) as i64)),
+        _ => Ok(None),
+    })
+}
+
 fn compare(call: &Call) -> Result<ArrayRef> {
     let (left, right) = (call.micros(0)?, call.micros(1)?);
     call.ints(|row| {
@@ -503,15 +439,15 @@ fn compare(call: &Call) -> Result<ArrayRef> {
 pub fn zone(name: &str) -> Option<Tz> {
     let name = name.trim();
     let known = match name.to_ascii_uppercase().as_str() {
-        "PST" | "PDT" => "US/Pacific",
-        "MST" => "MST",
-        "MDT" => "US/Mountain",
-        "CST" | "CDT" => "US/Central",
-        "EST" => "EST",
-        "EDT" => "US/Eastern",
+        // An abbreviation is an offset, whatever the season; IANA counts west as positive.
+        "PST" => "Etc/GMT+8",
+        "PDT" | "MST" => "Etc/GMT+7",
+        "MDT" | "CST" => "Etc/GMT+6",
+        "CDT" | "EST" => "Etc/GMT+5",
+        "EDT" => "Etc/GMT+4",
         "Z" | "UTC" | "GMT" => "UTC",
-        "CET" | "CEST" => "CET",
-        "BST" => "Europe/London",
+        "BST" | "CET" => "Etc/GMT-1",
+        "CEST" => "Etc/GMT-2",
         "JST" => "Asia/Tokyo",
         _ => name,
     };

@@ -2,41 +2,25 @@
 
 use serde_json::Value;
 
-use super::{Call, Function, at, number_at, returns};
+use super::{Call, Function, at, function, number_at, returns};
 use crate::error::{Result, SqlError};
 use datafusion::arrow::array::ArrayRef;
 
 pub const FUNCTIONS: &[Function] = &[
-    Function {
-        name: "json_extract_path_text",
-        arity: (2, 8),
-        returns: returns::text,
-        body: extract_path,
-    },
-    Function {
-        name: "json_extract_array_element_text",
-        arity: (2, 3),
-        returns: returns::text,
-        body: extract_element,
-    },
-    Function {
-        name: "json_array_length",
-        arity: (1, 2),
-        returns: returns::int4,
-        body: array_length,
-    },
-    Function {
-        name: "is_valid_json",
-        arity: (1, 1),
-        returns: returns::bool,
-        body: |call| valid(call, |value| value.is_object()),
-    },
-    Function {
-        name: "is_valid_json_array",
-        arity: (1, 1),
-        returns: returns::bool,
-        body: |call| valid(call, Value::is_array),
-    },
+    function("json_extract_path_text", (2, 8), returns::text, extract_path),
+    function(
+        "json_extract_array_element_text",
+        (2, 3),
+        returns::text,
+        extract_element,
+    ),
+    function("json_array_length", (1, 2), returns::int4, array_length),
+    function("is_valid_json", (1, 1), returns::bool, |call| {
+        valid(call, |value| value.is_object())
+    }),
+    function("is_valid_json_array", (1, 1), returns::bool, |call| {
+        valid(call, Value::is_array)
+    }),
 ];
 
 fn parse(text: &str, null_if_invalid: bool) -> Result<Option<Value>> {

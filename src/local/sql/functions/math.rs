@@ -7,239 +7,103 @@ use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, IntervalMonthDayNano, IntervalMonthDayNanoType};
 use datafusion::arrow::error::ArrowError;
 
-use super::{Call, Function, Shape, number_at, returns};
+use super::{Call, Function, Shape, function, number_at, returns};
 use crate::cast::{Mode, cast};
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 use crate::value::MICROS_PER_DAY;
 
 pub const FUNCTIONS: &[Function] = &[
-    Function {
-        name: "$plus",
-        arity: (2, 2),
-        returns: sum_type,
-        body: |call| decimals(call, |a, b, _| a.checked_add(b)),
-    },
-    Function {
-        name: "$minus",
-        arity: (2, 2),
-        returns: sum_type,
-        body: |call| decimals(call, |a, b, _| a.checked_sub(b)),
-    },
-    Function {
-        name: "$times",
-        arity: (2, 2),
-        returns: product_type,
-        body: times,
-    },
-    Function {
-        name: "$int_plus",
-        arity: (2, 2),
-        returns: wider_type,
-        body: |call| integers(call, numeric::add),
-    },
-    Function {
-        name: "$int_minus",
-        arity: (2, 2),
-        returns: wider_type,
-        body: |call| integers(call, numeric::sub),
-    },
-    Function {
-        name: "$int_times",
-        arity: (2, 2),
-        returns: wider_type,
-        body: |call| integers(call, numeric::mul),
-    },
-    Function {
-        name: "$divide",
-        arity: (2, 2),
-        returns: quotient_type,
-        body: divide,
-    },
-    Function {
-        name: "$date_plus",
-        arity: (2, 2),
-        returns: returns::date,
-        body: |call| shift_days(call, 1),
-    },
-    Function {
-        name: "$date_minus",
-        arity: (2, 2),
-        returns: returns::date,
-        body: |call| shift_days(call, -1),
-    },
-    Function {
-        name: "$date_diff",
-        arity: (2, 2),
-        returns: returns::int8,
-        body: date_difference,
-    },
-    Function {
-        name: "$timestamp_diff",
-        arity: (2, 2),
-        returns: |_| Ok(SqlType::Interval),
-        body: timestamp_difference,
-    },
-    Function {
-        name: "$add_interval",
-        arity: (2, 2),
-        returns: instant_type,
-        body: |call| add_interval(call, 1),
-    },
-    Function {
-        name: "$sub_interval",
-        arity: (2, 2),
-        returns: instant_type,
-        body: |call| add_interval(call, -1),
-    },
-    Function {
-        name: "$mul_interval",
-        arity: (2, 2),
-        returns: |_| Ok(SqlType::Interval),
-        body: multiply_interval,
-    },
-    Function {
-        name: "round",
-        arity: (1, 2),
-        returns: round_type,
-        body: round,
-    },
-    Function {
-        name: "trunc",
-        arity: (1, 2),
-        returns: trunc_type,
-        body: trunc,
-    },
-    Function {
-        name: "ceil",
-        arity: (1, 1),
-        returns: whole_type,
-        body: |call| {
-            whole(call, f64::ceil, |value, unit| {
-                value.div_euclid(unit) + i128::from(value.rem_euclid(unit) != 0)
-            })
-        },
-    },
-    Function {
-        name: "ceiling",
-        arity: (1, 1),
-        returns: whole_type,
-        body: |call| {
-            whole(call, f64::ceil, |value, unit| {
-                value.div_euclid(unit) + i128::from(value.rem_euclid(unit) != 0)
-            })
-        },
-    },
-    Function {
-        name: "floor",
-        arity: (1, 1),
-        returns: whole_type,
-        body: |call| whole(call, f64::floor, i128::div_euclid),
-    },
-    Function {
-        name: "sign",
-        arity: (1, 1),
-        returns: sign_type,
-        body: |call| {
-            call_cast(
-                call,
-                call.float(0)?
-                    .unary(|value: f64| if value == 0.0 { 0.0 } else { value.signum() }),
-            )
-        },
-    },
-    Function {
-        name: "sqrt",
-        arity: (1, 1),
-        returns: returns::float8,
-        body: |call| {
-            float_function(call, |value| {
-                if value < 0.0 {
-                    Err(domain("cannot take square root of a negative number"))
-                } else {
-                    Ok(value.sqrt())
-                }
-            })
-        },
-    },
-    Function {
-        name: "cbrt",
-        arity: (1, 1),
-        returns: returns::float8,
-        body: |call| float_function(call, |value| Ok(value.cbrt())),
-    },
-    Function {
-        name: "exp",
-        arity: (1, 1),
-        returns: returns::float8,
-        body: |call| float_function(call, |value| Ok(value.exp())),
-    },
-    Function {
-        name: "ln",
-        arity: (1, 1),
-        returns: returns::float8,
-        body: |call| float_function(call, |value| logarithm(value, f64::ln)),
-    },
-    Function {
-        name: "dlog1",
-        arity: (1, 1),
-        returns: returns::float8,
-        body: |call| float_function(call, |value| logarithm(value, f64::ln)),
-    },
-    Function {
-        name: "log",
-        arity: (1, 1),
-        returns: returns::float8,
-        body: |call| float_function(call, |value| logarithm(value, f64::log10)),
-    },
-    Function {
-        name: "dlog10",
-        arity: (1, 1),
-        returns: returns::float8,
-        body: |call| float_function(call, |value| logarithm(value, f64::log10)),
-    },
-    Function {
-        name: "degrees",
-        arity: (1, 1),
-        returns: returns::float8,
-        body: |call| float_function(call, |value| Ok(value.to_degrees())),
-    },
-    Function {
-        name: "radians",
-        arity: (1, 1),
-        returns: returns::float8,
-        body: |call| float_function(call, |value| Ok(value.to_radians())),
-    },
-    Function {
-        name: "pi",
-        arity: (0, 0),
-        returns: returns::float8,
-        body: |call| call.floats(|_| Ok(Some(std::f64::consts::PI))),
-    },
-    Function {
-        name: "power",
-        arity: (2, 2),
-        returns: returns::float8,
-        body: power,
-    },
-    Function {
-        name: "pow",
-        arity: (2, 2),
-        returns: returns::float8,
-        body: power,
-    },
-    Function {
-        name: "dexp",
-        arity: (1, 1),
-        returns: returns::float8,
-        body: |call| float_function(call, |value| Ok(value.exp())),
-    },
-    Function {
-        name: "mod",
-        arity: (2, 2),
-        returns: mod_type,
-        body: modulo,
-    },
+    function("$plus", (2, 2), sum_type, |call| {
+        decimals(call, |a, b, _| a.checked_add(b))
+    }),
+    function("$minus", (2, 2), sum_type, |call| {
+        decimals(call, |a, b, _| a.checked_sub(b))
+    }),
+    function("$times", (2, 2), product_type, times),
+    function("$int_plus", (2, 2), wider_type, |call| integers(call, numeric::add)),
+    function("$int_minus", (2, 2), wider_type, |call| integers(call, numeric::sub)),
+    function("$int_times", (2, 2), wider_type, |call| integers(call, numeric::mul)),
+    function("$divide", (2, 2), quotient_type, divide),
+    function("$date_plus", (2, 2), returns::date, |call| shift_days(call, 1)),
+    function("$date_minus", (2, 2), returns::date, |call| shift_days(call, -1)),
+    function("$date_diff", (2, 2), returns::int8, date_difference),
+    function(
+        "$timestamp_diff",
+        (2, 2),
+        |_| Ok(SqlType::Interval),
+        timestamp_difference,
+    ),
+    function("$add_interval", (2, 2), instant_type, |call| add_interval(call, 1)),
+    function("$sub_interval", (2, 2), instant_type, |call| add_interval(call, -1)),
+    function("$mul_interval", (2, 2), |_| Ok(SqlType::Interval), multiply_interval),
+    function("round", (1, 2), round_type, round),
+    function("trunc", (1, 2), trunc_type, trunc),
+    // The same with a written number of places, as text, so that the type knows it.
+    function("$round", (2, 2), round_type, round),
+    function("$trunc", (2, 2), trunc_type, trunc),
+    function("ceil", (1, 1), whole_type, |call| {
+        whole(call, f64::ceil, |value, unit| {
+            value.div_euclid(unit) + i128::from(value.rem_euclid(unit) != 0)
+        })
+    }),
+    function("ceiling", (1, 1), whole_type, |call| {
+        whole(call, f64::ceil, |value, unit| {
+            value.div_euclid(unit) + i128::from(value.rem_euclid(unit) != 0)
+        })
+    }),
+    function("floor", (1, 1), whole_type, |call| {
+        whole(call, f64::floor, i128::div_euclid)
+    }),
+    function("sign", (1, 1), sign_type, |call| {
+        call_cast(
+            call,
+            call.float(0)?
+                .unary(|value: f64| if value == 0.0 { 0.0 } else { value.signum() }),
+        )
+    }),
+    function("sqrt", (1, 1), returns::float8, |call| {
+        float_function(call, |value| {
+            if value < 0.0 {
+                Err(domain("cannot take square root of a negative number"))
+            } else {
+                Ok(value.sqrt())
+            }
+        })
+    }),
+    function("cbrt", (1, 1), returns::float8, |call| {
+        float_function(call, |value| Ok(value.cbrt()))
+    }),
+    function("exp", (1, 1), returns::float8, |call| {
+        float_function(call, |value| Ok(value.exp()))
+    }),
+    function("ln", (1, 1), returns::float8, |call| {
+        float_function(call, |value| logarithm(value, f64::ln))
+    }),
+    function("dlog1", (1, 1), returns::float8, |call| {
+        float_function(call, |value| logarithm(value, f64::ln))
+    }),
+    function("log", (1, 1), returns::float8, |call| {
+        float_function(call, |value| logarithm(value, f64::log10))
+    }),
+    function("dlog10", (1, 1), returns::float8, |call| {
+        float_function(call, |value| logarithm(value, f64::log10))
+    }),
+    function("degrees", (1, 1), returns::float8, |call| {
+        float_function(call, |value| Ok(value.to_degrees()))
+    }),
+    function("radians", (1, 1), returns::float8, |call| {
+        float_function(call, |value| Ok(value.to_radians()))
+    }),
+    function("pi", (0, 0), returns::float8, |call| {
+        call.floats(|_| Ok(Some(std::f64::consts::PI)))
+    }),
+    function("power", (2, 2), returns::float8, power),
+    function("pow", (2, 2), returns::float8, power),
+    function("dexp", (1, 1), returns::float8, |call| {
+        float_function(call, |value| Ok(value.exp()))
+    }),
+    function("mod", (2, 2), mod_type, modulo),
 ];
 
 const WIDEST: u8 = 38;
@@ -497,7 +361,21 @@ fn multiply_interval(call: &Call) -> Result<ArrayRef> {
 
 fn round_type(shape: &Shape) -> Result<SqlType> {
     Ok(match shape.types[0] {
-        SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Numeric(..) | SqlType::Float8 => shape.types[0],
+        SqlType::Numeric(precision, scale) => {
+            let places = match shape.types.len() {
+                1 => Some(0),
+                _ => shape.literal(1).and_then(|places| places.parse().ok()),
+            };
+            match places {
+                // What is rounded away is not shown. One digit more, for 9.99 may become 10.
+                Some(places) if places < i64::from(scale) => {
+                    let kept = places.max(0) as u8;
+                    SqlType::Numeric((precision - (scale - kept) + 1).clamp(kept + 1, WIDEST), kept)
+                }
+                _ => shape.types[0],
+            }
+        }
+        SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Float8 => shape.types[0],
         _ => SqlType::Float8,
     })
 }

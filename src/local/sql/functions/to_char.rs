@@ -3,59 +3,24 @@
 use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
-use datafusion::arrow::array::{ArrayRef, Decimal128Array};
+use datafusion::arrow::array::{ArrayRef, BooleanArray, Decimal128Array};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ColumnarValue;
 
-use super::{Call, Function, Shape, at, number_at, returns};
+use super::{Call, Function, Shape, at, function, number_at, returns};
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 use crate::value::{datetime_of, micros_of, parse_decimal};
 
 pub const FUNCTIONS: &[Function] = &[
-    Function {
-        name: "to_char",
-        arity: (2, 2),
-        returns: returns::text,
-        body: to_char,
-    },
-    Function {
-        name: "to_date",
-        arity: (1, 3),
-        returns: returns::date,
-        body: to_instant,
-    },
-    Function {
-        name: "to_timestamp",
-        arity: (2, 3),
-        returns: returns::timestamptz,
-        body: to_instant,
-    },
-    Function {
-        name: "to_number",
-        arity: (2, 2),
-        returns: number_type,
-        body: to_number,
-    },
-    Function {
-        name: "sha",
-        arity: (1, 1),
-        returns: returns::text,
-        body: |_| Err(SqlError::unsupported("SHA1")),
-    },
-    Function {
-        name: "sha1",
-        arity: (1, 1),
-        returns: returns::text,
-        body: |_| Err(SqlError::unsupported("SHA1")),
-    },
-    Function {
-        name: "sha2",
-        arity: (2, 2),
-        returns: returns::text,
-        body: sha2,
-    },
+    function("to_char", (2, 2), returns::text, to_char),
+    function("to_date", (1, 3), returns::date, to_instant),
+    function("to_timestamp", (2, 3), returns::timestamptz, to_instant),
+    function("to_number", (2, 2), number_type, to_number),
+    function("sha", (1, 1), returns::text, |_| Err(SqlError::unsupported("SHA1"))),
+    function("sha1", (1, 1), returns::text, |_| Err(SqlError::unsupported("SHA1"))),
+    function("sha2", (2, 2), returns::text, sha2),
 ];
 
 fn sha2(call: &Call) -> Result<ArrayRef> {
@@ -265,7 +230,7 @@ fn format_number(number: &str, format: &str) -> String {
     let whole = whole.trim_start_matches('0');
     let places = whole_format.chars().filter(|c| matches!(c, '9' | '0')).count();
     let negative = scaled < 0;
-    let sign_shown = whole_format.contains('S') || format.contains("MI") || format.contains("PR");
+    let sign_shown = format.contains('S') || format.contains("MI") || format.contains("PR");
     let mut out = String::new();
     if whole.len() > places {
         let hashes: String = whole_format
@@ -330,6 +295,9 @@ fn format_number(number: &str, format: &str) -> String {
         };
         out.push('.');
         out.push_str(&fraction);
+        if fraction_format.contains('S') {
+            out.push(if negative { '-' } else { '+' });
+        }
     }
     if !sign_shown {
         let digits_at = out.find(|c: char| c != ' ').unwrap_or(out.len());
@@ -349,16 +317,29 @@ fn to_instant(call: &Call) -> Result<ArrayRef> {
         return crate::cast::cast(&call.args[0], call.returns, crate::cast::Mode::Explicit);
     }
     let (texts, formats) = (call.text(0)?, call.text(1)?);
+    let lenient: BooleanArray = match call.len() {
+        2 => vec![true; call.rows].into(),
+        _ => call
+            .bool(2)?
+            .iter()
+            .map(|strict| strict.map(|strict| !strict))
+            .collect(),
+    };
     call.instants(|row| {
         let (Some(text), Some(format)) = (at(&texts, row), at(&formats, row)) else {
             return Ok(None);
         };
-        parse_with(text, format).map(|at| Some(micros_of(at)))
+        read(text, format, lenient.value(row)).map(|at| Some(micros_of(at)))
     })
 }
 
 /// Reads a date and time by a pattern. Also used by COPY's DATEFORMAT and TIMEFORMAT.
 pub fn parse_with(text: &str, format: &str) -> Result<NaiveDateTime> {
+    read(text, format, false)
+}
+
+/// A lenient reader lets June 31 be July 1.
+fn read(text: &str, format: &str, lenient: bool) -> Result<NaiveDateTime> {
     let bad = || SqlError::new("22007", format!("invalid value \"{text}\" for format \"{format}\""));
     let (mut year, mut month, mut day, mut ordinal) = (1i32, 1u32, 1u32, None);
     let (mut hour, mut minute, mut second, mut micros) = (0u32, 0u32, 0u32, 0u32);
@@ -435,6 +416,9 @@ pub fn parse_with(text: &str, format: &str) -> Result<NaiveDateTime> {
     }
     let date = match ordinal {
         Some(ordinal) => NaiveDate::from_yo_opt(year, ordinal),
+        None if lenient && (29..=31).contains(&day) => {
+            NaiveDate::from_ymd_opt(year, month, 1).map(|first| first + chrono::Days::new(u64::from(day) - 1))
+        }
         None => NaiveDate::from_ymd_opt(year, month, day),
     };
     date.and_then(|date| date.and_hms_micro_opt(hour, minute, second, micros))

@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, TrimWhereField,
-    UnaryOperator, Value, VisitorMut, WindowType,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, TrimWhereField, UnaryOperator, Value,
+    VisitorMut, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
+use super::aggregate::{listagg, median, percentile_cont, percentile_disc};
 use super::{Rewriter, Scope, name_of, quoted};
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
@@ -274,6 +275,11 @@ impl<'a> Visitor<'a> {
             ),
             Expr::Collate { expr: inner, .. } => take(inner),
             Expr::UnaryOp { op, expr: inner } => match op {
+                UnaryOperator::BitwiseNot => Expr::BinaryOp {
+                    left: Box::new(number("-1")),
+                    op: BinaryOperator::Minus,
+                    right: Box::new(take(inner)),
+                },
                 UnaryOperator::PGSquareRoot => call("sqrt", vec![take(inner)]),
                 UnaryOperator::PGCubeRoot => call("cbrt", vec![take(inner)]),
                 UnaryOperator::PGAbs | UnaryOperator::AtDashAt => call("abs", vec![take(inner)]),
@@ -394,6 +400,13 @@ impl<'a> Visitor<'a> {
                 let [test, then, otherwise] = take_array(args);
                 case(vec![(Expr::IsNotNull(Box::new(test)), then)], Some(otherwise))
             }
+            ("round" | "trunc", 2) if places(&args[1]).is_some() => {
+                let [value, written] = take_array(args);
+                call(
+                    &format!("${name}"),
+                    vec![value, text(&places(&written).unwrap_or_default())],
+                )
+            }
             ("decode", 3..) => decode(args),
             ("avg", 1) => {
                 let sum = renamed(function.clone(), "sum");
@@ -419,8 +432,14 @@ impl<'a> Visitor<'a> {
             ("count", 2..) if is_distinct(&function) => {
                 return Err(SqlError::unsupported("COUNT(DISTINCT …) over several columns"));
             }
-            ("percentile_disc" | "approximate_percentile_disc", _) => {
-                return Err(SqlError::unsupported("PERCENTILE_DISC"));
+            ("percentile_disc", 1) => {
+                let [fraction] = take_array(args);
+                percentile_disc(function, fraction)?
+            }
+            ("percentile_cont", 1) if function.over.is_some() => {
+                let [fraction] = take_array(args);
+                let order_by = function.within_group.clone();
+                percentile_cont(function, fraction, order_by)?
             }
             ("date_add", 3) => renamed(function, "dateadd"),
             ("date_diff", 3) => renamed(function, "datediff"),
@@ -631,74 +650,7 @@ fn decode(args: Vec<Expr>) -> Expr {
     case(arms, chunks.remainder().first().cloned())
 }
 
-fn listagg(function: Function) -> Result<Expr> {
-    if function.over.is_some() {
-        return Err(SqlError::unsupported("LISTAGG as a window function"));
-    }
-    let distinct = is_distinct(&function);
-    let mut args = arguments(&function).into_iter();
-    let value = args.next().unwrap_or(Expr::Value(Value::Null.into()));
-    let delimiter = args.next().unwrap_or_else(|| text(""));
-    let mut order_by = function.within_group.clone();
-    // Distinct values come together when the values themselves are the last sort key.
-    if order_by.is_empty() && distinct {
-        let options = ast::OrderByOptions {
-            asc: None,
-            nulls_first: None,
-        };
-        order_by.push(ast::OrderByExpr {
-            expr: value.clone(),
-            options,
-            with_fill: None,
-        });
-    }
-    let clauses = if order_by.is_empty() {
-        Vec::new()
-    } else {
-        vec![FunctionArgumentClause::OrderBy(order_by)]
-    };
-    let collected = Function {
-        name: ObjectName::from(vec![quoted("array_agg")]),
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![argument(call("$cast", vec![value, text("varchar(65535)")]))],
-            clauses,
-        }),
-        within_group: Vec::new(),
-        ..function
-    };
-    Ok(call(
-        "$list_join",
-        vec![Expr::Function(collected), delimiter, boolean(distinct)],
-    ))
-}
-
-fn median(function: Function) -> Result<Expr> {
-    if function.over.is_some() {
-        return Err(SqlError::unsupported("MEDIAN as a window function"));
-    }
-    let value = arguments(&function).remove(0);
-    let options = ast::OrderByOptions {
-        asc: None,
-        nulls_first: None,
-    };
-    Ok(Expr::Function(Function {
-        name: ObjectName::from(vec![quoted("percentile_cont")]),
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![argument(bare_number("0.5"))],
-            clauses: Vec::new(),
-        }),
-        within_group: vec![ast::OrderByExpr {
-            expr: value,
-            options,
-            with_fill: None,
-        }],
-        ..function
-    }))
-}
-
-fn is_distinct(function: &Function) -> bool {
+pub fn is_distinct(function: &Function) -> bool {
     matches!(
         &function.args,
         FunctionArguments::List(FunctionArgumentList {
@@ -744,7 +696,7 @@ fn function_name(function: &Function) -> String {
         .unwrap_or_default()
 }
 
-fn arguments(function: &Function) -> Vec<Expr> {
+pub fn arguments(function: &Function) -> Vec<Expr> {
     let FunctionArguments::List(list) = &function.args else {
         return Vec::new();
     };
@@ -762,12 +714,12 @@ fn take_array<const N: usize>(args: Vec<Expr>) -> [Expr; N] {
         .unwrap_or_else(|_| std::array::from_fn(|_| Expr::Value(Value::Null.into())))
 }
 
-fn renamed(mut function: Function, name: &str) -> Expr {
+pub fn renamed(mut function: Function, name: &str) -> Expr {
     function.name = ObjectName::from(vec![quoted(name)]);
     Expr::Function(function)
 }
 
-fn argument(expr: Expr) -> FunctionArg {
+pub fn argument(expr: Expr) -> FunctionArg {
     FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
 }
 
@@ -825,7 +777,7 @@ pub fn text(value: &str) -> Expr {
     Expr::Value(Value::SingleQuotedString(value.to_string()).with_span(Span::empty()))
 }
 
-fn boolean(value: bool) -> Expr {
+pub fn boolean(value: bool) -> Expr {
     Expr::Value(Value::Boolean(value).with_span(Span::empty()))
 }
 
@@ -877,6 +829,18 @@ pub fn literal_number(expr: &Expr) -> Option<String> {
         } => literal_number(expr),
         _ => None,
     }
+}
+
+/// Returns a whole number of places that is written as such.
+fn places(expr: &Expr) -> Option<String> {
+    let (sign, digits) = match expr {
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => ("-", literal_number(expr)?),
+        expr => ("", literal_number(expr)?),
+    };
+    digits.parse::<u32>().ok().map(|places| format!("{sign}{places}"))
 }
 
 pub fn literal_text(expr: &Expr) -> Option<String> {

@@ -1,8 +1,10 @@
 //! Tests of the engine through its public door, over a data catalog and buckets that live in memory.
 
 mod copy;
+mod documented;
 mod expressions;
 mod external;
+mod features;
 mod memory;
 mod native;
 mod queries;
