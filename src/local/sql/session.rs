@@ -4,6 +4,7 @@
 mod access;
 mod ddl;
 mod dml;
+mod names;
 mod show;
 mod transaction;
 
