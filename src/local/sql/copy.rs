@@ -1,28 +1,34 @@
 //! COPY … FROM 's3://…': files to columns, record by record. A record that does not fit is noted in stl_load_errors;
-//! more of them than MAXERROR fail the load. Files are read in parallel.
+//! more of them than MAXERROR fail the load. Files are read in blocks of whole records, and blocks are loaded in
+//! parallel, so that the memory a load takes does not grow with its files.
 
+mod blocks;
 mod fields;
 mod json;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
-use futures::StreamExt;
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use futures::{StreamExt, TryStreamExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::cast::{Mode, cast, cut};
-use crate::catalog::{Column, Relation};
+use crate::catalog::{Column, Relation, Segment};
 use crate::error::{Result, SqlError};
-use crate::external::{Compression as FileCompression, decompress, split_location};
+use crate::external::{Chunks, Compression as FileCompression, Object, split_location};
 use crate::functions::to_char::parse_with;
 use crate::lake::Lake;
-use crate::native::physical_schema;
-use crate::session::{Outcome, Session};
+use crate::native::{SegmentWriter, check_not_null, physical_schema};
+use crate::session::{Outcome, Session, Shape};
 use crate::system::history::{LoadError, now};
 use crate::types::SqlType;
 use crate::utility::{Compression, Copy, CopyFormat};
 use crate::value::parse_timestamp;
+use blocks::{Block, Blocks};
 
-/// Files that are read and parsed at the same time.
+/// Files that are read at the same time, and pieces that wait for a loader.
 const PARALLEL: usize = 4;
 /// Records per batch.
 const BATCH: usize = 8192;
@@ -37,6 +43,8 @@ struct Record {
 /// Why a record cannot be loaded.
 struct Problem {
     column: Option<usize>,
+    /// Characters of the value before the one that is wrong.
+    position: i64,
     code: i64,
     reason: String,
 }
@@ -45,23 +53,26 @@ impl Problem {
     fn new(code: i64, reason: &str) -> Self {
         Self {
             column: None,
+            position: 0,
             code,
             reason: reason.to_string(),
         }
     }
 }
 
-struct Loaded {
-    batches: Vec<RecordBatch>,
-    errors: Vec<(String, Refused)>,
-}
-
 /// What stl_load_errors keeps of a record.
 struct Refused {
+    file: Arc<str>,
     line: u64,
     raw: String,
     value: String,
     problem: Problem,
+}
+
+/// What readers hand to loaders.
+enum Piece {
+    Text(Arc<str>, Block),
+    Columns(Arc<str>, RecordBatch),
 }
 
 pub(crate) async fn run(session: &mut Session, copy: Copy) -> Result<Outcome> {
@@ -69,31 +80,39 @@ pub(crate) async fn run(session: &mut Session, copy: Copy) -> Result<Outcome> {
     let relation = session.lock_for_write(relation.oid).await?;
     let columns = target_columns(&relation, &copy)?;
     let files = files(session, &copy).await?;
+    let columns: Vec<Column> = columns.iter().map(|index| relation.columns[*index].clone()).collect();
+    let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+    let shape = session.loader_shape(&relation, &names).await?;
     let loader = Arc::new(Loader {
-        lake: session.engine.lake.clone(),
-        columns: columns.iter().map(|index| relation.columns[*index].clone()).collect(),
+        columns,
         paths: json_paths(session, &copy).await?,
         copy,
+        refused: Mutex::default(),
     });
-    let mut stream = futures::stream::iter(files)
-        .map(|(bucket, key)| {
-            let loader = loader.clone();
-            async move {
-                tokio::spawn(async move { loader.load(&bucket, &key).await })
-                    .await
-                    .map_err(SqlError::internal)?
-            }
-        })
-        .buffered(PARALLEL);
-    let (mut batches, mut errors) = (Vec::new(), Vec::new());
-    while let Some(loaded) = stream.next().await {
-        let loaded = loaded?;
-        batches.extend(loaded.batches);
-        errors.extend(loaded.errors);
+    let (pieces, taken) = mpsc::channel(PARALLEL);
+    let readers = read_files(session.engine.lake.clone(), loader.clone(), files, pieces);
+    let taken = Arc::new(tokio::sync::Mutex::new(taken));
+    let mut loaders = JoinSet::new();
+    for _ in 0..session.engine.options.parallelism.max(1) {
+        let writer = session.writer(&relation.columns);
+        loaders.spawn(loader.clone().load(taken.clone(), writer, shape.clone()));
     }
-    drop(stream);
-    note(session, &relation, &loader.columns, &errors);
-    if errors.len() as u64 > loader.copy.max_error {
+    // Without this one, the readers notice when all loaders have given up.
+    drop(taken);
+    let loaded = async {
+        let (mut segments, mut rows) = (Vec::new(), 0);
+        while let Some(part) = loaders.join_next().await {
+            let (part, count) = part.map_err(SqlError::internal)??;
+            segments.extend(part);
+            rows += count;
+        }
+        Ok::<_, SqlError>((segments, rows))
+    };
+    let (read, loaded) = tokio::join!(readers, loaded);
+    let mut refused = std::mem::take(&mut *loader.refused());
+    refused.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    note(session, &relation, &loader.columns, &refused);
+    if refused.len() as u64 > loader.copy.max_error {
         return Err(SqlError::new(
             "XX000",
             format!(
@@ -102,16 +121,63 @@ pub(crate) async fn run(session: &mut Session, copy: Copy) -> Result<Outcome> {
             ),
         ));
     }
-    let names: Vec<String> = loader.columns.iter().map(|column| column.name.clone()).collect();
-    let rows = if loader.copy.no_load {
-        0
-    } else {
-        session.store_batches(&relation, &names, &batches).await?
-    };
+    read?;
+    let (segments, rows) = loaded?;
+    if rows > 0 {
+        session.grow_loaded(&relation, segments, &shape).await?;
+    }
     Ok(Outcome {
         affected: Some(rows),
         ..Outcome::command("COPY")
     })
+}
+
+/// Reads all files, some at the same time, and hands over what is in them.
+async fn read_files(
+    lake: Arc<dyn Lake>,
+    loader: Arc<Loader>,
+    files: Vec<ObjectOf>,
+    pieces: mpsc::Sender<Piece>,
+) -> Result<()> {
+    futures::stream::iter(files.into_iter().map(Ok::<_, SqlError>))
+        .try_for_each_concurrent(PARALLEL, |file| {
+            let (lake, loader, pieces) = (lake.clone(), loader.clone(), pieces.clone());
+            async move {
+                let object = Object {
+                    lake,
+                    role: loader.copy.role.clone(),
+                    bucket: file.bucket,
+                    key: file.key,
+                };
+                let address: Arc<str> = object.address().into();
+                if loader.copy.format == CopyFormat::Parquet {
+                    let mut batches = crate::external::parquet::all(object, file.size).await?;
+                    while let Some(batch) = batches.next().await {
+                        if pieces.send(Piece::Columns(address.clone(), batch?)).await.is_err() {
+                            break;
+                        }
+                    }
+                    return Ok(());
+                }
+                let compression = match loader.copy.compression {
+                    Compression::None => FileCompression::None,
+                    Compression::Gzip => FileCompression::Gzip,
+                    Compression::Zstd => FileCompression::Zstd,
+                };
+                let mut blocks = Blocks::new(Chunks::new(object, 0, file.size, compression), &loader.copy);
+                while let Some(block) = blocks
+                    .next()
+                    .await
+                    .map_err(|error| error.with_detail(address.to_string()))?
+                {
+                    if pieces.send(Piece::Text(address.clone(), block)).await.is_err() {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+        })
+        .await
 }
 
 fn target_columns(relation: &Relation, copy: &Copy) -> Result<Vec<usize>> {
@@ -127,8 +193,15 @@ fn target_columns(relation: &Relation, copy: &Copy) -> Result<Vec<usize>> {
         .collect()
 }
 
+/// An object to load.
+struct ObjectOf {
+    bucket: String,
+    key: String,
+    size: u64,
+}
+
 /// Lists the objects to load: everything under the prefix, or what the manifest names.
-async fn files(session: &Session, copy: &Copy) -> Result<Vec<(String, String)>> {
+async fn files(session: &Session, copy: &Copy) -> Result<Vec<ObjectOf>> {
     let lake = &session.engine.lake;
     let (bucket, prefix) = split_location(&copy.from)?;
     if copy.manifest {
@@ -148,20 +221,20 @@ async fn files(session: &Session, copy: &Copy) -> Result<Vec<(String, String)>> 
                 .get("mandatory")
                 .and_then(serde_json::Value::as_bool)
                 .unwrap_or(false);
-            let exists = lake
-                .list(&copy.role, bucket, key)
-                .await?
-                .iter()
-                .any(|object| object.key == key);
-            match (exists, mandatory) {
-                (true, _) => files.push((bucket.to_string(), key.to_string())),
-                (false, true) => {
+            let listed = lake.list(&copy.role, bucket, key).await?;
+            match (listed.into_iter().find(|object| object.key == key), mandatory) {
+                (Some(object), _) => files.push(ObjectOf {
+                    bucket: bucket.to_string(),
+                    key: object.key,
+                    size: object.size,
+                }),
+                (None, true) => {
                     return Err(SqlError::new(
                         "XX000",
                         format!("the file {url} of the manifest does not exist"),
                     ));
                 }
-                (false, false) => {}
+                (None, false) => {}
             }
         }
         return Ok(files);
@@ -170,7 +243,11 @@ async fn files(session: &Session, copy: &Copy) -> Result<Vec<(String, String)>> 
     let files: Vec<_> = objects
         .into_iter()
         .filter(|object| object.size > 0 && !object.key.ends_with('/'))
-        .map(|object| (bucket.to_string(), object.key))
+        .map(|object| ObjectOf {
+            bucket: bucket.to_string(),
+            key: object.key,
+            size: object.size,
+        })
         .collect();
     if files.is_empty() {
         return Err(SqlError::new(
@@ -198,9 +275,9 @@ async fn json_paths(session: &Session, copy: &Copy) -> Result<Option<Vec<json::P
 }
 
 /// Writes what went wrong where clients look for it.
-fn note(session: &Session, relation: &Relation, columns: &[Column], errors: &[(String, Refused)]) {
+fn note(session: &Session, relation: &Relation, columns: &[Column], refused: &[Refused]) {
     let query = session.engine.history.running(session.id);
-    for (file, error) in errors {
+    for error in refused {
         let column = error.problem.column.and_then(|index| columns.get(index));
         session.engine.history.load_failed(LoadError {
             query,
@@ -208,7 +285,7 @@ fn note(session: &Session, relation: &Relation, columns: &[Column], errors: &[(S
             user: session.user,
             table: relation.oid,
             start: now(),
-            file: file.clone(),
+            file: error.file.to_string(),
             line: error.line as i64,
             column: column.map(|column| column.name.clone()).unwrap_or_default(),
             column_type: column
@@ -217,7 +294,7 @@ fn note(session: &Session, relation: &Relation, columns: &[Column], errors: &[(S
             column_length: column
                 .and_then(|column| column.sql_type.character_length())
                 .map_or_else(|| "0".into(), |length| length.to_string()),
-            position: 0,
+            position: error.problem.position,
             raw_line: cut(&error.raw, 1024).to_string(),
             raw_value: cut(&error.value, 1024).to_string(),
             code: error.problem.code,
@@ -227,200 +304,239 @@ fn note(session: &Session, relation: &Relation, columns: &[Column], errors: &[(S
 }
 
 struct Loader {
-    lake: Arc<dyn Lake>,
     columns: Vec<Column>,
     paths: Option<Vec<json::Path>>,
     copy: Copy,
+    refused: Mutex<Vec<Refused>>,
 }
 
 impl Loader {
-    async fn load(&self, bucket: &str, key: &str) -> Result<Loaded> {
-        let bytes = read_all(self.lake.as_ref(), &self.copy.role, bucket, key).await?;
-        let file = format!("s3://{bucket}/{key}");
-        if self.copy.format == CopyFormat::Parquet {
-            return self.parquet(bytes, &file);
-        }
-        let compression = match self.copy.compression {
-            Compression::None => FileCompression::None,
-            Compression::Gzip => FileCompression::Gzip,
-            Compression::Zstd => FileCompression::Zstd,
-        };
-        let plain = decompress(&bytes, compression).map_err(|error| error.with_detail(file.clone()))?;
-        let records: Box<dyn Iterator<Item = Record> + Send> = match &self.copy.format {
-            CopyFormat::Json(option) => Box::new(json::records(&plain, &self.columns, option, self.paths.as_deref())),
-            _ => Box::new(fields::records(&plain, &self.copy, self.columns.len())),
-        };
-        let mut loaded = Loaded {
-            batches: Vec::new(),
-            errors: Vec::new(),
-        };
-        let mut kept: Vec<Record> = Vec::new();
-        for record in records {
-            match &record.values {
-                Ok(_) => kept.push(record),
-                Err(_) => self.refuse(&mut loaded, &file, record)?,
-            }
-            if kept.len() == BATCH {
-                self.convert(&mut loaded, &file, std::mem::take(&mut kept))?;
-            }
-        }
-        self.convert(&mut loaded, &file, kept)?;
-        Ok(loaded)
+    fn refused(&self) -> MutexGuard<'_, Vec<Refused>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn refuse(&self, loaded: &mut Loaded, file: &str, record: Record) -> Result<()> {
-        if let Err(problem) = record.values {
-            loaded.errors.push((
-                file.to_string(),
-                Refused {
+    /// Loads pieces until there are no more or too many records were refused.
+    async fn load(
+        self: Arc<Self>,
+        pieces: Arc<tokio::sync::Mutex<mpsc::Receiver<Piece>>>,
+        mut writer: SegmentWriter,
+        shape: Shape,
+    ) -> Result<(Vec<Segment>, u64)> {
+        let mut rows = 0;
+        loop {
+            let piece = pieces.lock().await.recv().await;
+            let batches = match piece {
+                None => break,
+                Some(Piece::Text(file, block)) => self.parse(&file, &block)?,
+                Some(Piece::Columns(file, batch)) => {
+                    vec![
+                        self.conformed(&batch)
+                            .map_err(|error| error.with_detail(file.to_string()))?,
+                    ]
+                }
+            };
+            if self.refused().len() as u64 > self.copy.max_error {
+                break;
+            }
+            if self.copy.no_load {
+                continue;
+            }
+            for batch in batches {
+                rows += batch.num_rows() as u64;
+                writer.write(&shape.stored(&batch)?)?;
+            }
+        }
+        Ok((writer.finish()?, rows))
+    }
+
+    fn parse(&self, file: &Arc<str>, block: &Block) -> Result<Vec<RecordBatch>> {
+        if let Some(batches) = self.plain(block) {
+            return Ok(batches);
+        }
+        let records: Box<dyn Iterator<Item = Record> + Send> = match &self.copy.format {
+            CopyFormat::Json(option) => Box::new(json::records(block, &self.columns, option, self.paths.as_deref())),
+            _ => Box::new(fields::records(block, &self.copy, self.columns.len())),
+        };
+        let mut batches = Vec::new();
+        let mut kept: Vec<Record> = Vec::new();
+        for record in records {
+            match record.values {
+                Ok(_) => kept.push(record),
+                Err(problem) => self.refused().push(Refused {
+                    file: file.clone(),
                     line: record.line,
                     raw: record.raw,
                     value: String::new(),
                     problem,
-                },
-            ));
+                }),
+            }
+            if kept.len() == BATCH {
+                batches.extend(self.convert(file, std::mem::take(&mut kept)));
+            }
         }
-        Ok(())
+        batches.extend(self.convert(file, kept));
+        Ok(batches)
+    }
+
+    /// Reads a block of text without looking at its records one by one, when nothing is wrong with any of them.
+    fn plain(&self, block: &Block) -> Option<Vec<RecordBatch>> {
+        if matches!(self.copy.format, CopyFormat::Json(_)) {
+            return None;
+        }
+        let columns = fields::columns(block, &self.copy, self.columns.len(), BATCH, |text, column| {
+            self.prepare(text, &self.columns[column])
+        })?;
+        columns.into_iter().map(|texts| self.assemble(&texts).ok()).collect()
+    }
+
+    fn assemble(&self, texts: &[StringArray]) -> Result<RecordBatch> {
+        let arrays = texts
+            .iter()
+            .zip(&self.columns)
+            .map(|(texts, column)| self.column(texts, column))
+            .collect::<Result<Vec<_>>>()?;
+        let rows = texts.first().map_or(0, Array::len);
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(physical_schema(&self.columns), arrays, &options)?;
+        check_not_null(&self.columns, &batch)?;
+        Ok(batch)
     }
 
     /// Turns records into a batch; those with a bad value are taken out and noted.
-    fn convert(&self, loaded: &mut Loaded, file: &str, mut records: Vec<Record>) -> Result<()> {
+    fn convert(&self, file: &Arc<str>, mut records: Vec<Record>) -> Option<RecordBatch> {
         while !records.is_empty() {
-            match self.batch(&records) {
-                Ok(batch) => {
-                    loaded.batches.push(batch);
-                    return Ok(());
-                }
-                Err(bad) => {
-                    // From the back, so that the indices of the others stay right.
-                    for (index, column, reason) in bad.into_iter().rev() {
-                        let record = records.remove(index);
-                        let value = record
-                            .values
-                            .ok()
-                            .and_then(|values| values.get(column).cloned().flatten())
-                            .unwrap_or_default();
-                        let code = if reason.contains("too long") || reason.contains("exceeds") {
-                            1204
-                        } else if reason.contains("NULL") {
-                            1213
-                        } else {
-                            1207
-                        };
-                        let problem = Problem {
-                            column: Some(column),
-                            code,
-                            reason,
-                        };
-                        loaded.errors.push((
-                            file.to_string(),
-                            Refused {
-                                line: record.line,
-                                raw: record.raw,
-                                value,
-                                problem,
-                            },
-                        ));
-                    }
-                }
+            let bad = match self.batch(&records) {
+                Ok(batch) => return Some(batch),
+                Err(bad) => bad,
+            };
+            // From the back, so that the indices of the others stay right.
+            for (index, problem) in bad.into_iter().rev() {
+                let record = records.remove(index);
+                let value = record
+                    .values
+                    .ok()
+                    .and_then(|values| values.get(problem.column?).cloned().flatten())
+                    .unwrap_or_default();
+                self.refused().push(Refused {
+                    file: file.clone(),
+                    line: record.line,
+                    raw: record.raw,
+                    value,
+                    problem,
+                });
             }
         }
-        Ok(())
+        None
     }
 
-    /// Returns the batch, or the records that spoil it with column and reason.
-    fn batch(&self, records: &[Record]) -> std::result::Result<RecordBatch, Vec<(usize, usize, String)>> {
+    /// Returns the batch, or what is wrong with the records that spoil it.
+    fn batch(&self, records: &[Record]) -> std::result::Result<RecordBatch, BTreeMap<usize, Problem>> {
+        let mut bad = BTreeMap::new();
         let mut arrays = Vec::with_capacity(self.columns.len());
-        let mut bad: std::collections::BTreeMap<usize, (usize, String)> = std::collections::BTreeMap::new();
         for (index, column) in self.columns.iter().enumerate() {
-            let texts: Vec<Option<String>> = records
+            let mut note = |row: usize, problem: Problem| {
+                bad.entry(row).or_insert(Problem {
+                    column: Some(index),
+                    ..problem
+                });
+            };
+            let texts: StringArray = records
                 .iter()
                 .map(|record| {
-                    record
-                        .values
-                        .as_ref()
-                        .ok()
-                        .and_then(|values| values.get(index).cloned().flatten())
-                        .and_then(|text| self.prepare(text, column))
+                    let values = record.values.as_ref().ok()?;
+                    self.prepare(values.get(index)?.as_deref()?, column)
                 })
                 .collect();
             if column.not_null {
-                for (row, _) in texts.iter().enumerate().filter(|(_, text)| text.is_none()) {
-                    bad.entry(row)
-                        .or_insert((index, "Missing data for not-null field (NULL)".into()));
+                for row in (0..texts.len()).filter(|row| texts.is_null(*row)) {
+                    note(row, Problem::new(1213, "Missing data for not-null field"));
                 }
             }
             match self.column(&texts, column) {
                 Ok(array) => arrays.push(array),
                 Err(_) => {
                     // Something in the column is wrong: find out what, one by one.
-                    for (row, text) in texts.iter().enumerate() {
-                        if let Err(error) = self.column(std::slice::from_ref(text), column) {
-                            bad.entry(row).or_insert((index, reason(&error, column)));
+                    for row in (0..texts.len()).filter(|row| texts.is_valid(*row)) {
+                        if let Err(error) = self.column(&texts.slice(row, 1), column) {
+                            note(row, problem(&error, column, texts.value(row)));
                         }
                     }
                 }
             }
         }
         if !bad.is_empty() {
-            return Err(bad
-                .into_iter()
-                .map(|(row, (column, reason))| (row, column, reason))
-                .collect());
+            return Err(bad);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(records.len()));
         RecordBatch::try_new_with_options(physical_schema(&self.columns), arrays, &options)
-            .map_err(|error| vec![(0, 0, error.to_string())])
+            .map_err(|error| BTreeMap::from([(0, Problem::new(1207, &error.to_string()))]))
     }
 
     /// Applies the options about nulls and blanks to a value.
-    fn prepare(&self, text: String, column: &Column) -> Option<String> {
+    fn prepare<'a>(&self, text: &'a str, column: &Column) -> Option<&'a str> {
         let is_text = column.sql_type.is_text();
-        if text == self.copy.null_as || (self.copy.null_as == "\\N" && text == "\\N") {
+        if text == self.copy.null_as {
             return None;
         }
         if text.is_empty() && (self.copy.empty_as_null || !is_text) {
             return None;
         }
-        if is_text && self.copy.blanks_as_null && text.chars().all(|c| c == ' ') {
+        if is_text && self.copy.blanks_as_null && text.bytes().all(|byte| byte == b' ') {
             return None;
         }
         let text = if self.copy.trim_blanks && matches!(column.sql_type, SqlType::Varchar(_)) {
-            text.trim_end_matches(' ').to_string()
+            text.trim_end_matches(' ')
         } else {
             text
         };
         match column.sql_type.character_length() {
-            Some(length) if self.copy.truncate_columns => Some(cut(&text, length as usize).to_string()),
+            Some(length) if self.copy.truncate_columns => Some(cut(text, length as usize)),
             _ => Some(text),
         }
     }
 
-    fn column(&self, texts: &[Option<String>], column: &Column) -> Result<ArrayRef> {
-        let converted: Vec<Option<String>> = match column.sql_type {
+    fn column(&self, texts: &StringArray, column: &Column) -> Result<ArrayRef> {
+        let converted = match column.sql_type {
             SqlType::Date => self.instants(texts, self.copy.date_format.as_deref())?,
             SqlType::Timestamp | SqlType::Timestamptz => self.instants(texts, self.copy.time_format.as_deref())?,
-            _ => {
-                return cast(
-                    &(Arc::new(StringArray::from(texts.to_vec())) as ArrayRef),
-                    column.sql_type,
-                    Mode::Assign,
-                );
-            }
+            _ => None,
         };
-        cast(
-            &(Arc::new(StringArray::from(converted)) as ArrayRef),
-            column.sql_type,
-            Mode::Assign,
-        )
+        let texts: ArrayRef = Arc::new(converted.unwrap_or_else(|| texts.clone()));
+        cast(&texts, column.sql_type, Mode::Assign)
+    }
+
+    /// Brings a batch of a Parquet file into the table's types, column by column in the file's order.
+    fn conformed(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        if batch.num_columns() != self.columns.len() {
+            return Err(SqlError::new(
+                "XX000",
+                format!(
+                    "Spectrum Scan Error: Unmatched number of columns between table and file. Table columns: {}, Data columns: {}",
+                    self.columns.len(),
+                    batch.num_columns()
+                ),
+            ));
+        }
+        let arrays = batch
+            .columns()
+            .iter()
+            .zip(&self.columns)
+            .map(|(array, column)| cast(array, column.sql_type, Mode::Assign))
+            .collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(
+            physical_schema(&self.columns),
+            arrays,
+            &options,
+        )?)
     }
 
     /// Brings dates and times of any format into the one that casts read.
-    fn instants(&self, texts: &[Option<String>], format: Option<&str>) -> Result<Vec<Option<String>>> {
+    fn instants(&self, texts: &StringArray, format: Option<&str>) -> Result<Option<StringArray>> {
         let Some(format) = format.filter(|format| *format != "auto") else {
-            return Ok(texts.to_vec());
+            return Ok(None);
         };
-        texts
+        let spelled: Result<StringArray> = texts
             .iter()
             .map(|text| {
                 let Some(text) = text else { return Ok(None) };
@@ -458,54 +574,42 @@ impl Loader {
                     )),
                 }
             })
-            .collect()
-    }
-
-    fn parquet(&self, bytes: bytes::Bytes, file: &str) -> Result<Loaded> {
-        let names: Vec<String> = self.columns.iter().map(|column| column.name.clone()).collect();
-        let types: Vec<SqlType> = self.columns.iter().map(|column| column.sql_type).collect();
-        let wanted: Vec<usize> = (0..names.len()).collect();
-        let read = crate::external::parquet_columns(bytes, &names, &types, &wanted)
-            .map_err(|error| error.with_detail(file.to_string()))?;
-        let batches = read
-            .into_iter()
-            .map(|(arrays, rows)| {
-                let options = RecordBatchOptions::new().with_row_count(Some(rows));
-                Ok(RecordBatch::try_new_with_options(
-                    physical_schema(&self.columns),
-                    arrays,
-                    &options,
-                )?)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Loaded {
-            batches,
-            errors: Vec::new(),
-        })
+            .collect();
+        spelled.map(Some)
     }
 }
 
-/// The words of stl_load_errors.
-fn reason(error: &SqlError, column: &Column) -> String {
-    match column.sql_type {
-        _ if error.sqlstate == "22001" => "String length exceeds DDL length".into(),
-        SqlType::Int2 | SqlType::Int4 | SqlType::Int8 => {
-            format!("Invalid digit, Value, Pos 0, Type: {}", title(column.sql_type))
+/// What stl_load_errors says about a value that does not fit its column.
+fn problem(error: &SqlError, column: &Column, value: &str) -> Problem {
+    let digit = |sql_type: &str| {
+        let fraction = matches!(sql_type, "Decimal" | "Double");
+        let allowed = |(index, c): &(usize, char)| {
+            c.is_ascii_digit() || (*index == 0 && matches!(c, '-' | '+')) || (fraction && *c == '.')
+        };
+        match value.chars().enumerate().find(|at| !allowed(at)) {
+            Some((position, c)) => Problem {
+                position: position as i64,
+                ..Problem::new(
+                    1207,
+                    &format!("Invalid digit, Value '{c}', Pos {position}, Type: {sql_type}"),
+                )
+            },
+            None => Problem::new(1216, &format!("Overflow, Type: {sql_type}")),
         }
-        SqlType::Numeric(..) if error.sqlstate == "22003" => "Overflow, Type: Decimal".into(),
-        SqlType::Numeric(..) => "Invalid digit, Value, Pos 0, Type: Decimal".into(),
-        SqlType::Float4 | SqlType::Float8 => "Invalid digit, Value, Pos 0, Type: Double".into(),
-        SqlType::Date => "Invalid Date Format - length must be 10 or more".into(),
-        SqlType::Timestamp | SqlType::Timestamptz => "Invalid timestamp format or value [YYYY-MM-DD HH24:MI:SS]".into(),
-        SqlType::Bool => "Unknown boolean format".into(),
-        _ => error.message.clone(),
-    }
-}
-
-fn title(sql_type: SqlType) -> &'static str {
-    match sql_type {
-        SqlType::Int2 => "Short",
-        SqlType::Int4 => "Integer",
-        _ => "Long",
+    };
+    match column.sql_type {
+        _ if error.sqlstate == "22001" => Problem::new(1204, "String length exceeds DDL length"),
+        SqlType::Int2 => digit("Short"),
+        SqlType::Int4 => digit("Integer"),
+        SqlType::Int8 => digit("Long"),
+        SqlType::Numeric(..) if error.sqlstate == "22003" => Problem::new(1207, "Overflow, Type: Decimal"),
+        SqlType::Numeric(..) => digit("Decimal"),
+        SqlType::Float4 | SqlType::Float8 => digit("Double"),
+        SqlType::Date => Problem::new(1205, "Invalid Date Format - length must be 10 or more"),
+        SqlType::Timestamp | SqlType::Timestamptz => {
+            Problem::new(1206, "Invalid timestamp format or value [YYYY-MM-DD HH24:MI:SS]")
+        }
+        SqlType::Bool => Problem::new(1210, "Unknown boolean format"),
+        _ => Problem::new(1207, &error.message),
     }
 }

@@ -7,14 +7,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::catalog::{Catalog, Database, FIRST_OID, Oid, Schema, User};
+use crate::durable::Watch;
 use crate::error::{Result, SqlError};
 use crate::functions;
 use crate::lake::Lake;
@@ -35,6 +37,8 @@ pub struct EngineOptions {
     pub memory: usize,
     /// Tasks per query.
     pub parallelism: usize,
+    /// Looks at the disk whenever something becomes durable.
+    pub watch: Watch,
 }
 
 impl Default for EngineOptions {
@@ -43,8 +47,9 @@ impl Default for EngineOptions {
             database: "dev".into(),
             admin: "awsuser".into(),
             identifier: "local".into(),
-            memory: 2 << 30,
+            memory: memory_for_queries(),
             parallelism: std::thread::available_parallelism().map_or(2, usize::from),
+            watch: Watch::default(),
         }
     }
 }
@@ -56,7 +61,7 @@ pub struct Engine {
     pub(crate) options: EngineOptions,
     pub(crate) planner: SessionState,
     pub(crate) history: History,
-    pub(crate) cancels: Mutex<HashMap<u32, Arc<Notify>>>,
+    pub(crate) cancels: Mutex<HashMap<u32, watch::Sender<()>>>,
     catalog: RwLock<Arc<Catalog>>,
     commits: Mutex<()>,
     locks: Mutex<BTreeMap<Oid, u32>>,
@@ -72,7 +77,7 @@ impl Engine {
     /// Opens a warehouse, creating it when the directory is new.
     pub fn open(dir: &Path, lake: Arc<dyn Lake>, options: EngineOptions) -> Result<Arc<Self>> {
         std::fs::create_dir_all(dir)?;
-        let (store, mut catalog) = Store::open(dir)?;
+        let (store, mut catalog) = Store::open(dir, &options.watch)?;
         if catalog.databases.is_empty() {
             let empty = catalog.clone();
             first_entries(&mut catalog, &options);
@@ -91,7 +96,7 @@ impl Engine {
         .max()
         .unwrap_or(FIRST_OID);
         let next_segment = segment_ids(&catalog).last().map_or(1, |last| last + 1);
-        let planner = planner_state(&options)?;
+        let planner = planner_state(&options, &dir.join("spill"))?;
         Ok(Arc::new(Self {
             store,
             lake,
@@ -153,8 +158,8 @@ impl Engine {
     pub fn cancel(&self, session: u32) -> bool {
         let cancels = self.cancels.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let found = cancels.get(&session);
-        if let Some(notify) = found {
-            notify.notify_waiters();
+        if let Some(sender) = found {
+            sender.send_replace(());
         }
         found.is_some()
     }
@@ -310,7 +315,24 @@ pub(crate) fn public_schema(oid: Oid, database: Oid) -> Schema {
     }
 }
 
-fn planner_state(options: &EngineOptions) -> Result<SessionState> {
+/// Returns what all queries may use together when nobody says: half of this machine's memory, or of what its container
+/// may have.
+fn memory_for_queries() -> usize {
+    let number = |text: &str| text.trim().parse::<usize>().ok();
+    let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        Some(number(line.trim_end_matches("kB"))? << 10)
+    });
+    let allowed = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let allowed = allowed.and_then(|text| number(&text));
+    match (total, allowed) {
+        (Some(total), Some(allowed)) => total.min(allowed) / 2,
+        (Some(total), None) => total / 2,
+        _ => 2 << 30,
+    }
+}
+
+fn planner_state(options: &EngineOptions, spill: &Path) -> Result<SessionState> {
     let mut config = SessionConfig::new()
         .with_target_partitions(options.parallelism.max(1))
         .with_create_default_catalog_and_schema(false)
@@ -321,8 +343,16 @@ fn planner_state(options: &EngineOptions) -> Result<SessionState> {
     settings.sql_parser.enable_ident_normalization = false;
     settings.execution.parquet.schema_force_view_types = false;
     settings.execution.time_zone = Some("UTC".into());
+    // What each sort keeps for merging what it spilled; little memory is not to be eaten up by it.
+    let sorts = 8 * options.parallelism.max(1);
+    settings.execution.sort_spill_reservation_bytes = (options.memory / sorts).min(10 << 20);
+    // What a crash left there is of no use to anyone.
+    drop(std::fs::remove_dir_all(spill));
+    std::fs::create_dir_all(spill)?;
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![spill.to_path_buf()]));
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(options.memory)))
+        .with_disk_manager_builder(disk)
         .build_arc()?;
     // This rule loses the precision of a decimal sum that stands beside a distinct count.
     let rules = Optimizer::new()

@@ -152,13 +152,15 @@ impl From<DataFusionError> for SqlError {
             DataFusionError::SchemaError(inner, _) => schema(*inner),
             DataFusionError::NotImplemented(message) => Self::unsupported(first_line(&message)),
             DataFusionError::Plan(message) => plan(&message),
-            DataFusionError::ResourcesExhausted(message) => {
-                Self::new("53200", "out of memory").with_detail(first_line(&message))
-            }
+            DataFusionError::ResourcesExhausted(message) => out_of_memory(&message),
             DataFusionError::Execution(message) => Self::internal(first_line(&message)),
             other => Self::internal(first_line(&other.strip_backtrace())),
         }
     }
+}
+
+fn out_of_memory(message: &str) -> SqlError {
+    SqlError::new("53200", "out of memory").with_detail(first_line(message))
 }
 
 fn shared(error: &DataFusionError) -> SqlError {
@@ -170,6 +172,7 @@ fn shared(error: &DataFusionError) -> SqlError {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => shared(inner),
         DataFusionError::Shared(inner) => shared(inner),
         DataFusionError::ArrowError(inner, _) => arrow_message(&inner.to_string()),
+        DataFusionError::ResourcesExhausted(message) => out_of_memory(message),
         other => SqlError::internal(first_line(&other.strip_backtrace())),
     }
 }

@@ -1,11 +1,13 @@
 //! Tables of the data catalog: files in buckets, read as the serialization library says. A value that does not fit
 //! its column's type is null, as in Redshift; a format that is not known is refused by name.
 
+mod blocks;
+mod chunks;
 pub mod delimited;
 mod json;
-mod parquet;
+pub mod parquet;
 
-pub use parquet::read as parquet_columns;
+pub use chunks::{Chunks, Object};
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,13 +25,14 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 
 use crate::cast::{Mode, cast};
 use crate::catalog::ExternalSource;
 use crate::error::{Result, SqlError};
 use crate::lake::{ExternalPartition, ExternalTable, Lake};
 use crate::types::{SqlType, VARCHAR_MAX};
+use blocks::Blocks;
 use delimited::Delimited;
 
 /// Pseudo-columns that a query may name but `*` leaves out.
@@ -344,6 +347,7 @@ pub fn split_location(location: &str) -> Result<(&str, &str)> {
     Ok(rest.split_once('/').unwrap_or((rest, "")))
 }
 
+/// What the bytes of an object are packed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     None,
@@ -361,19 +365,6 @@ pub fn compression_of(key: &str) -> Result<Compression> {
         }
         _ => Ok(Compression::None),
     }
-}
-
-pub fn decompress(bytes: &[u8], compression: Compression) -> Result<Vec<u8>> {
-    let mut plain = Vec::new();
-    match compression {
-        Compression::None => plain.extend_from_slice(bytes),
-        Compression::Gzip => drop(std::io::Read::read_to_end(
-            &mut flate2::read::MultiGzDecoder::new(bytes),
-            &mut plain,
-        )?),
-        Compression::Zstd => drop(std::io::Read::read_to_end(&mut zstd::Decoder::new(bytes)?, &mut plain)?),
-    }
-    Ok(plain)
 }
 
 /// A piece of one file.
@@ -438,25 +429,18 @@ impl Reader {
             .collect();
         match &self.format {
             Format::Parquet => {
+                let columns = file_columns
+                    .iter()
+                    .map(|index| (self.columns[*index].clone(), self.types[*index]))
+                    .collect();
                 let reader = self.clone();
-                let load = async move {
-                    let bytes = reader
-                        .lake
-                        .read(&reader.role, &slice.bucket, &slice.key, 0..slice.size)
-                        .await?;
-                    let batches = parquet::read(bytes, &reader.columns, &reader.types, &file_columns)
-                        .map_err(|error| error.with_detail(format!("s3://{}/{}", slice.bucket, slice.key)))?;
-                    batches
-                        .into_iter()
-                        .map(|(columns, rows)| reader.finish(&slice, &file_columns, columns, rows))
-                        .collect::<Result<Vec<_>>>()
-                };
-                Box::pin(futures::stream::once(load).flat_map(|loaded| {
-                    futures::stream::iter(match loaded {
-                        Ok(batches) => batches.into_iter().map(Ok).collect(),
-                        Err(error) => vec![Err(error)],
-                    })
-                }))
+                let object = self.object(&slice);
+                let opened = parquet::by_name(object, slice.size, columns, self.batch_size);
+                let batches = futures::stream::once(opened).try_flatten().map(move |batch| {
+                    let (columns, rows) = batch?;
+                    reader.finish(&slice, &file_columns, columns, rows)
+                });
+                Box::pin(batches)
             }
             Format::Delimited(_) | Format::Json => {
                 let skip = if let (Format::Delimited(delimited), 0) = (&self.format, slice.start) {
@@ -464,21 +448,30 @@ impl Reader {
                 } else {
                     0
                 };
-                let blocks = Blocks::new(self.lake.clone(), self.role.clone(), slice.clone(), skip);
+                let opened = Blocks::new(self.object(&slice), &slice, skip);
                 let reader = self.clone();
-                Box::pin(
-                    futures::stream::try_unfold(blocks, |mut blocks| async move {
-                        Ok(blocks.next().await?.map(|block| (block, blocks)))
+                let blocks = futures::stream::iter([opened]).and_then(|blocks| async move {
+                    Ok(futures::stream::try_unfold(blocks, |mut blocks| async move {
+                        Ok::<_, SqlError>(blocks.next().await?.map(|block| (block, blocks)))
+                    }))
+                });
+                Box::pin(blocks.try_flatten().flat_map(move |block: Result<Bytes>| {
+                    let parsed = block.and_then(|block| reader.parse(&slice, &file_columns, &block));
+                    futures::stream::iter(match parsed {
+                        Ok(batches) => batches.into_iter().map(Ok).collect::<Vec<_>>(),
+                        Err(error) => vec![Err(error)],
                     })
-                    .flat_map(move |block: Result<Bytes>| {
-                        let parsed = block.and_then(|block| reader.parse(&slice, &file_columns, &block));
-                        futures::stream::iter(match parsed {
-                            Ok(batches) => batches.into_iter().map(Ok).collect::<Vec<_>>(),
-                            Err(error) => vec![Err(error)],
-                        })
-                    }),
-                )
+                }))
             }
+        }
+    }
+
+    fn object(&self, slice: &Slice) -> Object {
+        Object {
+            lake: self.lake.clone(),
+            role: self.role.clone(),
+            bucket: slice.bucket.clone(),
+            key: slice.key.clone(),
         }
     }
 
@@ -537,128 +530,5 @@ impl Reader {
             ordered,
             &options,
         )?)
-    }
-}
-
-/// Reads a slice as blocks of whole lines. A line belongs to the slice that it starts in.
-pub struct Blocks {
-    lake: Arc<dyn Lake>,
-    role: String,
-    slice: Slice,
-    position: u64,
-    carry: Vec<u8>,
-    /// The slice starts in the middle of a line that is another's.
-    skip_first: bool,
-    skip_lines: u64,
-    done: bool,
-}
-
-const CHUNK: u64 = 4 << 20;
-
-impl Blocks {
-    pub fn new(lake: Arc<dyn Lake>, role: String, slice: Slice, skip_lines: u64) -> Self {
-        let skip_first = slice.start > 0;
-        // One byte earlier, so that a line which starts exactly at the slice is kept.
-        let position = slice.start.saturating_sub(1);
-        Self {
-            lake,
-            role,
-            slice,
-            position,
-            carry: Vec::new(),
-            skip_first,
-            skip_lines,
-            done: false,
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<Bytes>> {
-        if self.done {
-            return Ok(None);
-        }
-        let compression = compression_of(&self.slice.key)?;
-        if compression != Compression::None {
-            self.done = true;
-            let bytes = self
-                .lake
-                .read(&self.role, &self.slice.bucket, &self.slice.key, 0..self.slice.size)
-                .await?;
-            let plain = decompress(&bytes, compression)?;
-            return Ok(Some(Bytes::from(self.without_header(plain))));
-        }
-        loop {
-            let end = (self.position + CHUNK).min(self.slice.size);
-            let chunk = self
-                .lake
-                .read(&self.role, &self.slice.bucket, &self.slice.key, self.position..end)
-                .await?;
-            let from = self.position;
-            self.position = if chunk.is_empty() {
-                self.slice.size
-            } else {
-                from + chunk.len() as u64
-            };
-            let mut bytes = &chunk[..];
-            if self.skip_first {
-                match bytes.iter().position(|byte| *byte == b'\n') {
-                    Some(newline) => {
-                        bytes = &bytes[newline + 1..];
-                        self.skip_first = false;
-                        if from + newline as u64 + 1 >= self.slice.end {
-                            self.done = true;
-                            return Ok(None);
-                        }
-                    }
-                    None if self.position < self.slice.size => continue,
-                    None => {
-                        self.done = true;
-                        return Ok(None);
-                    }
-                }
-            }
-            let at_end = self.position >= self.slice.size;
-            // The last line is the one that covers the slice's last byte.
-            let start_of_bytes = self.position - bytes.len() as u64;
-            let last = self.slice.end.saturating_sub(1).max(start_of_bytes);
-            let finish = if self.position > last {
-                let from = (last - start_of_bytes) as usize;
-                bytes[from..]
-                    .iter()
-                    .position(|byte| *byte == b'\n')
-                    .map(|newline| from + newline + 1)
-            } else {
-                None
-            };
-            if let Some(finish) = finish {
-                self.done = true;
-                self.carry.extend_from_slice(&bytes[..finish]);
-                let block = std::mem::take(&mut self.carry);
-                return Ok(Some(Bytes::from(self.without_header(block))));
-            }
-            if at_end {
-                self.done = true;
-                self.carry.extend_from_slice(bytes);
-                let block = std::mem::take(&mut self.carry);
-                return Ok(Some(Bytes::from(self.without_header(block))));
-            }
-            if let Some(newline) = bytes.iter().rposition(|byte| *byte == b'\n') {
-                self.carry.extend_from_slice(&bytes[..=newline]);
-                let block = std::mem::replace(&mut self.carry, bytes[newline + 1..].to_vec());
-                return Ok(Some(Bytes::from(self.without_header(block))));
-            }
-            self.carry.extend_from_slice(bytes);
-        }
-    }
-
-    fn without_header(&mut self, mut block: Vec<u8>) -> Vec<u8> {
-        while self.skip_lines > 0 {
-            let Some(newline) = block.iter().position(|byte| *byte == b'\n') else {
-                self.skip_lines = 0;
-                return Vec::new();
-            };
-            block.drain(..=newline);
-            self.skip_lines -= 1;
-        }
-        block
     }
 }

@@ -35,6 +35,11 @@ impl Lexeme {
         }
     }
 
+    /// Whether this is a word, quoted or not, that names `name`.
+    pub fn names(&self, name: &str) -> bool {
+        matches!(&self.token.token, Token::Word(word) if word.value == name)
+    }
+
     pub fn is(&self, token: &Token) -> bool {
         self.token.token == *token
     }

@@ -30,6 +30,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use datafusion::scalar::ScalarValue;
 
 use crate::catalog::{Column as TableColumn, Relation, Segment};
+use crate::durable::Watch;
 use crate::error::{Result, SqlError};
 
 /// Names of the hidden columns that DML reads: which segment a row is in, and where.
@@ -247,6 +248,7 @@ impl TableProvider for NativeTable {
 /// Writes rows of one table into new segments.
 pub struct SegmentWriter {
     dir: PathBuf,
+    watch: Watch,
     schema: SchemaRef,
     next_id: Box<dyn Fn() -> u64 + Send>,
     open: Option<(u64, ArrowWriter<std::fs::File>, u64)>,
@@ -254,9 +256,10 @@ pub struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    pub fn new(dir: &Path, columns: &[TableColumn], next_id: impl Fn() -> u64 + Send + 'static) -> Self {
+    pub fn new(dir: &Path, watch: &Watch, columns: &[TableColumn], next_id: impl Fn() -> u64 + Send + 'static) -> Self {
         Self {
             dir: dir.to_path_buf(),
+            watch: watch.clone(),
             schema: physical_schema(columns),
             next_id: Box::new(next_id),
             open: None,
@@ -298,7 +301,7 @@ impl SegmentWriter {
             return Ok(());
         };
         let file = writer.into_inner()?;
-        file.sync_all()?;
+        self.watch.sync(&file)?;
         let bytes = file.metadata()?.len();
         let handle = SegmentFile::kept(&self.dir, id);
         handle.set_keep(false);
@@ -316,33 +319,66 @@ impl SegmentWriter {
     pub fn finish(mut self) -> Result<Vec<Segment>> {
         self.close()?;
         if !self.done.is_empty() {
-            std::fs::File::open(&self.dir)?.sync_all()?;
+            self.watch.sync(&std::fs::File::open(&self.dir)?)?;
         }
-        Ok(self.done)
+        Ok(std::mem::take(&mut self.done))
     }
 }
 
-/// Returns the segments with more rows deleted. `rows` are pairs of segment index and row number.
-pub fn delete_rows(segments: &[Segment], mut rows: Vec<(i32, i64)>) -> Result<(Vec<Segment>, u64)> {
-    rows.sort_unstable();
-    rows.dedup();
-    let mut segments = segments.to_vec();
-    let deleted = rows.len() as u64;
-    for group in rows.chunk_by(|a, b| a.0 == b.0) {
-        let segment = segments
-            .get_mut(group[0].0 as usize)
-            .ok_or_else(|| SqlError::internal("a row belongs to no segment"))?;
-        let mut merged: Vec<u32> = segment
-            .deleted
-            .iter()
-            .copied()
-            .chain(group.iter().map(|(_, row)| *row as u32))
-            .collect();
-        merged.sort_unstable();
-        segment.deleted = Arc::new(merged);
+impl Drop for SegmentWriter {
+    /// A statement that fails leaves no half-written file behind.
+    fn drop(&mut self) {
+        if let Some((id, ..)) = self.open.take() {
+            // A file that cannot be removed now is swept when the warehouse is next opened.
+            let _ = std::fs::remove_file(path_of(&self.dir, id));
+        }
     }
-    segments.retain(|segment| segment.live() > 0);
-    Ok((segments, deleted))
+}
+
+/// Rows of a table that a statement has found, one bit each.
+pub struct Marks(Vec<Vec<u64>>);
+
+impl Marks {
+    pub fn new(segments: &[Segment]) -> Self {
+        Self(vec![Vec::new(); segments.len()])
+    }
+
+    /// Marks a row. Returns whether it was not marked before.
+    pub fn mark(&mut self, segment: usize, row: usize) -> bool {
+        let words = &mut self.0[segment];
+        if words.len() <= row / 64 {
+            words.resize(row / 64 + 1, 0);
+        }
+        let (word, bit) = (&mut words[row / 64], 1 << (row % 64));
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+
+    /// Returns the segments without the marked rows, and how many those are.
+    pub fn delete(&self, segments: &[Segment]) -> (Vec<Segment>, u64) {
+        let mut count = 0;
+        let mut left = Vec::with_capacity(segments.len());
+        for (segment, words) in segments.iter().zip(&self.0) {
+            let mut segment = segment.clone();
+            if !words.is_empty() {
+                let before = segment.deleted.len();
+                let mut rows = segment.deleted.to_vec();
+                rows.extend(words.iter().enumerate().flat_map(|(word, bits)| {
+                    (0..64)
+                        .filter(move |bit| bits & (1 << bit) != 0)
+                        .map(move |bit| (word * 64 + bit) as u32)
+                }));
+                rows.sort_unstable();
+                count += (rows.len() - before) as u64;
+                segment.deleted = Arc::new(rows);
+            }
+            if segment.live() > 0 {
+                left.push(segment);
+            }
+        }
+        (left, count)
+    }
 }
 
 /// Checks the columns that may not be null.

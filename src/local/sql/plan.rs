@@ -14,7 +14,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
-use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream, execute_stream_partitioned};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Expr, Query, Statement, visit_relations};
 
@@ -105,10 +105,24 @@ impl Session {
     }
 
     pub(crate) async fn stream(&self, planned: &Planned) -> Result<SendableRecordBatchStream> {
+        Ok(execute_stream(
+            self.physical(planned).await?,
+            self.engine.planner.task_ctx(),
+        )?)
+    }
+
+    /// Runs a plan as the parallel parts that it has, for those who need no order between them.
+    pub(crate) async fn streams(&self, planned: &Planned) -> Result<Vec<SendableRecordBatchStream>> {
+        Ok(execute_stream_partitioned(
+            self.physical(planned).await?,
+            self.engine.planner.task_ctx(),
+        )?)
+    }
+
+    async fn physical(&self, planned: &Planned) -> Result<Arc<dyn ExecutionPlan>> {
         let state = &self.engine.planner;
         let optimized = state.optimize(&planned.plan)?;
-        let physical = state.query_planner().create_physical_plan(&optimized, state).await?;
-        Ok(execute_stream(physical, state.task_ctx())?)
+        Ok(state.query_planner().create_physical_plan(&optimized, state).await?)
     }
 
     /// Looks up every relation that a query names, and those that its views name.

@@ -5,8 +5,10 @@ mod access;
 mod ddl;
 mod dml;
 mod names;
+mod rows;
 mod show;
 mod transaction;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Timelike, Utc};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::sql::sqlparser::ast::{Expr, Statement};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::catalog::{Oid, Relation, User};
 use crate::engine::Engine;
@@ -24,8 +26,11 @@ use crate::plan::Planned;
 use crate::rewrite;
 use crate::types::SqlType;
 use crate::utility::{self, Command};
-use crate::value::{self, Cell};
+use crate::value::Cell;
+pub use rows::{Answer, Rows};
+use rows::{Cursor, Kept, Started};
 use transaction::Transaction;
+pub(crate) use write::Shape;
 
 /// Who connects, and to which database.
 #[derive(Clone, Debug)]
@@ -49,15 +54,20 @@ pub struct Session {
     temp: BTreeMap<Oid, Arc<Relation>>,
     transaction: Option<Transaction>,
     cursors: BTreeMap<String, Cursor>,
-    cancel: Arc<Notify>,
+    cancel: watch::Sender<()>,
     now: DateTime<Utc>,
 }
 
-#[derive(Debug)]
-struct Cursor {
-    planned: Vec<(String, SqlType)>,
-    batches: Vec<RecordBatch>,
-    position: usize,
+/// What a statement turned into: done, or a query that is still to be run.
+enum Step {
+    Done(Outcome),
+    Query(Planned),
+}
+
+/// The same after a query was started, for a client that takes rows as they come, or run.
+enum Performed {
+    Done(Outcome),
+    Started(Started),
 }
 
 /// What one statement gave.
@@ -70,6 +80,8 @@ pub struct Outcome {
     /// Rows that a statement changed.
     pub affected: Option<u64>,
     pub(crate) batches: Vec<RecordBatch>,
+    /// The memory that the rows take.
+    pub(crate) _kept: Option<Arc<Kept>>,
     /// Whether the session is in a transaction after the statement.
     pub in_transaction: bool,
 }
@@ -98,6 +110,7 @@ impl Outcome {
             columns: Vec::new(),
             affected: None,
             batches: Vec::new(),
+            _kept: None,
             in_transaction: false,
         }
     }
@@ -115,14 +128,11 @@ impl Outcome {
     }
 
     pub(crate) fn rows_of(tag: &str, fields: &[(String, SqlType)], batches: Vec<RecordBatch>) -> Self {
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let count: usize = batches.iter().map(RecordBatch::num_rows).sum();
         Self {
-            columns: fields
-                .iter()
-                .map(|(name, sql_type)| Column::new(name, *sql_type))
-                .collect(),
+            columns: rows::columns(fields),
             batches,
-            ..Self::command(&format!("{tag} {rows}"))
+            ..Self::command(&format!("{tag} {count}"))
         }
     }
 
@@ -132,19 +142,8 @@ impl Outcome {
 
     /// Returns the rows as values.
     pub fn rows(&self) -> Vec<Vec<Option<Cell>>> {
-        let rows = |batch: &RecordBatch| -> Vec<Vec<Option<Cell>>> {
-            (0..batch.num_rows())
-                .map(|row| {
-                    batch
-                        .columns()
-                        .iter()
-                        .zip(&self.columns)
-                        .map(|(column, of)| value::cell(column, row).map(|cell| of.pad(cell)))
-                        .collect()
-                })
-                .collect()
-        };
-        self.batches.iter().flat_map(rows).collect()
+        let cells = |batch| rows::cells(batch, &self.columns);
+        self.batches.iter().flat_map(cells).collect()
     }
 }
 
@@ -218,7 +217,7 @@ impl Session {
             }
         };
         let id = engine.new_session_id();
-        let cancel = Arc::new(Notify::new());
+        let cancel = watch::Sender::new(());
         engine
             .cancels
             .lock()
@@ -257,9 +256,9 @@ impl Session {
         }
         let mut outcomes = Vec::with_capacity(sources.len());
         for source in &sources {
-            let result = self.execute(source, &[]).await;
-            match result {
-                Ok(outcome) => outcomes.push(outcome),
+            match self.execute(source, &[], false).await {
+                Ok(Answer::Done(outcome)) => outcomes.push(outcome),
+                Ok(Answer::Rows(_)) => return Err(SqlError::internal("rows that nobody asked to take")),
                 Err(error) => {
                     self.abort();
                     return Err(error);
@@ -273,16 +272,42 @@ impl Session {
         Ok(outcomes)
     }
 
+    /// Runs statements as [`Session::run`] does; the rows of the last one are taken as they come.
+    pub async fn run_live(&mut self, sql: &str) -> Result<Vec<Answer>> {
+        let sources = lexer::split(sql)?;
+        let mut answers = Vec::with_capacity(sources.len());
+        for (index, source) in sources.iter().enumerate() {
+            // Statements before the last must have succeeded before the next may run, so their rows are kept.
+            match self.execute(source, &[], index + 1 == sources.len()).await {
+                Ok(answer) => answers.push(answer),
+                Err(error) => {
+                    self.abort();
+                    return Err(error);
+                }
+            }
+        }
+        self.finish_implicit()?;
+        let in_block = self.in_block();
+        for answer in &mut answers {
+            if let Answer::Done(outcome) = answer {
+                outcome.in_transaction = in_block;
+            }
+        }
+        Ok(answers)
+    }
+
     /// Runs one statement with the values of `$1`, `$2` …; the extended protocol's way.
-    pub(crate) async fn run_prepared(&mut self, source: &Source, parameters: &[Expr]) -> Result<Outcome> {
-        let result = match self.execute(source, parameters).await {
-            Ok(outcome) => self.finish_implicit().map(|()| outcome),
+    pub(crate) async fn run_prepared(&mut self, source: &Source, parameters: &[Expr]) -> Result<Answer> {
+        let result = match self.execute(source, parameters, true).await {
+            Ok(answer) => self.finish_implicit().map(|()| answer),
             Err(error) => Err(error),
         };
         match result {
-            Ok(mut outcome) => {
-                outcome.in_transaction = self.in_block();
-                Ok(outcome)
+            Ok(mut answer) => {
+                if let Answer::Done(outcome) = &mut answer {
+                    outcome.in_transaction = self.in_block();
+                }
+                Ok(answer)
             }
             Err(error) => {
                 self.abort();
@@ -318,13 +343,13 @@ impl Session {
             Command::Fetch { name, .. } => Ok(self
                 .cursors
                 .get(&name)
-                .map(|cursor| cursor.planned.clone())
+                .map(|cursor| cursor.planned.fields.clone())
                 .unwrap_or_default()),
             command => Ok(show::columns_of(&command)),
         }
     }
 
-    async fn execute(&mut self, source: &Source, parameters: &[Expr]) -> Result<Outcome> {
+    async fn execute(&mut self, source: &Source, parameters: &[Expr], live: bool) -> Result<Answer> {
         self.now = instant();
         let command = utility::parse(source).map_err(|error| shift(error, source.offset))?;
         if self.is_failed() && !matches!(command, Command::Commit | Command::Rollback) {
@@ -333,38 +358,59 @@ impl Session {
                 "current transaction is aborted, commands ignored until end of transaction block",
             ));
         }
-        let cancel = self.cancel.clone();
         let entry = self
             .engine
             .history
             .start(self.id, self.user, self.database, &source.text);
-        let outcome = {
-            let cancelled = cancel.notified();
-            tokio::pin!(cancelled);
-            tokio::select! {
-                biased;
-                () = &mut cancelled => Err(SqlError::new("57014", "Query cancelled on user's request")),
-                outcome = self.dispatch(command, parameters) => outcome,
-            }
+        let mut limits = self.limits(entry);
+        let performed = tokio::select! {
+            biased;
+            error = limits.exceeded() => Err(error),
+            performed = self.perform(command, parameters, live) => performed,
         };
-        self.engine.history.finish(entry, &outcome);
-        outcome
+        match performed {
+            Ok(Performed::Started(started)) => {
+                let spoiled = self.transaction.as_ref().and_then(Transaction::spoiled);
+                Ok(self.answer(started, limits, spoiled))
+            }
+            Ok(Performed::Done(outcome)) => {
+                let rows = outcome.affected.unwrap_or(outcome.row_count() as u64);
+                let copied = outcome.affected.filter(|_| outcome.tag.starts_with("COPY"));
+                self.engine.history.finish(entry, Ok((rows, copied)));
+                Ok(Answer::Done(outcome))
+            }
+            Err(error) => {
+                self.engine.history.finish(entry, Err(&error));
+                Err(locate(error, source))
+            }
+        }
     }
 
-    async fn dispatch(&mut self, command: Command, parameters: &[Expr]) -> Result<Outcome> {
+    async fn perform(&mut self, command: Command, parameters: &[Expr], live: bool) -> Result<Performed> {
+        match self.dispatch(command, parameters).await? {
+            Step::Done(outcome) => Ok(Performed::Done(outcome)),
+            // Outside a block the statement's end is the commit of what was done before it: that waits for all rows.
+            Step::Query(planned) if live && self.transaction.as_ref().is_some_and(Transaction::may_outlive) => {
+                Ok(Performed::Started(self.start_rows(planned).await?))
+            }
+            Step::Query(planned) => Ok(Performed::Done(self.rows(&planned).await?)),
+        }
+    }
+
+    async fn dispatch(&mut self, command: Command, parameters: &[Expr]) -> Result<Step> {
         match command {
-            Command::Begin => return self.begin(),
-            Command::Commit => return self.commit(),
-            Command::Rollback => return Ok(self.rollback()),
-            Command::Set { name, value } => return self.set(&name, &value),
-            Command::Reset { name } => return Ok(self.reset(name.as_deref())),
-            Command::SetUser { name } => return self.set_user(name.as_deref()),
-            Command::Deallocate => return Ok(Outcome::command("DEALLOCATE")),
+            Command::Begin => return self.begin().map(Step::Done),
+            Command::Commit => return self.commit().map(Step::Done),
+            Command::Rollback => return Ok(Step::Done(self.rollback())),
+            Command::Set { name, value } => return self.set(&name, &value).map(Step::Done),
+            Command::Reset { name } => return Ok(Step::Done(self.reset(name.as_deref()))),
+            Command::SetUser { name } => return self.set_user(name.as_deref()).map(Step::Done),
+            Command::Deallocate => return Ok(Step::Done(Outcome::command("DEALLOCATE"))),
             _ => {}
         }
         self.begin_implicit();
-        match command {
-            Command::Query(source) => self.query_or_dml(&source, parameters).await,
+        let outcome = match command {
+            Command::Query(source) => return self.query_or_dml(&source, parameters).await,
             Command::Copy(copy) => crate::copy::run(self, *copy).await,
             Command::Declare { name, query } => {
                 if !self.in_block() {
@@ -374,18 +420,11 @@ impl Session {
                     ));
                 }
                 let planned = self.plan(crate::parse::query_of(&query)?, parameters).await?;
-                let batches = self.collect(&planned).await?;
-                self.cursors.insert(
-                    name,
-                    Cursor {
-                        planned: planned.fields,
-                        batches,
-                        position: 0,
-                    },
-                );
+                let started = self.start_rows(planned).await?;
+                self.cursors.insert(name, Cursor::new(started));
                 Ok(Outcome::command("DECLARE CURSOR"))
             }
-            Command::Fetch { name, count } => self.fetch(&name, count),
+            Command::Fetch { name, count } => self.fetch(&name, count).await,
             Command::CloseCursor { name } => {
                 match name {
                     Some(name) => drop(self.cursors.remove(&name).ok_or_else(|| no_cursor(&name))?),
@@ -408,29 +447,19 @@ impl Session {
             | Command::AlterGroup { .. }
             | Command::DropGroup { .. }) => self.access(command),
             command => self.ddl(command).await,
-        }
+        };
+        outcome.map(Step::Done)
     }
 
-    fn fetch(&mut self, name: &str, count: Option<u64>) -> Result<Outcome> {
+    async fn fetch(&mut self, name: &str, count: Option<u64>) -> Result<Outcome> {
+        let mut kept = self.keep();
         let cursor = self.cursors.get_mut(name).ok_or_else(|| no_cursor(name))?;
-        let mut wanted = count.map_or(usize::MAX, |count| count as usize);
-        let mut skip = cursor.position;
-        let mut taken = Vec::new();
-        for batch in &cursor.batches {
-            if skip >= batch.num_rows() {
-                skip -= batch.num_rows();
-                continue;
-            }
-            let length = (batch.num_rows() - skip).min(wanted);
-            if length == 0 {
-                break;
-            }
-            taken.push(batch.slice(skip, length));
-            cursor.position += length;
-            wanted -= length;
-            skip = 0;
-        }
-        Ok(Outcome::rows_of("FETCH", &cursor.planned, taken))
+        let wanted = count.map_or(usize::MAX, |count| count as usize);
+        let taken = cursor.take(wanted, &mut kept).await?;
+        Ok(Outcome {
+            _kept: Some(Arc::new(kept)),
+            ..Outcome::rows_of("FETCH", &cursor.planned.fields, taken)
+        })
     }
 
     async fn explain(&self, source: &Source, parameters: &[Expr]) -> Result<Outcome> {
@@ -443,11 +472,6 @@ impl Session {
             .map(str::to_string)
             .collect();
         Ok(show::text_rows("EXPLAIN", "QUERY PLAN", lines))
-    }
-
-    pub(crate) async fn rows(&self, planned: &Planned) -> Result<Outcome> {
-        let batches = self.collect(planned).await?;
-        Ok(Outcome::rows_of("SELECT", &planned.fields, batches))
     }
 
     /// The values of keywords and functions that belong to the session: `current_user`, `getdate()`.
@@ -506,6 +530,27 @@ fn instant() -> DateTime<Utc> {
 
 fn no_cursor(name: &str) -> SqlError {
     SqlError::new("34000", format!("cursor \"{name}\" does not exist"))
+}
+
+/// Points an error about a name at the first place where the statement says it.
+fn locate(error: SqlError, source: &Source) -> SqlError {
+    if error.position.is_some() || !matches!(error.sqlstate.as_str(), "42P01" | "42703" | "42702" | "42883" | "3F000") {
+        return error;
+    }
+    let name = match error.message.split('"').nth(1) {
+        Some(quoted) => quoted,
+        None => error
+            .message
+            .split("function ")
+            .nth(1)
+            .and_then(|rest| rest.split('(').next())
+            .unwrap_or_default(),
+    };
+    let last = name.rsplit('.').next().unwrap_or_default();
+    match source.tokens.iter().find(|lexeme| lexeme.names(last)) {
+        Some(lexeme) => error.at(source.offset + lexer::character(&source.text, lexeme.start)),
+        None => error,
+    }
 }
 
 /// Positions count from the start of the whole text.

@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use redb::backends::FileBackend;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::catalog::{Body, Catalog, Oid, Relation};
+use crate::durable::{Watch, Watched};
 use crate::error::{Result, SqlError};
 use crate::native::SegmentFile;
 
@@ -30,11 +32,29 @@ pub struct Store {
 
 impl Store {
     /// Opens or creates the store, and removes segment files that no commit refers to.
-    pub fn open(dir: &Path) -> Result<(Self, Catalog)> {
+    pub fn open(dir: &Path, watch: &Watch) -> Result<(Self, Catalog)> {
         let segments = dir.join("segments");
         std::fs::create_dir_all(&segments)?;
-        let database = Database::create(dir.join("catalog.redb")).map_err(redb::Error::from)?;
-        let store = Self { database, segments };
+        let path = dir.join("catalog.redb");
+        let database = if watch.is_set() {
+            let file = std::fs::File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)?;
+            let backend = Watched {
+                file: FileBackend::new(file).map_err(redb::Error::from)?,
+                watch: watch.clone(),
+            };
+            Database::builder().create_with_backend(backend)
+        } else {
+            Database::create(path)
+        };
+        let store = Self {
+            database: database.map_err(redb::Error::from)?,
+            segments,
+        };
         store.check_format()?;
         let catalog = store.load()?;
         store.sweep(&catalog)?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::tokenizer::Token;
-use futures::Sink;
+use futures::{Sink, StreamExt};
 use pgwire::api::auth::{
     ServerParameterProvider, StartupHandler, finish_authentication, protocol_negotiation,
     save_startup_parameters_to_metadata,
@@ -33,7 +33,7 @@ use tokio::sync::Mutex;
 use crate::engine::Engine;
 use crate::error::SqlError;
 use crate::lexer::{self, Source};
-use crate::session::{Column, Outcome, Session, SessionOptions};
+use crate::session::{Answer, Column, Rows, Session, SessionOptions};
 use encode::{data_rows, field, parameter};
 
 /// Who may log in. The engine's own users, made with CREATE USER, may always.
@@ -267,13 +267,13 @@ impl SimpleQueryHandler for Door {
     {
         let connection = connection(client)?;
         let mut session = connection.session.lock().await;
-        let outcomes = session.run(query, &[]).await.map_err(|error| wire_error(&error))?;
-        if outcomes.is_empty() {
+        let answers = session.run_live(query).await.map_err(|error| wire_error(&error))?;
+        if answers.is_empty() {
             return Ok(vec![Response::EmptyQuery]);
         }
-        Ok(outcomes
+        Ok(answers
             .into_iter()
-            .map(|outcome| respond(outcome, &Format::UnifiedText))
+            .map(|answer| respond(answer, &Format::UnifiedText))
             .collect())
     }
 }
@@ -379,15 +379,29 @@ impl ExtendedQueryHandler for Door {
         }
         let connection = connection(client)?;
         let mut session = connection.session.lock().await;
-        let outcome = session
+        let answer = session
             .run_prepared(&portal.statement.statement.source, &parameters)
             .await
             .map_err(|error| wire_error(&error))?;
-        Ok(respond(outcome, &portal.result_column_format))
+        Ok(respond(answer, &portal.result_column_format))
     }
 }
 
-fn respond(outcome: Outcome, format: &Format) -> Response {
+fn respond(answer: Answer, format: &Format) -> Response {
+    let outcome = match answer {
+        Answer::Rows(Rows { columns, batches }) => {
+            let shown = shown(&columns, format);
+            let format = format.clone();
+            let rows = batches.flat_map(move |batch| match batch {
+                Ok(batch) => futures::stream::iter(data_rows(columns.clone(), vec![batch], format.clone())).boxed(),
+                Err(error) => futures::stream::iter([Err(wire_error(&error))]).boxed(),
+            });
+            let mut response = QueryResponse::new(shown, rows);
+            response.set_command_tag("SELECT");
+            return Response::Query(response);
+        }
+        Answer::Done(outcome) => outcome,
+    };
     if outcome.columns.is_empty() {
         let tag = Tag::new(&outcome.tag);
         return match outcome.tag.as_str() {
@@ -396,21 +410,24 @@ fn respond(outcome: Outcome, format: &Format) -> Response {
             _ => Response::Execution(tag),
         };
     }
-    let fields: Vec<FieldInfo> = outcome
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(index, column)| field(column, format.format_for(index)))
-        .collect();
     let command = outcome
         .tag
         .trim_end_matches(|c: char| c.is_ascii_digit())
         .trim_end()
         .to_string();
+    let shown = shown(&outcome.columns, format);
     let rows = data_rows(outcome.columns, outcome.batches, format.clone());
-    let mut response = QueryResponse::new(Arc::new(fields), futures::stream::iter(rows));
+    let mut response = QueryResponse::new(shown, futures::stream::iter(rows));
     response.set_command_tag(&command);
     Response::Query(response)
+}
+
+fn shown(columns: &[Column], format: &Format) -> Arc<Vec<FieldInfo>> {
+    let fields = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| field(column, format.format_for(index)));
+    Arc::new(fields.collect())
 }
 
 fn information(severity: &str, error: &SqlError) -> Box<ErrorInfo> {

@@ -1,12 +1,130 @@
 //! Delimited text and CSV for COPY. Unlike an external table's, a quoted field may hold a line feed.
 
+use datafusion::arrow::array::{StringArray, StringBuilder};
+
+use super::blocks::Block;
 use super::{Problem, Record};
 use crate::utility::{Copy, CopyFormat};
 
-/// Iterates over the records of a file.
-pub fn records<'a>(bytes: &'a [u8], copy: &'a Copy, width: usize) -> impl Iterator<Item = Record> + Send + 'a {
-    let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut line = 0;
+/// Reads a block straight into columns, batch by batch, when every record of it is plain. `None` sends the block to
+/// [`records`], which knows what is wrong and where.
+pub fn columns(
+    block: &Block,
+    copy: &Copy,
+    width: usize,
+    batch_size: usize,
+    prepare: impl Fn(&str, usize) -> Option<&str>,
+) -> Option<Vec<Vec<StringArray>>> {
+    let quote = quote_of(copy);
+    let (mut bytes, mut line) = (&block.bytes[..], block.lines);
+    while line < copy.ignore_header && !bytes.is_empty() {
+        let (_, _, rest, lines) = take(bytes, copy);
+        (bytes, line) = (rest, line + lines);
+    }
+    if copy.escape && copy.format != CopyFormat::Csv && memchr::memchr(b'\\', bytes).is_some() {
+        return None;
+    }
+    // Fields are cut out of text, which only ASCII can do everywhere.
+    if memchr::memchr(0, bytes).is_some() || !copy.delimiter.is_ascii() || !quote.is_none_or(|quote| quote.is_ascii()) {
+        return None;
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut builders: Vec<StringBuilder> = (0..width)
+        .map(|_| StringBuilder::with_capacity(batch_size, batch_size * 8))
+        .collect();
+    let mut batches = Vec::new();
+    let mut rows = 0;
+    let mut at = 0;
+    let mut unquoted = String::new();
+    while at < bytes.len() {
+        if width != 1 || copy.ignore_blank_lines {
+            let blank = usize::from(bytes[at] == b'\r');
+            if bytes.get(at + blank) == Some(&b'\n') {
+                at += blank + 1;
+                continue;
+            }
+        }
+        let mut column = 0;
+        loop {
+            let (field, end) = if quote.is_some() && bytes.get(at).copied() == quote {
+                let end = quoted(text, at + 1, quote?, copy.format == CopyFormat::Csv, &mut unquoted)?;
+                // Something between the closing quote and the delimiter.
+                if bytes
+                    .get(end)
+                    .is_some_and(|byte| *byte != copy.delimiter && *byte != b'\n')
+                {
+                    return None;
+                }
+                (unquoted.as_str(), end)
+            } else {
+                let end = memchr::memchr2(copy.delimiter, b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end);
+                let field = &text[at..end];
+                (field, end)
+            };
+            let last = bytes.get(end).is_none_or(|byte| *byte == b'\n');
+            let field = if last {
+                field.strip_suffix('\r').unwrap_or(field)
+            } else {
+                field
+            };
+            at = end + 1;
+            if column < width {
+                builders[column].append_option(prepare(field, column));
+            } else if !(last && column == width && field.is_empty()) {
+                return None;
+            }
+            column += 1;
+            if last {
+                break;
+            }
+        }
+        if column < width {
+            return None;
+        }
+        rows += 1;
+        if rows == batch_size {
+            batches.push(builders.iter_mut().map(StringBuilder::finish).collect());
+            rows = 0;
+        }
+    }
+    if rows > 0 {
+        batches.push(builders.iter_mut().map(StringBuilder::finish).collect());
+    }
+    Some(batches)
+}
+
+/// Reads a quoted field from after its quote. Returns the end of the field, `None` when more than a delimiter or the
+/// line's end follows the closing quote.
+fn quoted(text: &str, start: usize, quote: u8, doubles: bool, unquoted: &mut String) -> Option<usize> {
+    let bytes = text.as_bytes();
+    unquoted.clear();
+    let mut from = start;
+    loop {
+        let close = from + memchr::memchr(quote, &bytes[from..])?;
+        unquoted.push_str(&text[from..close]);
+        match bytes.get(close + 1) {
+            Some(next) if *next == quote && doubles => {
+                unquoted.push(char::from(quote));
+                from = close + 2;
+            }
+            Some(b'\r') if bytes.get(close + 2) == Some(&b'\n') => return Some(close + 2),
+            _ => return Some(close + 1),
+        }
+    }
+}
+
+fn quote_of(copy: &Copy) -> Option<u8> {
+    if copy.format == CopyFormat::Csv {
+        copy.quote
+    } else {
+        copy.remove_quotes.then_some(b'"')
+    }
+}
+
+/// Iterates over the records of a block.
+pub fn records<'a>(block: &'a Block, copy: &'a Copy, width: usize) -> impl Iterator<Item = Record> + Send + 'a {
+    let mut rest = &block.bytes[..];
+    let mut line = block.lines;
     std::iter::from_fn(move || {
         while !rest.is_empty() {
             let (raw, fields, after, lines) = take(rest, copy);
@@ -45,6 +163,7 @@ fn decode(fields: Vec<Vec<u8>>, copy: &Copy, width: usize) -> Result<Vec<Option<
                 None => {
                     return Err(Problem {
                         column: Some(index),
+                        position: 0,
                         code: 1220,
                         reason: "Missing newline: Unexpected character 0x0 found".into(),
                     });
@@ -58,6 +177,7 @@ fn decode(fields: Vec<Vec<u8>>, copy: &Copy, width: usize) -> Result<Vec<Option<
                 None => {
                     return Err(Problem {
                         column: Some(index),
+                        position: 0,
                         code: 1220,
                         reason: "String contains invalid or unsupported UTF8 codepoints".into(),
                     });
@@ -72,11 +192,7 @@ fn decode(fields: Vec<Vec<u8>>, copy: &Copy, width: usize) -> Result<Vec<Option<
 /// Takes one record: its text, its fields, what follows it, and how many lines it spans.
 fn take<'a>(bytes: &'a [u8], copy: &Copy) -> (&'a [u8], Vec<Vec<u8>>, &'a [u8], u64) {
     let csv = copy.format == CopyFormat::Csv;
-    let quote = if csv {
-        copy.quote
-    } else {
-        copy.remove_quotes.then_some(b'"')
-    };
+    let quote = quote_of(copy);
     let mut fields = Vec::new();
     let mut field = Vec::new();
     let mut index = 0;

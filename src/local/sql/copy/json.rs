@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::blocks::Block;
 use super::{Problem, Record};
 use crate::catalog::Column;
 use crate::error::{Result, SqlError};
@@ -54,15 +55,16 @@ fn path_of(text: &str) -> Option<Path> {
     Some(steps)
 }
 
-/// Iterates over the objects of a file.
+/// Iterates over the objects of a block.
 pub fn records<'a>(
-    bytes: &'a [u8],
+    block: &'a Block,
     columns: &'a [Column],
     option: &'a str,
     paths: Option<&'a [Path]>,
 ) -> impl Iterator<Item = Record> + Send + 'a {
+    let bytes = &block.bytes[..];
     let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
-    let mut line = 1;
+    let mut line = block.lines + 1;
     let mut seen = 0;
     let mut broken = false;
     std::iter::from_fn(move || {

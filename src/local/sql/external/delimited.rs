@@ -27,7 +27,10 @@ pub fn parse(
         slots[*column] = Some(at);
     }
     let last_wanted = wanted.iter().max().map_or(0, |last| last + 1);
-    let mut builders: Vec<StringBuilder> = wanted.iter().map(|_| StringBuilder::new()).collect();
+    let mut builders: Vec<StringBuilder> = wanted
+        .iter()
+        .map(|_| StringBuilder::with_capacity(batch_size, batch_size * 8))
+        .collect();
     let mut rows = 0;
     let mut scratch = Vec::new();
     for line in lines(block) {
@@ -65,8 +68,14 @@ pub fn parse(
 
 /// Iterates over lines without their ends. An empty line is no record.
 pub fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
-    block
-        .split(|byte| *byte == b'\n')
+    let mut rest = Some(block);
+    let next = move || {
+        let block = rest?;
+        let newline = memchr::memchr(b'\n', block);
+        rest = newline.map(|newline| &block[newline + 1..]);
+        Some(&block[..newline.unwrap_or(block.len())])
+    };
+    std::iter::from_fn(next)
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
         .filter(|line| !line.is_empty())
 }
@@ -76,9 +85,10 @@ pub fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub fn field<'a>(format: &Delimited, text: &'a [u8], scratch: &mut Vec<u8>) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
     let quoted = format.quote.is_some_and(|quote| text.first() == Some(&quote));
     if !quoted {
-        let end = text
-            .iter()
-            .position(|byte| *byte == format.delimiter || (format.escape == Some(*byte) && format.quote.is_none()));
+        let end = match format.escape {
+            Some(escape) if format.quote.is_none() => memchr::memchr2(format.delimiter, escape, text),
+            _ => memchr::memchr(format.delimiter, text),
+        };
         return match end {
             None => (Some(text), None),
             Some(end) if text[end] == format.delimiter => (Some(&text[..end]), Some(&text[end + 1..])),

@@ -1,13 +1,13 @@
 //! INSERT, UPDATE, DELETE and MERGE. Each becomes one SELECT that finds rows by segment and row number, a deletion
-//! vector for what goes and a new segment for what comes.
+//! vector for what goes and new segments for what comes.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, new_null_array};
+use datafusion::arrow::array::{AsArray, Int64Array};
 use datafusion::arrow::compute::take_record_batch;
-use datafusion::arrow::datatypes::{Int32Type, Int64Type, Schema};
+use datafusion::arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::sql::sqlparser::ast::{
     self, Assignment, AssignmentTarget, Expr, FromTable, MergeAction, MergeClauseKind, MergeInsertKind, Query,
     SelectItem, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind,
@@ -15,36 +15,21 @@ use datafusion::sql::sqlparser::ast::{
 };
 use futures::StreamExt;
 
-use super::{Outcome, Session};
-use crate::cast::{Mode, cast};
-use crate::catalog::{Body, Column, Identity, Relation, Segment};
+use super::write::{Given, Origin, stored, too_many};
+use super::{Outcome, Session, Step};
+use crate::catalog::{Relation, Segment};
 use crate::error::{Result, SqlError};
 use crate::lexer::Source;
-use crate::native::{ROW, SEGMENT, SegmentWriter, check_not_null, delete_rows, physical_schema};
-use crate::plan::{Planned, WITH_ROWS, conform_column};
-use crate::rewrite::{BY_OID, name_from, quoted};
-use crate::types::SqlType;
-use crate::utility::{DefinedColumn, Name};
-
-/// Where a stored column's values come from.
-#[derive(Clone, Debug)]
-enum Origin {
-    /// A column of the source.
-    Source(usize),
-    Identity(Identity),
-    /// One value for all rows.
-    Constant(ArrayRef),
-}
+use crate::native::{Marks, ROW, SEGMENT};
+use crate::plan::{Planned, WITH_ROWS};
+use crate::rewrite::{name_from, quoted};
 
 impl Session {
-    pub(super) async fn query_or_dml(&mut self, source: &Source, parameters: &[Expr]) -> Result<Outcome> {
+    pub(super) async fn query_or_dml(&mut self, source: &Source, parameters: &[Expr]) -> Result<Step> {
         let statement = crate::parse::statement(source)?;
-        match statement {
+        let outcome = match statement {
             Statement::Query(query) if selects_into(&query) => self.select_into(query).await,
-            Statement::Query(query) => {
-                let planned = self.plan(query, parameters).await?;
-                self.rows(&planned).await
-            }
+            Statement::Query(query) => return self.plan(query, parameters).await.map(Step::Query),
             Statement::Insert(insert) => self.insert(insert, parameters).await,
             Statement::Update(update) => self.update(update, parameters).await,
             Statement::Delete(delete) => self.delete(delete, parameters).await,
@@ -58,7 +43,8 @@ impl Session {
                     .collect();
                 Err(SqlError::unsupported(words.join(" ")))
             }
-        }
+        };
+        outcome.map(Step::Done)
     }
 
     async fn select_into(&mut self, mut query: Box<Query>) -> Result<Outcome> {
@@ -97,7 +83,7 @@ impl Session {
             .map(|column| Ok(name_from(column)?.name))
             .collect::<Result<Vec<_>>>()?;
         let Some(mut query) = insert.source else {
-            let rows = self.store(&relation, &columns, &Rows::default_row()).await?;
+            let rows = self.store(&relation, &columns, &Given::default_row()).await?;
             return Ok(Outcome::changed("INSERT", rows));
         };
         self.fill_defaults(&mut query, &relation, &columns)?;
@@ -133,334 +119,6 @@ impl Session {
             }
         }
         Ok(())
-    }
-
-    pub(crate) async fn insert_planned(
-        &mut self,
-        relation: &Arc<Relation>,
-        columns: &[String],
-        planned: &Planned,
-    ) -> Result<u64> {
-        let width = planned.fields.len();
-        let expected = if columns.is_empty() {
-            relation.columns.len()
-        } else {
-            columns.len()
-        };
-        if width > expected {
-            return Err(too_many(relation));
-        }
-        if width < expected && !columns.is_empty() {
-            return Err(SqlError::new(
-                "42601",
-                "INSERT has more target columns than expressions",
-            ));
-        }
-        self.store(
-            relation,
-            columns,
-            &Rows {
-                planned: Some(planned),
-                width,
-            },
-        )
-        .await
-    }
-
-    /// Stores rows into a table and puts the grown table into the transaction's catalog.
-    async fn store(&mut self, relation: &Arc<Relation>, columns: &[String], rows: &Rows<'_>) -> Result<u64> {
-        let mut origins = self.origins(relation, columns, rows.width).await?;
-        let mut writer = SegmentWriter::new(
-            self.engine.store.segments(),
-            &relation.columns,
-            self.engine.segment_ids(),
-        );
-        let mut count = 0;
-        match rows.planned {
-            Some(planned) => {
-                let mut stream = self.stream(planned).await?;
-                while let Some(batch) = stream.next().await {
-                    let batch = batch?;
-                    count += batch.num_rows() as u64;
-                    writer.write(&stored(&relation.columns, &mut origins, &batch)?)?;
-                }
-            }
-            None => {
-                let options = RecordBatchOptions::new().with_row_count(Some(1));
-                let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
-                count = 1;
-                writer.write(&stored(&relation.columns, &mut origins, &batch)?)?;
-            }
-        }
-        let segments = writer.finish()?;
-        self.grow(relation, segments, &origins).await?;
-        Ok(count)
-    }
-
-    /// Stores rows that a loader has already put into the table's columns; absent columns get their defaults.
-    pub(crate) async fn store_batches(
-        &mut self,
-        relation: &Arc<Relation>,
-        columns: &[String],
-        batches: &[RecordBatch],
-    ) -> Result<u64> {
-        let mut origins = self.origins(relation, columns, columns.len()).await?;
-        let mut writer = SegmentWriter::new(
-            self.engine.store.segments(),
-            &relation.columns,
-            self.engine.segment_ids(),
-        );
-        let mut count = 0;
-        for batch in batches {
-            count += batch.num_rows() as u64;
-            writer.write(&stored(&relation.columns, &mut origins, batch)?)?;
-        }
-        let segments = writer.finish()?;
-        self.grow(relation, segments, &origins).await?;
-        Ok(count)
-    }
-
-    async fn grow(&mut self, relation: &Arc<Relation>, segments: Vec<Segment>, origins: &[Origin]) -> Result<()> {
-        let mut changed = relation.as_ref().clone();
-        for (column, origin) in changed.columns.iter_mut().zip(origins) {
-            if let Origin::Identity(identity) = origin {
-                column.identity = Some(*identity);
-            }
-        }
-        if let Body::Table(table) = &mut changed.body {
-            table.segments.extend(segments);
-        }
-        let many_small = changed
-            .table()
-            .is_some_and(|table| table.segments.iter().filter(|segment| segment.live() < SMALL).count() >= MANY);
-        let oid = changed.oid;
-        self.work()?.put_relation(changed);
-        if many_small { self.compact(oid).await } else { Ok(()) }
-    }
-
-    async fn origins(&self, relation: &Relation, columns: &[String], width: usize) -> Result<Vec<Origin>> {
-        let mut seen = BTreeSet::new();
-        for name in columns {
-            if relation.column(name).is_none() {
-                return Err(SqlError::new(
-                    "42703",
-                    format!("column \"{name}\" of relation \"{}\" does not exist", relation.name),
-                ));
-            }
-            if !seen.insert(name) {
-                return Err(SqlError::new(
-                    "42701",
-                    format!("column \"{name}\" specified more than once"),
-                ));
-            }
-        }
-        let mut origins = Vec::new();
-        for (index, column) in relation.columns.iter().enumerate() {
-            let given = if columns.is_empty() {
-                Some(index).filter(|index| *index < width)
-            } else {
-                columns.iter().position(|name| *name == column.name)
-            };
-            origins.push(match (given, column.identity, &column.default) {
-                (Some(_), Some(identity), _) if !identity.by_default => {
-                    return Err(SqlError::new(
-                        "0A000",
-                        format!("cannot set an identity column to a value: \"{}\"", column.name),
-                    ));
-                }
-                (Some(given), ..) => Origin::Source(given),
-                (None, Some(identity), _) => Origin::Identity(identity),
-                (None, None, Some(text)) => Origin::Constant(self.default_value(text, column.sql_type).await?),
-                (None, None, None) => Origin::Constant(new_null_array(&column.sql_type.arrow(), 1)),
-            });
-        }
-        Ok(origins)
-    }
-
-    async fn default_value(&self, text: &str, sql_type: SqlType) -> Result<ArrayRef> {
-        let query = crate::parse::query(&format!("select cast({text} as {sql_type})"))?;
-        let planned = self.plan(query, &[]).await?;
-        let batches = self.collect(&planned).await?;
-        let batch = batches
-            .first()
-            .ok_or_else(|| SqlError::internal("a default has no value"))?;
-        cast(batch.column(0), sql_type, Mode::Assign)
-    }
-
-    /// Writes a query into new segments. Inferred lengths grow where a value is longer.
-    pub(crate) async fn write_new(
-        &self,
-        planned: &Planned,
-        mut columns: Vec<Column>,
-    ) -> Result<(Vec<Segment>, u64, Vec<Column>)> {
-        let mut writer = SegmentWriter::new(self.engine.store.segments(), &columns, self.engine.segment_ids());
-        let mut stream = self.stream(planned).await?;
-        let mut count = 0;
-        while let Some(batch) = stream.next().await {
-            let batch = batch?;
-            count += batch.num_rows() as u64;
-            let mut values = Vec::with_capacity(columns.len());
-            for (column, array) in columns.iter_mut().zip(batch.columns()) {
-                let text_type = matches!(column.sql_type, SqlType::Varchar(_));
-                let target = if text_type {
-                    SqlType::Varchar(crate::types::VARCHAR_MAX)
-                } else {
-                    column.sql_type
-                };
-                let array = conform_column(array, target)?;
-                if let (SqlType::Varchar(length), Some(strings)) = (column.sql_type, array.as_string_opt::<i32>()) {
-                    let longest = strings.iter().flatten().map(str::len).max().unwrap_or(0) as u32;
-                    column.sql_type = SqlType::Varchar(length.max(longest));
-                }
-                values.push(array);
-            }
-            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-            writer.write(&RecordBatch::try_new_with_options(
-                physical_schema(&columns),
-                values,
-                &options,
-            )?)?;
-        }
-        Ok((writer.finish()?, count, columns))
-    }
-
-    /// Rewrites a table's segments into as few as possible, without deleted rows.
-    pub(crate) async fn compact(&mut self, oid: crate::catalog::Oid) -> Result<()> {
-        let relation = self.lock_for_write(oid).await?;
-        let planned = self.whole_table(&relation).await?;
-        let (segments, _, _) = self.write_new(&planned, relation.columns.clone()).await?;
-        self.put_table(&relation, |table| table.segments = segments)
-    }
-
-    async fn whole_table(&self, relation: &Relation) -> Result<Planned> {
-        let list: Vec<String> = relation
-            .columns
-            .iter()
-            .map(|column| format!("\"{}\"", column.name))
-            .collect();
-        let text = format!("select {} from \"{BY_OID}\".\"{}\" as t", list.join(", "), relation.oid);
-        self.plan(crate::parse::query(&text)?, &[]).await
-    }
-
-    // ---- changes of the table's shape --------------------------------------------------------------------------
-
-    pub(super) async fn add_column(&mut self, relation: &Arc<Relation>, defined: DefinedColumn) -> Result<Outcome> {
-        if relation.column(&defined.name).is_some() {
-            return Err(SqlError::new(
-                "42701",
-                format!(
-                    "column \"{}\" of relation \"{}\" already exists",
-                    defined.name, relation.name
-                ),
-            ));
-        }
-        let table = relation.table().ok_or_else(|| SqlError::internal("no table"))?;
-        let rows: u64 = table.segments.iter().map(Segment::live).sum();
-        if defined.identity.is_some() {
-            return Err(SqlError::new(
-                "0A000",
-                "ALTER TABLE ADD COLUMN cannot add an identity column",
-            ));
-        }
-        if defined.not_null && defined.default.is_none() && rows > 0 {
-            return Err(SqlError::new(
-                "0A000",
-                "ALTER TABLE ADD COLUMN defined as NOT NULL must have a non-null default expression",
-            ));
-        }
-        let column = Column {
-            id: table.next_column,
-            name: defined.name,
-            sql_type: defined.sql_type,
-            not_null: defined.not_null,
-            default: defined.default,
-            identity: None,
-            encoding: defined.encoding,
-            comment: None,
-        };
-        let mut changed = relation.as_ref().clone();
-        changed.columns.push(column.clone());
-        let mut segments = table.segments.clone();
-        if let Some(text) = column.default.as_ref().filter(|_| rows > 0) {
-            // Files are immutable, so the rows that are there get the default by being written again.
-            let value = self.default_value(text, column.sql_type).await?;
-            let planned = self.whole_table(relation).await?;
-            let mut writer = SegmentWriter::new(
-                self.engine.store.segments(),
-                &changed.columns,
-                self.engine.segment_ids(),
-            );
-            let mut origins: Vec<Origin> = (0..relation.columns.len()).map(Origin::Source).collect();
-            origins.push(Origin::Constant(value));
-            let mut stream = self.stream(&planned).await?;
-            while let Some(batch) = stream.next().await {
-                writer.write(&stored(&changed.columns, &mut origins, &batch?)?)?;
-            }
-            segments = writer.finish()?;
-        }
-        if let Body::Table(table) = &mut changed.body {
-            table.next_column += 1;
-            table.segments = segments;
-        }
-        self.work()?.put_relation(changed);
-        Ok(Outcome::command("ALTER TABLE"))
-    }
-
-    /// Refuses a narrower type that some value does not fit.
-    pub(super) async fn check_fits(&self, relation: &Relation, changed: &Relation) -> Result<()> {
-        for (before, after) in relation.columns.iter().zip(&changed.columns) {
-            let (Some(old), Some(new)) = (before.sql_type.character_length(), after.sql_type.character_length()) else {
-                continue;
-            };
-            if new >= old {
-                continue;
-            }
-            let text = format!(
-                "select max(octet_length(\"{}\")) from \"{BY_OID}\".\"{}\" as t",
-                before.name, relation.oid
-            );
-            let planned = self.plan(crate::parse::query(&text)?, &[]).await?;
-            let outcome = self.rows(&planned).await?;
-            let longest = outcome.rows().into_iter().flatten().flatten().next();
-            if let Some(crate::value::Cell::Int(longest)) = longest
-                && longest > i64::from(new)
-            {
-                return Err(SqlError::new(
-                    "22001",
-                    format!("column \"{}\" has values longer than {new} bytes", before.name),
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) async fn append(&mut self, relation: &Arc<Relation>, from: &Name) -> Result<Outcome> {
-        if self.in_block() {
-            return Err(SqlError::new(
-                "25001",
-                "ALTER TABLE APPEND cannot run inside a transaction block",
-            ));
-        }
-        let source = self.table_named(from)?;
-        let source = self.lock_for_write(source.oid).await?;
-        let names = |relation: &Relation| {
-            relation
-                .columns
-                .iter()
-                .map(|column| (column.name.clone(), column.sql_type))
-                .collect::<BTreeSetOf>()
-        };
-        if names(relation) != names(&source) {
-            return Err(SqlError::new(
-                "42804",
-                format!("columns of \"{}\" and \"{}\" do not match", relation.name, source.name),
-            ));
-        }
-        let columns: Vec<String> = source.columns.iter().map(|column| column.name.clone()).collect();
-        let planned = self.whole_table(&source).await?;
-        self.insert_planned(relation, &columns, &planned).await?;
-        self.put_table(&source, |table| table.segments.clear())?;
-        Ok(Outcome::command("ALTER TABLE APPEND"))
     }
 
     // ---- UPDATE, DELETE, MERGE ---------------------------------------------------------------------------------
@@ -581,8 +239,14 @@ impl Session {
                     });
                 }
                 let planned = self.plan(query, parameters).await?;
-                let batches = self.collect(&planned).await?;
-                Some((columns, batches))
+                let columns = if columns.is_empty() {
+                    relation.columns.iter().map(|column| column.name.clone()).collect()
+                } else {
+                    columns
+                };
+                let origins = self.origins(&relation, &columns, columns.len()).await?;
+                let written = self.write_rows(&relation.columns, &planned, &origins).await?;
+                Some((written, origins))
             }
             None => None,
         };
@@ -591,7 +255,7 @@ impl Session {
             let repeated = if deletes { Repeated::First } else { Repeated::Error };
             rows += self.replace_rows(&relation, &planned, repeated).await?;
         }
-        if let Some((columns, batches)) = additions {
+        if let Some(((segments, count), origins)) = additions {
             let relation = self
                 .tx()?
                 .work
@@ -599,12 +263,8 @@ impl Session {
                 .get(&relation.oid)
                 .cloned()
                 .ok_or_else(|| SqlError::internal("the table is gone"))?;
-            let columns = if columns.is_empty() {
-                relation.columns.iter().map(|column| column.name.clone()).collect()
-            } else {
-                columns
-            };
-            rows += self.store_batches(&relation, &columns, &batches).await?;
+            self.grow(&relation, segments, &origins).await?;
+            rows += count;
         }
         Ok(Outcome {
             tag: "MERGE".into(),
@@ -675,14 +335,10 @@ impl Session {
 
     /// Deletes the rows a plan finds and stores its new values, if it has any, in their place.
     async fn replace_rows(&mut self, relation: &Arc<Relation>, planned: &Planned, repeated: Repeated) -> Result<u64> {
-        let mut gone = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        let mut writer = SegmentWriter::new(
-            self.engine.store.segments(),
-            &relation.columns,
-            self.engine.segment_ids(),
-        );
-        let mut origins: Vec<Origin> = (0..relation.columns.len())
+        let table = relation.table().ok_or_else(|| SqlError::internal("no table"))?;
+        let mut gone = Marks::new(&table.segments);
+        let mut writer = self.writer(&relation.columns);
+        let origins: Vec<Origin> = (0..relation.columns.len())
             .map(|index| Origin::Source(index + 2))
             .collect();
         let mut stream = self.stream(planned).await?;
@@ -692,9 +348,7 @@ impl Session {
             let rows = batch.column(1).as_primitive::<Int64Type>();
             let mut kept = Vec::new();
             for row in 0..batch.num_rows() {
-                let place = (segments.value(row), rows.value(row));
-                if seen.insert(place) {
-                    gone.push(place);
+                if gone.mark(segments.value(row) as usize, rows.value(row) as usize) {
                     kept.push(row as i64);
                 } else if repeated == Repeated::Error {
                     return Err(SqlError::new(
@@ -709,12 +363,11 @@ impl Session {
                 } else {
                     take_record_batch(&batch, &Int64Array::from(kept))?
                 };
-                writer.write(&stored(&relation.columns, &mut origins, &batch)?)?;
+                writer.write(&stored(&relation.columns, &origins, &batch)?)?;
             }
         }
         let added = writer.finish()?;
-        let table = relation.table().ok_or_else(|| SqlError::internal("no table"))?;
-        let (mut segments, count) = delete_rows(&table.segments, gone)?;
+        let (mut segments, count) = gone.delete(&table.segments);
         segments.extend(added);
         if count > 0 {
             self.put_table(relation, |table| table.segments = segments)?;
@@ -723,66 +376,11 @@ impl Session {
     }
 }
 
-/// Tables with this many segments of fewer rows than [`SMALL`] are compacted when they grow.
-const MANY: usize = 24;
-const SMALL: u64 = 50_000;
-
-type BTreeSetOf = std::collections::BTreeMap<String, SqlType>;
-
 #[derive(Clone, Copy, PartialEq)]
 enum Repeated {
     /// The first of several new versions of a row counts.
     First,
     Error,
-}
-
-/// What is inserted: a query's rows, or one row of defaults.
-struct Rows<'a> {
-    planned: Option<&'a Planned>,
-    width: usize,
-}
-
-impl Rows<'_> {
-    fn default_row() -> Self {
-        Rows {
-            planned: None,
-            width: 0,
-        }
-    }
-}
-
-/// Puts a batch into the table's columns and types and checks it.
-fn stored(columns: &[Column], origins: &mut [Origin], batch: &RecordBatch) -> Result<RecordBatch> {
-    let rows = batch.num_rows();
-    let mut values = Vec::with_capacity(columns.len());
-    for (column, origin) in columns.iter().zip(origins) {
-        values.push(match origin {
-            Origin::Source(index) => {
-                cast(batch.column(*index), column.sql_type, Mode::Assign).map_err(|mut error| {
-                    if error.detail.is_none() {
-                        error.detail = Some(format!("column {}", column.name));
-                    }
-                    error
-                })?
-            }
-            Origin::Identity(identity) => {
-                let first = identity.next;
-                identity.next += identity.step * rows as i64;
-                let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(
-                    (0..rows as i64).map(|row| first + row * identity.step),
-                ));
-                cast(&numbers, column.sql_type, Mode::Assign)?
-            }
-            Origin::Constant(value) => {
-                let indices = Int64Array::from(vec![0; rows]);
-                datafusion::arrow::compute::take(value, &indices, None)?
-            }
-        });
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    let batch = RecordBatch::try_new_with_options(physical_schema(columns), values, &options)?;
-    check_not_null(columns, &batch)?;
-    Ok(batch)
 }
 
 /// Returns the new value of every column: assigned, or what it was.
@@ -863,11 +461,6 @@ fn plain(relation: TableFactor) -> TableWithJoins {
         relation,
         joins: Vec::new(),
     }
-}
-
-fn too_many(relation: &Relation) -> SqlError {
-    SqlError::new("42601", "INSERT has more expressions than target columns")
-        .with_detail(format!("table {}", relation.name))
 }
 
 /// Whether a query is really a `select … into`.

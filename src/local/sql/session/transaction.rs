@@ -1,6 +1,7 @@
 //! Transactions: a snapshot taken at the first statement, a private overlay, table locks held to the end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 
@@ -17,8 +18,21 @@ pub struct Transaction {
     pub started: DateTime<Utc>,
     /// Started by BEGIN rather than by a statement.
     block: bool,
-    failed: bool,
+    /// Set by whatever fails, rows that are still being taken included.
+    failed: Arc<AtomicBool>,
     dirty: bool,
+}
+
+impl Transaction {
+    /// Whether rows may still be taken after the statement: nothing of it waits to be committed.
+    pub(super) fn may_outlive(&self) -> bool {
+        self.block || !self.dirty
+    }
+
+    /// What an error in rows that are taken later sets, in a block.
+    pub(super) fn spoiled(&self) -> Option<Arc<AtomicBool>> {
+        self.block.then(|| self.failed.clone())
+    }
 }
 
 impl Session {
@@ -43,7 +57,9 @@ impl Session {
     }
 
     pub fn is_failed(&self) -> bool {
-        self.transaction.as_ref().is_some_and(|transaction| transaction.failed)
+        self.transaction
+            .as_ref()
+            .is_some_and(|transaction| transaction.failed.load(Ordering::Relaxed))
     }
 
     pub(super) fn begin(&mut self) -> Result<Outcome> {
@@ -65,7 +81,7 @@ impl Session {
             work,
             started: self.now,
             block: false,
-            failed: false,
+            failed: Arc::default(),
             dirty: false,
         });
     }
@@ -140,7 +156,7 @@ impl Session {
     /// After an error: a block waits for its ROLLBACK, anything else is undone now.
     pub(super) fn abort(&mut self) {
         match &mut self.transaction {
-            Some(transaction) if transaction.block => transaction.failed = true,
+            Some(transaction) if transaction.block => transaction.failed.store(true, Ordering::Relaxed),
             _ => {
                 self.rollback();
             }

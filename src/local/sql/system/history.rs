@@ -5,8 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::catalog::Oid;
-use crate::error::Result;
-use crate::session::Outcome;
+use crate::error::SqlError;
 
 const KEPT: usize = 1000;
 
@@ -84,19 +83,15 @@ impl History {
         id
     }
 
-    pub fn finish(&self, id: i64, outcome: &Result<Outcome>) {
+    /// Notes how a statement ended: rows it gave or changed, rows that COPY loaded; or why it failed.
+    pub fn finish(&self, id: i64, ended: Result<(u64, Option<u64>), &SqlError>) {
         let mut log = self.log();
         let Some(entry) = log.entries.iter_mut().rev().find(|entry| entry.id == id) else {
             return;
         };
         entry.end = Some(now());
-        match outcome {
-            Ok(outcome) => {
-                entry.rows = outcome.affected.unwrap_or(outcome.row_count() as u64);
-                if outcome.tag.starts_with("COPY") {
-                    entry.copied = outcome.affected;
-                }
-            }
+        match ended {
+            Ok((rows, copied)) => (entry.rows, entry.copied) = (rows, copied),
             Err(error) => entry.error = Some(error.message.clone()),
         }
     }

@@ -99,7 +99,7 @@ async fn bad_records_are_noted_and_fail_the_load_beyond_maxerror() {
         )
         .await,
         [
-            "2|id|Invalid digit, Value, Pos 0, Type: Integer",
+            "2|id|Invalid digit, Value 'x', Pos 0, Type: Integer",
             "3|name|String length exceeds DDL length",
             "4||Delimiter not found"
         ]

@@ -98,6 +98,14 @@ async fn path_and_size_are_there_when_named_and_never_in_a_wildcard() {
         .await,
         ["s3://raw/accounts/a.csv|2", "s3://raw/accounts/b.csv|2"]
     );
+    assert_eq!(
+        rows(
+            &mut session,
+            "select distinct \"$size\" from dev_bronze.ext_accounts where \"$path\" like '%/b.csv'"
+        )
+        .await,
+        ["49"]
+    );
 }
 
 #[tokio::test]
@@ -155,6 +163,11 @@ async fn partitions_are_pruned_and_typed() {
     assert_eq!(
         rows(&mut session, "select * from x.e where year = 2024").await,
         ["2024|2024"]
+    );
+    assert_eq!(
+        world.lake.take_reads(),
+        std::collections::BTreeSet::from(["e/year=2024/x.csv".to_string()]),
+        "the other partition was not even opened"
     );
     assert_eq!(rows(&mut session, "select sum(year) from x.e").await, ["4047"]);
     // A partition whose files are gone hurts only those who read it.

@@ -1,11 +1,14 @@
 //! Tests of the engine through its public door, over a data catalog and buckets that live in memory.
 
 mod copy;
+mod crash;
 mod documented;
 mod expressions;
 mod external;
 mod features;
+mod live;
 mod memory;
 mod native;
 mod queries;
 mod support;
+mod transactions;

@@ -19,6 +19,8 @@ struct State {
     partitions: BTreeMap<(String, String), Vec<ExternalPartition>>,
     objects: BTreeMap<(String, String), Bytes>,
     forbidden: BTreeSet<String>,
+    /// The keys that were read, one for each read.
+    reads: Vec<String>,
 }
 
 impl MemoryLake {
@@ -43,6 +45,13 @@ impl MemoryLake {
             .get_mut(database)
             .unwrap()
             .insert(table.name.clone(), table);
+    }
+
+    /// Returns which objects were read since the last time this was asked.
+    pub fn take_reads(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.state.lock().unwrap().reads)
+            .into_iter()
+            .collect()
     }
 
     pub fn forbid(&self, role: &str) {
@@ -180,7 +189,8 @@ impl Lake for MemoryLake {
     }
 
     async fn read(&self, role: &str, bucket: &str, key: &str, range: Range<u64>) -> Result<Bytes, LakeError> {
-        let state = self.allowed(role)?;
+        let mut state = self.allowed(role)?;
+        state.reads.push(key.to_string());
         let bytes = state
             .objects
             .get(&(bucket.to_string(), key.to_string()))

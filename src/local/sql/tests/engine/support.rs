@@ -29,13 +29,17 @@ pub fn open(dir: &tempfile::TempDir, lake: &Arc<MemoryLake>) -> Arc<Engine> {
 
 impl World {
     pub fn session(&self) -> Session {
-        let options = SessionOptions {
-            database: "dev".into(),
-            user: "awsuser".into(),
-            superuser: true,
-        };
-        self.engine.session(options).unwrap()
+        session_of(&self.engine)
     }
+}
+
+pub fn session_of(engine: &Arc<Engine>) -> Session {
+    let options = SessionOptions {
+        database: "dev".into(),
+        user: "awsuser".into(),
+        superuser: true,
+    };
+    engine.session(options).unwrap()
 }
 
 /// Runs statements and returns the last one's rows, columns apart by `|`.

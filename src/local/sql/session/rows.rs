@@ -1,0 +1,273 @@
+//! Rows as they come. A task runs the plan and stays a few batches ahead of whoever takes them, so that a result of
+//! any size passes through little memory. What stops a statement from outside, a cancel or its time limit, stops the
+//! task too.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::physical_plan::SendableRecordBatchStream;
+use futures::{Stream, StreamExt};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::{Column, Outcome, Session};
+use crate::engine::Engine;
+use crate::error::{Result, SqlError};
+use crate::plan::{Planned, conform, promised_schema};
+use crate::types::SqlType;
+use crate::value::{self, Cell};
+
+/// Batches that wait for the client to take them.
+const AHEAD: usize = 2;
+
+/// What one statement gave to a client that takes rows as they come.
+#[derive(Debug)]
+pub enum Answer {
+    Done(Outcome),
+    Rows(Rows),
+}
+
+/// The rows of a running query. Dropping them ends the query.
+#[derive(Debug)]
+pub struct Rows {
+    pub columns: Vec<Column>,
+    pub(crate) batches: Batches,
+}
+
+impl Rows {
+    /// Returns some of the rows that are left, or `None` when there are no more.
+    pub async fn next(&mut self) -> Option<Result<Vec<Vec<Option<Cell>>>>> {
+        let batch = self.batches.0.recv().await?;
+        Some(batch.map(|batch| cells(&batch, &self.columns)))
+    }
+}
+
+/// Returns the rows of a batch as values.
+pub(super) fn cells(batch: &RecordBatch, columns: &[Column]) -> Vec<Vec<Option<Cell>>> {
+    let row = |row| {
+        let values = batch.columns().iter().zip(columns);
+        values
+            .map(|(column, of)| value::cell(column, row).map(|cell| of.pad(cell)))
+            .collect()
+    };
+    (0..batch.num_rows()).map(row).collect()
+}
+
+/// The same rows as the wire protocol encodes them.
+#[derive(Debug)]
+pub(crate) struct Batches(mpsc::Receiver<Result<RecordBatch>>);
+
+impl Stream for Batches {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context)
+    }
+}
+
+/// What ends a statement before its time.
+pub(super) struct Limits {
+    query: i64,
+    cancel: watch::Receiver<()>,
+    deadline: Option<Instant>,
+}
+
+impl Limits {
+    /// Waits until the statement has to stop, and says why.
+    pub(super) async fn exceeded(&mut self) -> SqlError {
+        let deadline = self.deadline;
+        let late = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            Ok(()) = self.cancel.changed() => {
+                SqlError::new("57014", format!("Query ({}) cancelled on user's request", self.query))
+            }
+            () = late => SqlError::new("57014", "canceling statement due to statement timeout"),
+        }
+    }
+}
+
+/// A query that has started: its plan, which keeps the files it reads, and its batches as DataFusion makes them.
+pub(super) struct Started {
+    pub planned: Planned,
+    pub stream: SendableRecordBatchStream,
+}
+
+impl Session {
+    pub(super) fn limits(&self, query: i64) -> Limits {
+        let timeout = self
+            .settings
+            .get("statement_timeout")
+            .and_then(|text| text.trim().parse::<u64>().ok())
+            .filter(|millis| *millis > 0);
+        Limits {
+            query,
+            cancel: self.cancel.subscribe(),
+            deadline: timeout.map(|millis| Instant::now() + Duration::from_millis(millis)),
+        }
+    }
+
+    pub(super) async fn start_rows(&self, planned: Planned) -> Result<Started> {
+        let stream = self.stream(&planned).await?;
+        Ok(Started { planned, stream })
+    }
+
+    /// Hands the rest of a query to a task of its own. `spoiled` is the transaction that an error in it spoils.
+    pub(super) fn answer(&self, started: Started, limits: Limits, spoiled: Option<Arc<AtomicBool>>) -> Answer {
+        let columns = columns(&started.planned.fields);
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        tokio::spawn(run(self.engine.clone(), started, limits, spoiled, sender));
+        Answer::Rows(Rows {
+            columns,
+            batches: Batches(receiver),
+        })
+    }
+}
+
+async fn run(
+    engine: Arc<Engine>,
+    started: Started,
+    mut limits: Limits,
+    spoiled: Option<Arc<AtomicBool>>,
+    sender: mpsc::Sender<Result<RecordBatch>>,
+) {
+    let mut rows = 0;
+    let query = limits.query;
+    let ended = tokio::select! {
+        biased;
+        error = limits.exceeded() => Err(error),
+        () = sender.closed() => Ok(()),
+        ended = pump(started, &sender, &mut rows) => ended,
+    };
+    // The end is noted before the client can see it.
+    engine.history.finish(query, ended.as_ref().map(|()| (rows, None)));
+    if let Err(error) = ended {
+        if let Some(spoiled) = spoiled {
+            spoiled.store(true, Ordering::Relaxed);
+        }
+        // A client that has gone need not hear of it.
+        let _ = sender.send(Err(error)).await;
+    }
+}
+
+async fn pump(started: Started, sender: &mpsc::Sender<Result<RecordBatch>>, rows: &mut u64) -> Result<()> {
+    let Started { planned, mut stream } = started;
+    let schema = promised_schema(&planned.fields);
+    while let Some(batch) = stream.next().await {
+        let batch = conform(&batch?, &schema, &planned.fields)?;
+        *rows += batch.num_rows() as u64;
+        if sender.send(Ok(batch)).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn columns(fields: &[(String, SqlType)]) -> Vec<Column> {
+    fields
+        .iter()
+        .map(|(name, sql_type)| Column::new(name, *sql_type))
+        .collect()
+}
+
+/// Counts batches that are kept against the memory of all queries, until the last of them is dropped.
+#[derive(Debug)]
+pub(crate) struct Kept(MemoryReservation);
+
+impl Session {
+    pub(super) fn keep(&self) -> Kept {
+        let pool = &self.engine.planner.runtime_env().memory_pool;
+        Kept(MemoryConsumer::new("result").register(pool))
+    }
+
+    /// Runs a query to its end and keeps all of its rows.
+    pub(crate) async fn rows(&self, planned: &Planned) -> Result<Outcome> {
+        let mut kept = self.keep();
+        let batches = self.collect_into(planned, &mut kept).await?;
+        Ok(Outcome {
+            _kept: Some(Arc::new(kept)),
+            ..Outcome::rows_of("SELECT", &planned.fields, batches)
+        })
+    }
+
+    async fn collect_into(&self, planned: &Planned, kept: &mut Kept) -> Result<Vec<RecordBatch>> {
+        let schema = promised_schema(&planned.fields);
+        let mut stream = self.stream(planned).await?;
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.next().await {
+            let batch = conform(&batch?, &schema, &planned.fields)?;
+            kept.grow(&batch)?;
+            batches.push(batch);
+        }
+        Ok(batches)
+    }
+}
+
+impl Kept {
+    pub(super) fn grow(&mut self, batch: &RecordBatch) -> Result<()> {
+        Ok(self.0.try_grow(batch.get_array_memory_size())?)
+    }
+}
+
+/// A cursor's query, read as FETCH asks for it.
+pub(super) struct Cursor {
+    pub planned: Planned,
+    /// Never locked: only there because a stream may not be shared between threads.
+    stream: std::sync::Mutex<SendableRecordBatchStream>,
+    rest: Option<RecordBatch>,
+}
+
+impl std::fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cursor")
+            .field("fields", &self.planned.fields)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Cursor {
+    pub fn new(started: Started) -> Self {
+        Self {
+            planned: started.planned,
+            stream: std::sync::Mutex::new(started.stream),
+            rest: None,
+        }
+    }
+
+    /// Returns the next rows, at most `wanted` of them.
+    pub async fn take(&mut self, mut wanted: usize, kept: &mut Kept) -> Result<Vec<RecordBatch>> {
+        let schema = promised_schema(&self.planned.fields);
+        let stream = self.stream.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut taken = Vec::new();
+        while wanted > 0 {
+            let batch = match self.rest.take() {
+                Some(rest) => rest,
+                None => match stream.next().await {
+                    Some(batch) => conform(&batch?, &schema, &self.planned.fields)?,
+                    None => break,
+                },
+            };
+            let rows = batch.num_rows();
+            let batch = if rows > wanted {
+                self.rest = Some(batch.slice(wanted, rows - wanted));
+                batch.slice(0, wanted)
+            } else {
+                batch
+            };
+            wanted -= batch.num_rows();
+            kept.grow(&batch)?;
+            taken.push(batch);
+        }
+        Ok(taken)
+    }
+}
