@@ -9,6 +9,7 @@ mod graph;
 mod history;
 mod import;
 mod init;
+#[cfg(feature = "local")]
 mod local;
 mod output;
 mod plan;
@@ -47,7 +48,10 @@ pub async fn run(cli: Cli, ui: Ui) -> Result<ExitCode, CommandError> {
         Command::Output(args) => output::run(global, &args, &ui).await,
         Command::History(args) => history::run(global, &args, &ui).await,
         Command::State(args) => state::run(global, &args, &ui).await,
+        #[cfg(feature = "local")]
         Command::Local(args) => local::run(global, &args, &ui).await,
+        #[cfg(not(feature = "local"))]
+        Command::Local(_) => Err(crate::connect::refusal()),
         Command::Completions(args) => Ok(completions(&args, &ui)),
     }
 }
