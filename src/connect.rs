@@ -17,12 +17,14 @@ use lakeform_engine::Kind;
 use lakeform_engine::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owned, Owner, Report, Update};
 use lakeform_engine::stack::Place;
 use local::Chaos;
-use std::sync::Arc;
 pub use local::Weather;
+#[cfg(test)]
+pub use local::in_process;
 #[cfg(not(feature = "local"))]
 pub use local::refusal;
 #[cfg(feature = "local")]
 pub use local::{held, open_local};
+use std::sync::Arc;
 
 /// A connected cloud.
 pub struct World {

@@ -169,7 +169,7 @@ fn attach(region: &str, dir: &Path, holder: &Holder, weather: &Weather) -> Resul
 }
 
 /// Returns a connection that hands requests to the local cloud without a socket.
-fn in_process(region: &str, local: &Arc<Local>) -> Connection {
+pub fn in_process(region: &str, local: &Arc<Local>) -> Connection {
     let local = local.clone();
     Connection::in_process(
         region,

@@ -52,7 +52,9 @@ pub fn check(stack: &Stack, problems: &mut Vec<Diagnostic>) {
 
 /// Bucket names are unique in the world, and plain words are taken.
 fn common_name(stack: &Stack, bucket: &Resource, problems: &mut Vec<Diagnostic>) {
-    let Place::Aws { account, .. } = &stack.place else { return };
+    let Place::Aws { account, .. } = &stack.place else {
+        return;
+    };
     let Some(name) = bucket.text("name") else { return };
     if name.contains(account.as_str()) || name.len() > 30 || name.chars().any(|c| c.is_ascii_digit()) {
         return;
