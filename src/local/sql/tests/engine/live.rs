@@ -53,27 +53,6 @@ async fn a_result_larger_than_the_memory_passes_through() {
 }
 
 #[tokio::test]
-async fn a_sort_larger_than_the_memory_goes_through_the_disk() {
-    let (dir, engine) = small(40 << 20);
-    let mut session = session_of(&engine);
-    let sorted = format!("select n, repeat('x', 500) as t from ({MANY}) as m order by t, n desc");
-    let mut rows = live(&mut session, &sorted).await;
-    let mut first = None;
-    let mut total = 0;
-    while let Some(batch) = rows.next().await {
-        let batch = batch.unwrap();
-        first.get_or_insert_with(|| batch[0].clone());
-        total += batch.len();
-    }
-    assert_eq!(total, 100_000);
-    assert!(format!("{first:?}").contains("99999"));
-    assert!(
-        std::fs::read_dir(dir.path().join("spill")).unwrap().count() <= 1,
-        "nothing is left behind"
-    );
-}
-
-#[tokio::test]
 async fn a_query_too_big_fails_alone() {
     let (_dir, engine) = small(2 << 20);
     let mut session = session_of(&engine);
@@ -132,7 +111,7 @@ async fn a_statement_that_takes_too_long_is_stopped() {
     let world = world();
     let mut session = world.session();
     tag(&mut session, "set statement_timeout to 20").await;
-    let endless = format!("select count(*) from ({MANY}) as a, ({MANY}) as b");
+    let endless = format!("select count(*) from ({MANY}) as a, ({MANY}) as b where a.n * b.n = -1");
     assert_eq!(error(&mut session, &endless).await.sqlstate, "57014");
     tag(&mut session, "set statement_timeout to 0").await;
     assert_eq!(rows(&mut session, "select 1").await, ["1"]);
