@@ -106,7 +106,7 @@ pub enum Command {
     /// Apply, generate the data, and prove that it arrived: the first command to run
     Up(Up),
     /// Generate data; with a stack also upload, crawl and count it
-    Datagen(Datagen),
+    Datagen(Box<Datagen>),
     /// Find what was changed outside of lakeform; for CI
     Drift(Drift),
     /// Remove what lakeform made, and nothing else
