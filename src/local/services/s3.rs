@@ -21,6 +21,7 @@ mod write;
 
 use std::collections::HashSet;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -159,7 +160,8 @@ impl Service {
 
 async fn answer(backend: Backend, request: Request<Body>) -> Response<Body> {
     let head_only = request.method() == Method::HEAD;
-    let request = match prepare(request, &backend.cloud).await {
+    let broken = Arc::new(AtomicBool::new(false));
+    let request = match prepare(request, &backend.cloud, &broken).await {
         Ok(request) => request,
         Err(fault) => return error_response(fault, head_only),
     };
@@ -169,6 +171,11 @@ async fn answer(backend: Backend, request: Request<Body>) -> Response<Body> {
     builder.set_auth(Checked);
     builder.set_access(access);
     match builder.build().call(request).await {
+        // A body that broke off is not our error, though `s3s` takes it for one where it reads a document.
+        Ok(response) if response.status().is_server_error() && broken.load(Ordering::Relaxed) => {
+            let message = "You did not provide the number of bytes specified by the Content-Length HTTP header";
+            error_response(Fault::new(400, "IncompleteBody", message), head_only)
+        }
         Ok(response) => finish(
             response.map(|body| body.map_err(BoxError::from).boxed_unsync()),
             head_only,
@@ -243,7 +250,12 @@ fn credential(text: &str) -> Credential {
     Credential { access_key, region }
 }
 
-async fn prepare(request: Request<Body>, cloud: &Arc<Cloud>) -> Result<Request<s3s::Body>, Fault> {
+/// `broken` will say whether the body could not be read to its end.
+async fn prepare(
+    request: Request<Body>,
+    cloud: &Arc<Cloud>,
+    broken: &Arc<AtomicBool>,
+) -> Result<Request<s3s::Body>, Fault> {
     let now = cloud.clock.now();
     let (mut parts, body) = request.into_parts();
     let mut context = Context::default();
@@ -285,6 +297,8 @@ async fn prepare(request: Request<Body>, cloud: &Arc<Cloud>) -> Result<Request<s
         unframe_headers(&mut parts.headers)?;
         let plain = chunked::decode(body, who.trailers.clone());
         use futures::TryStreamExt;
+        let broken = Arc::clone(broken);
+        let plain = plain.inspect_err(move |_| broken.store(true, Ordering::Relaxed));
         s3s::Body::http_body_unsync(StreamBody::new(plain.map_ok(http_body::Frame::data)))
     } else {
         if !parts.headers.contains_key(CONTENT_LENGTH)
@@ -298,7 +312,12 @@ async fn prepare(request: Request<Body>, cloud: &Arc<Cloud>) -> Result<Request<s
             who.bucket_tags = buckets::tags_of_create(&text)?;
             s3s::Body::from(text)
         } else {
-            s3s::Body::http_body_unsync(body)
+            let broken = Arc::clone(broken);
+            let noted = move |cause| {
+                broken.store(true, Ordering::Relaxed);
+                cause
+            };
+            s3s::Body::http_body_unsync(body.map_err(noted))
         }
     };
     parts.extensions.insert(who);
