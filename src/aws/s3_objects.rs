@@ -54,6 +54,9 @@ pub struct UploadedPart {
     pub crc64nvme: Option<String>,
 }
 
+/// How often an object is read before a body that breaks off is an error.
+const READS: u32 = 5;
+
 impl Aws {
     /// Writes an object in one request. `crc64nvme` is its sum in base64; S3 refuses bytes that do not have it.
     /// With `only_new`, an object that is already there is left alone and the meaning is `AlreadyExists`.
@@ -114,12 +117,21 @@ impl Aws {
     /// Returns the bytes and ETag of an object, or `None` when there is none.
     pub async fn get_object(&self, bucket: &str, key: &str) -> Result<Option<(Bytes, String)>> {
         let doing = format!("read s3://{bucket}/{key}");
-        let Some(answer) = found(self.s3.get_object().bucket(bucket).key(key).send().await.doing(&doing))? else {
-            return Ok(None);
-        };
-        let body = answer.body.collect().await;
-        let body = body.map_err(|error| CloudError::new(Meaning::Unavailable, &doing, error.to_string()))?;
-        Ok(Some((body.into_bytes(), answer.e_tag.unwrap_or_default())))
+        let mut tries = READS;
+        loop {
+            let Some(answer) = found(self.s3.get_object().bucket(bucket).key(key).send().await.doing(&doing))? else {
+                return Ok(None);
+            };
+            // The SDK repeats requests, but not a body that breaks off.
+            tries -= 1;
+            match answer.body.collect().await {
+                Ok(body) => return Ok(Some((body.into_bytes(), answer.e_tag.unwrap_or_default()))),
+                Err(error) if tries == 0 => {
+                    return Err(CloudError::new(Meaning::Unavailable, &doing, error.to_string()));
+                }
+                Err(_) => {}
+            }
+        }
     }
 
     /// Looks at an object without reading it, or returns `None` when there is none.

@@ -94,7 +94,10 @@ pub(crate) async fn handle(local: &Arc<Local>, request: Request<Body>) -> Respon
     if local.faults().stales() {
         local.cloud().store.keep_old(local.cloud().clock.now(), STALE_SECONDS);
     }
-    let answer = run(local, service, &scope, &request.operation, request.input, &id, stale).await;
+    let mut answer = run(local, service, &scope, &request.operation, request.input, &id, stale).await;
+    if let (Some(Effect::UnknownState), Ok(shown)) = (&effect, &mut answer) {
+        rename_states(shown);
+    }
     let response = wire::write(service, &request.operation, request.format, answer, &id);
     if effect == Some(Effect::Lost) {
         lost(response)
@@ -272,6 +275,37 @@ fn untagged(mut input: Value) -> Value {
         members.retain(|name, _| !is_ours(name));
     }
     input
+}
+
+/// Gives every state that will pass a name that no model knows.
+fn rename_states(shown: &mut Value) {
+    const PASSING: [&str; 8] = [
+        "pending",
+        "creating",
+        "modifying",
+        "deleting",
+        "resizing",
+        "rebooting",
+        "resuming",
+        "pausing",
+    ];
+    match shown {
+        Value::Array(items) => items.iter_mut().for_each(rename_states),
+        Value::Object(members) => {
+            for (name, value) in members {
+                let is_state =
+                    name.to_ascii_lowercase().ends_with("state") || name.to_ascii_lowercase().ends_with("status");
+                match value.as_str() {
+                    Some(state) if is_state && PASSING.contains(&state.to_ascii_lowercase().as_str()) => {
+                        *value = format!("{state}, preparing to finalize").into();
+                    }
+                    Some(_) => {}
+                    None => rename_states(value),
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Puts somebody else's network interface where the caller is about to clear away.

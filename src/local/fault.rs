@@ -33,6 +33,8 @@ pub enum Effect {
     },
     /// A read answered from a state of a moment ago; anything else is not affected.
     Stale,
+    /// A state on the way to another is shown by a name that nobody has heard of.
+    UnknownState,
     /// The role that the call names is not known everywhere yet; `wording` picks one of the ways to say so.
     RoleNotReady {
         #[serde(default)]
@@ -90,6 +92,8 @@ pub struct Rates {
     pub foreign_interface: u64,
     /// Off unless asked for: clients must then expect what they made to be missing for a while.
     pub stale: u64,
+    /// Off unless asked for: clients must then wait through states that they do not know.
+    pub unknown_state: u64,
     /// Off unless asked for: what somebody else made first stays in the caller's way.
     pub preempted: u64,
 }
@@ -107,6 +111,7 @@ impl Default for Rates {
             role_not_ready: 300,
             foreign_interface: 200,
             stale: 0,
+            unknown_state: 0,
             preempted: 0,
         }
     }
@@ -275,6 +280,7 @@ fn drawn(seed: u64, rates: &Rates, operation: &str, call: u64) -> Option<Effect>
         ),
         (if makes { rates.preempted } else { 0 }, Effect::Preempted),
         (rates.stale, Effect::Stale),
+        (rates.unknown_state, Effect::UnknownState),
         (
             rates.latency,
             Effect::Latency {
@@ -352,6 +358,7 @@ impl Effect {
             Effect::Dropped
             | Effect::Lost
             | Effect::Stale
+            | Effect::UnknownState
             | Effect::Latency { .. }
             | Effect::Preempted
             | Effect::ForeignInterface { .. } => None,

@@ -304,3 +304,18 @@ async fn a_role_may_not_be_ready_in_the_words_of_the_service() {
     assert_eq!(status, 400);
     assert!(body.contains("unable to assume provided role"), "{body}");
 }
+
+#[tokio::test]
+async fn a_state_that_passes_may_have_an_unknown_name() {
+    let door = Door::open(None).await;
+    door.send(Request::post("/_lakeform/clock"), r#"{"freeze": 1800000000}"#)
+        .await;
+    door.query("ec2", CREATE).await;
+    door.faults(json!({"operation": "ec2:DescribeVpcs", "effect": "unknown_state"}))
+        .await;
+    let describe = "Action=DescribeVpcs&Version=2016-11-15";
+    let (_, body) = door.query("ec2", describe).await;
+    assert!(body.contains("<state>pending, preparing to finalize</state>"), "{body}");
+    let (_, body) = door.query("ec2", describe).await;
+    assert!(body.contains("<state>pending</state>"), "{body}");
+}
