@@ -313,3 +313,32 @@ fn the_simulator_names_what_it_decided_on() {
     );
     assert_eq!(answer["EvaluationResults"][0]["EvalDecision"], "explicitDeny");
 }
+
+#[test]
+fn what_a_buckets_policy_denies_no_role_may_do() {
+    let world = with_role();
+    let grant = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
+    let input = json!({ "RoleName": "Crawler", "PolicyName": "all", "PolicyDocument": grant });
+    iam(&world, "PutRolePolicy", input);
+    let role = "arn:aws:iam::123456789012:role/lake/Crawler";
+    let deny = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Deny", "Principal": { "AWS": role }, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::lake/secret/*" },
+        { "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::lake/*",
+          "Condition": { "Bool": { "aws:SecureTransport": "false" } } },
+    ] });
+    let bucket = json!({ "name": "lake", "account": super::super::ACCOUNT, "region": "eu-west-1", "created": 0.0,
+        "settings": { "policy": deny.to_string() } });
+    let put = move |tx: &crate::store::Tx| (tx.put("s3.buckets", "", "lake", &bucket).is_ok(), ());
+    world.cloud.store.write_blocking(put).expect("written");
+    let may = |key: &str| {
+        let resource = format!("arn:aws:s3:::lake/{key}");
+        problem(
+            &world,
+            role,
+            "glue.amazonaws.com",
+            &[("s3:GetObject", resource.as_str())],
+        )
+    };
+    assert_eq!(may("open/a"), Ok(()));
+    assert!(matches!(may("secret/a"), Err(RoleProblem::Denied { .. })));
+}
