@@ -9,6 +9,7 @@ use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
@@ -22,6 +23,8 @@ const OLDEST: u32 = 1;
 const FILE: &str = "cloud.redb";
 /// Enough for the state of a large stack, small enough for an idle process.
 const CACHE_BYTES: usize = 24 << 20;
+/// After so long without a write the file is made quick to open.
+const REST: Duration = Duration::from_millis(500);
 /// More waiting requests than this are committed by the next round.
 const BATCH: usize = 128;
 
@@ -256,9 +259,24 @@ impl Store {
         std::thread::Builder::new()
             .name("local-cloud-writer".to_owned())
             .spawn(move || {
-                while let Ok(first) = waiting.recv() {
+                let mut rested = true;
+                loop {
+                    let first = match rested {
+                        true => waiting.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+                        false => waiting.recv_timeout(REST),
+                    };
                     let Some(database) = writer.upgrade() else { return };
-                    commit_round(&database, first, &waiting);
+                    match first {
+                        Ok(first) => {
+                            commit_round(&database, first, &waiting);
+                            rested = false;
+                        }
+                        Err(mpsc::RecvTimeoutError::Timeout) => {
+                            rest(&database);
+                            rested = true;
+                        }
+                        Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                    }
                 }
             })
             .map_err(|cause| failed("starting the writer")(&cause))?;
@@ -407,6 +425,17 @@ fn commit_round(database: &Database, first: Job, waiting: &mpsc::Receiver<Job>) 
     for release in releases {
         release(committed.clone());
     }
+}
+
+/// Saves which pages are in use. Without it, opening after a kill reads the whole file to find out; with it, every commit
+/// would cost twice as much, so only the last one before a rest has it.
+fn rest(database: &Database) {
+    let Ok(mut transaction) = database.begin_write() else {
+        return;
+    };
+    transaction.set_quick_repair(true);
+    // Failing costs the next opening a moment, nothing else.
+    let _ = transaction.commit();
 }
 
 fn commit(database: &Database, changes: Overlay) -> Result<(), StoreError> {
