@@ -182,7 +182,8 @@ pub fn plan(stack: &Stack, observed: &Observed, ledger: &Ledger, options: &Optio
     let mut pinned = BTreeMap::new();
     let mut decided = planner.decide_all(&pinned);
     loop {
-        let held = planner.held(&decided.changes);
+        let mut held = planner.stays(&decided);
+        held.extend(planner.held(&decided.changes));
         let before = pinned.len();
         pinned.extend(held);
         if pinned.len() == before {
@@ -304,6 +305,43 @@ impl Planner<'_> {
             decided.changes.insert(address.clone(), change);
         }
         decided
+    }
+
+    /// Returns what would be replaced although something that is left as it is was made with it, with the reason.
+    fn stays(&self, decided: &Decided) -> BTreeMap<Address, String> {
+        let removed: BTreeSet<Address> = removals(
+            self.stack,
+            self.observed,
+            self.ledger,
+            self.options,
+            &decided.left,
+            &decided.moved,
+        )
+        .into_iter()
+        .filter(|change| !change.protect)
+        .map(|change| change.address)
+        .collect();
+        let mut held = BTreeMap::new();
+        for (address, record) in &self.ledger.records {
+            let live = self.observed.get(address).is_some_and(Option::is_some);
+            let left = match decided.changes.contains_key(address) {
+                true => decided.left.contains(address),
+                // What has a new address is decided about there.
+                false => !removed.contains(address) && !decided.moved.values().any(|from| from == address),
+            };
+            if !live || !left {
+                continue;
+            }
+            let replaced = |need: &&Address| {
+                let change = decided.changes.get(*need);
+                change.is_some_and(|change| change.action == Action::Replace)
+            };
+            for need in record.needs.iter().filter(replaced) {
+                let reason = format!("it would be replaced, but `{address}`, which needs it, is left as it is");
+                held.insert(need.clone(), reason);
+            }
+        }
+        held
     }
 
     /// Returns what AWS would not delete because something that stays uses it, with the reason.

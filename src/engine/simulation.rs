@@ -241,7 +241,7 @@ impl Site {
                 panic!("{} was made twice: `{other}` and `{id}`", owner.address);
             }
         }
-        assert_eq!(world.violations, Vec::<String>::new());
+        assert_eq!(world.violations, Vec::<String>::new(), "{}", self.journal.borrow());
         self.known.replace(Some(ledger.clone()));
     }
 

@@ -488,6 +488,23 @@ Time: seconds here; on AWS ≈ 5 s, vpc.main
 }
 
 #[test]
+fn what_is_left_as_it_is_keeps_what_it_stands_in() {
+    let bench = Bench::with(NETWORK);
+    let text = NETWORK.replace("10.0.", "10.7.").replace("10.7.0.0/8", "10.0.0.0/8");
+    let plan = bench.plan(&text, &options(&[], &["vpc_endpoint.s3"]));
+    assert!(
+        plan.steps.is_empty(),
+        "the endpoint stands in the VPC: {}",
+        steps(&plan)
+    );
+    let reason = |wanted: &str| plan.blocked.iter().find(|(address, _)| address.to_string() == wanted);
+    assert_data_eq!(
+        reason("vpc.main").map(|(_, reason)| reason.clone()).unwrap_or_default(),
+        str!["it would be replaced, but `vpc_endpoint.s3`, which needs it, is left as it is"]
+    );
+}
+
+#[test]
 fn only_what_nobody_can_make_again_is_lost() {
     let lost = |before: &str, after: &str| -> Vec<String> {
         let bench = Bench::with(before);
