@@ -101,7 +101,7 @@ fn steps(folder: &Path, args: &[&str]) -> Vec<Step> {
     let plan = text
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let plan = plan.filter(|json| json["steps"].is_array()).last().expect("a plan");
+    let plan = plan.rev().find(|json| json["steps"].is_array()).expect("a plan");
     let steps = plan["steps"].as_array().expect("steps");
     steps
         .iter()

@@ -109,7 +109,7 @@ pub struct Held {
 
 enum Journal {
     Folder(folder::Folder),
-    Bucket(bucket::Bucket),
+    Bucket(Box<bucket::Bucket>),
 }
 
 impl Held {
@@ -168,7 +168,7 @@ impl Held {
         let beat = journal.beat(&lease);
         Self {
             ledger: Ledger::default(),
-            journal: Journal::Bucket(journal),
+            journal: Journal::Bucket(Box::new(journal)),
             lease,
             beat,
             command: None,

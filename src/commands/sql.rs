@@ -89,7 +89,7 @@ fn statements(args: &Sql) -> Result<String, CommandError> {
 
 /// Returns where SQL goes: the one warehouse of the stack, or the one that was named.
 async fn target(project: &Project, wanted: Option<&str>) -> Result<String, CommandError> {
-    let ledger = crate::state::ledger(&project).await?;
+    let ledger = crate::state::ledger(project).await?;
     let warehouses: Vec<&Address> = ledger
         .records
         .keys()

@@ -12,8 +12,10 @@ pub enum Default {
     WorkgroupHasTarget,
 }
 
-/// From the beginning, and from later days (in seconds since the epoch).
-const TABLE: [(Default, bool, &[(f64, bool)]); 3] = [
+/// What holds from the beginning, and what from later instants, in seconds since the epoch.
+type Row = (Default, bool, &'static [(f64, bool)]);
+
+const TABLE: [Row; 3] = [
     (Default::BucketBlocksPublicAccess, false, &[(APRIL_2023, true)]),
     (Default::ClusterIsPublic, true, &[(JANUARY_2025, false)]),
     (Default::WorkgroupHasTarget, false, &[(JULY_2026, true)]),
