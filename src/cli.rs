@@ -118,6 +118,8 @@ pub enum Command {
     /// Run SQL on the stack's Redshift
     #[command(visible_alias = "query")]
     Sql(Sql),
+    /// Run dbt on the stack's Redshift, profile and environment filled in
+    Dbt(Dbt),
     /// Show what the stack offers to others: endpoints, names, ARNs
     Output(Output),
     /// Look inside the state
@@ -405,6 +407,12 @@ pub struct Import {
 pub struct Sql {
     /// The statements; `-` or nothing reads them from standard input
     pub statements: Option<String>,
+    /// Read the statements from this file
+    #[arg(long, short, value_name = "FILE", conflicts_with = "statements")]
+    pub file: Option<PathBuf>,
+    /// All statements or none: one transaction around them
+    #[arg(long, short = '1')]
+    pub single_transaction: bool,
     /// Write comma-separated values
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
@@ -414,6 +422,21 @@ pub struct Sql {
     /// The database, instead of the cluster's first
     #[arg(long, value_name = "NAME")]
     pub database: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Dbt {
+    /// The dbt project, when the stack has several
+    #[arg(long, value_name = "ADDRESS")]
+    pub project: Option<String>,
+    /// What dbt does, in dbt's own words: `build`, `test --select silver`, `docs generate`
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "DBT COMMAND"
+    )]
+    pub words: Vec<String>,
 }
 
 #[derive(Debug, Args)]

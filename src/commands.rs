@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod datagen;
+mod dbt;
 mod destroy;
 mod drift;
 mod graph;
@@ -45,6 +46,7 @@ pub async fn run(cli: Cli, ui: Ui) -> Result<ExitCode, CommandError> {
         Command::Recover => recover::run(global, &ui).await,
         Command::Import(args) => import::run(global, &args, &ui).await,
         Command::Sql(args) => sql::run(global, &args, &ui).await,
+        Command::Dbt(args) => dbt::run(global, &args, &ui).await,
         Command::Output(args) => output::run(global, &args, &ui).await,
         Command::History(args) => history::run(global, &args, &ui).await,
         Command::State(args) => state::run(global, &args, &ui).await,

@@ -6,8 +6,11 @@ mod local;
 #[cfg(not(feature = "local"))]
 #[path = "connect/absent.rs"]
 mod local;
+#[cfg(feature = "local")]
+mod ports;
 
 use crate::data::Data;
+use crate::door::Doors;
 use crate::error::{CommandError, ExitCode};
 use crate::project::Project;
 use crate::state::lease::Lease;
@@ -17,11 +20,11 @@ use lakeform_engine::Kind;
 use lakeform_engine::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owned, Owner, Report, Update};
 use lakeform_engine::stack::Place;
 use local::Chaos;
-pub use local::Weather;
 #[cfg(test)]
 pub use local::in_process;
 #[cfg(not(feature = "local"))]
 pub use local::refusal;
+pub use local::{Ports, Weather};
 #[cfg(feature = "local")]
 pub use local::{held, open_local};
 use std::sync::Arc;
@@ -42,13 +45,13 @@ impl World {
         let region = &project.stack.region;
         let weather = &project.weather;
         let mut chaos = None;
-        let (connection, place) = match &project.stack.place {
+        let (connection, place, ports) = match &project.stack.place {
             Place::Local => {
                 let dir = project.state.join("local");
                 crate::state::make(&project.state)?;
-                let (connection, place, begun) = local::connect(region, &dir, weather, ui).await?;
-                chaos = begun;
-                (connection, place)
+                let reached = local::connect(region, &dir, weather, ui).await?;
+                chaos = reached.chaos;
+                (reached.connection, reached.place, Some(reached.ports))
             }
             Place::Aws { .. } if !weather.is_fair() => {
                 return Err(CommandError::new(
@@ -61,12 +64,13 @@ impl World {
                     .as_ref()
                     .map_or(String::new(), |endpoint| format!(" at {endpoint}"));
                 let connection = connection(project).await?;
-                (connection, format!("AWS account {account}{at}, {region}"))
+                (connection, format!("AWS account {account}{at}, {region}"), None)
             }
         };
         ui.detail(format!("connected to {place}"));
         let aws = Aws::new(connection);
-        let data = Data::new(aws.clone(), project.folder().to_owned());
+        let doors = Doors::new(aws.clone(), ports);
+        let data = Data::new(aws.clone(), project.folder().to_owned(), project.dbt_home(), doors);
         let local = project.stack.place == Place::Local;
         Ok(Self {
             aws,

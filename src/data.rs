@@ -4,6 +4,7 @@
 mod copy;
 mod crawl;
 pub mod dataset;
+mod dbt;
 mod external_schema;
 pub mod folder;
 pub mod manifest;
@@ -15,6 +16,7 @@ mod upload;
 pub mod warehouse;
 pub mod workers;
 
+use crate::door::Doors;
 use lakeform_aws::Aws;
 use lakeform_engine::cloud::{Ask, CloudError, Create, Delete, Live, Meaning, Owner, Report, Update};
 use lakeform_engine::journal::Record;
@@ -27,11 +29,19 @@ pub struct Data {
     aws: Aws,
     /// The stack file's folder: where definitions and SQL files are.
     folder: PathBuf,
+    /// Where dbt's own files go.
+    home: PathBuf,
+    pub doors: Doors,
 }
 
 impl Data {
-    pub fn new(aws: Aws, folder: PathBuf) -> Self {
-        Self { aws, folder }
+    pub fn new(aws: Aws, folder: PathBuf, home: PathBuf, doors: Doors) -> Self {
+        Self {
+            aws,
+            folder,
+            home,
+            doors,
+        }
     }
 
     pub async fn read(&self, kind: Kind, asks: &[Ask]) -> Result<Vec<Option<Live>>, CloudError> {
@@ -81,6 +91,7 @@ impl Data {
             Kind::ExternalSchema => external_schema::make(self, &fields).await?,
             Kind::Sql => sql::make(self, &fields, before.is_some()).await?,
             Kind::Copy => copy::make(self, &fields).await?,
+            Kind::Dbt => dbt::make(self, owner, &fields, report).await?,
             kind => return Err(unsupported(kind, "make")),
         };
         if leaves_no_trace(owner.address.kind) {
@@ -130,8 +141,8 @@ impl Data {
             Kind::Dataset => dataset::delete(self, &delete.owner, &delete.fields, report).await,
             Kind::ExternalSchema => external_schema::delete(self, &delete.fields).await,
             Kind::Sql => sql::delete(self, &delete.fields).await,
-            // A crawl's tables go with their database, loaded rows with their table.
-            Kind::Crawl | Kind::Copy => Ok(()),
+            // A crawl's tables go with their database, loaded rows with their table, dbt's tables with the warehouse.
+            Kind::Crawl | Kind::Copy | Kind::Dbt => Ok(()),
             kind => Err(unsupported(kind, "delete")),
         }
     }

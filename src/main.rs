@@ -4,6 +4,8 @@ mod cli;
 mod commands;
 mod connect;
 mod data;
+mod dbt;
+mod door;
 mod error;
 mod project;
 mod state;

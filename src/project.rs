@@ -11,7 +11,7 @@ use lakeform_datagen::Dataset;
 use lakeform_engine::check::{Checked, check};
 use lakeform_engine::expand::Outside;
 use lakeform_engine::stack::{Place, Resource};
-use lakeform_engine::{Diagnostic, Kind, Severity, Span, Stack, value};
+use lakeform_engine::{Diagnostic, Kind, Severity, Span, Stack, Value, value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -76,24 +76,28 @@ impl StackFile {
     /// Runs every check on another text in its place.
     pub fn check_text(&self, text: &str) -> Checked {
         let mut checked = self.with_outside(|outside| check(text, outside));
-        // Said before anything is applied, not in the middle of it.
-        let refused: Vec<Diagnostic> = checked
-            .stack
-            .iter()
-            .flat_map(|stack| stack.of_kind(Kind::Dbt))
-            .map(|resource| {
-                let summary = "dbt projects are not run by this version";
-                Diagnostic::error("unsupported-kind", summary, resource.span, "cannot be applied")
-                    .hint("remove it, and run dbt against the SQL port of `lakeform local serve`")
-            })
-            .collect();
-        let refused: Vec<Diagnostic> = refused
-            .into_iter()
-            .chain(checked.stack.iter().flat_map(|stack| self.datasets(stack)))
-            .collect();
-        if !refused.is_empty() {
+        let mut wrong: Vec<Diagnostic> = checked.stack.iter().flat_map(|stack| self.datasets(stack)).collect();
+        for resource in checked.stack.iter_mut().flat_map(|stack| stack.resources.values_mut()) {
+            if resource.kind() != Kind::Dbt {
+                continue;
+            }
+            let folder = resource.text("project").unwrap_or_default();
+            match crate::dbt::fingerprint(&self.folder().join(folder)) {
+                Ok(files) => drop(resource.fields.insert("files".to_owned(), Value::text(files))),
+                Err(error) => wrong.push(
+                    Diagnostic::error(
+                        "missing-project",
+                        "the folder is no dbt project",
+                        resource.span_of("project"),
+                        error.to_string(),
+                    )
+                    .hint("the folder of dbt_project.yml, beside the stack file"),
+                ),
+            }
+        }
+        if !wrong.is_empty() {
             checked.stack = None;
-            checked.problems.extend(refused);
+            checked.problems.extend(wrong);
         }
         checked
     }
@@ -276,6 +280,11 @@ impl Project {
             text: &self.text,
         }
         .place(span)
+    }
+
+    /// Where dbt's profile, logs and compiled files go.
+    pub fn dbt_home(&self) -> PathBuf {
+        self.state.join(self.journal_name()).join("dbt")
     }
 
     /// The folder of this stack's journal inside the state. One for each cloud: a stack that was tried out locally, or

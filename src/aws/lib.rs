@@ -6,6 +6,7 @@ mod connection;
 mod crawl;
 mod diagnosis;
 mod discover;
+mod door;
 mod ec2;
 mod error;
 mod glue;
@@ -46,8 +47,9 @@ mod wait;
 
 pub use connection::{Body, Connection, Handler, Keys};
 pub use crawl::{CatalogColumn, CatalogTable, CrawlResult};
+pub use door::Credentials;
 pub use s3_objects::{Head, Listed, Unfinished, UploadedPart};
-pub use statements::{Answer, Cell, Column, Login, Warehouse};
+pub use statements::{Answer, Cell, Column, Login, Session, Warehouse};
 
 use crate::connection::Pace;
 use crate::error::{Doing, Result, incomplete};

@@ -5,6 +5,8 @@ use crate::Aws;
 use crate::connection::Pace;
 use crate::error::{Doing, Result, Says, incomplete};
 use crate::wait::{Look, Patience, retry, until};
+use aws_sdk_redshiftdata::operation::execute_statement::ExecuteStatementOutput;
+use aws_sdk_redshiftdata::operation::execute_statement::builders::ExecuteStatementFluentBuilder;
 use aws_sdk_redshiftdata::types::{Field, SqlParameter, StatusString};
 use lakeform_engine::CloudError;
 use lakeform_engine::cloud::{Meaning, Report};
@@ -28,6 +30,22 @@ pub enum Login {
     User(String),
     /// The user and password in this secret.
     Secret(String),
+}
+
+/// Statements that follow each other in one session: temporary tables, settings and transactions last from one to the
+/// next.
+pub struct Session<'a> {
+    warehouse: &'a Warehouse,
+    id: Option<String>,
+}
+
+/// Seconds that a session waits for the next statement.
+const KEEP: i32 = 60;
+
+impl<'a> Session<'a> {
+    pub fn new(warehouse: &'a Warehouse) -> Self {
+        Self { warehouse, id: None }
+    }
 }
 
 /// What a statement returned.
@@ -84,8 +102,25 @@ impl Aws {
         parameters: &[(&str, &str)],
         report: Report<'_>,
     ) -> Result<Answer> {
-        let doing = "run SQL";
         let id = self.send_statement(warehouse, sql, parameters, report).await?;
+        self.answer(id, report).await
+    }
+
+    /// Runs one statement of a session, like [`Aws::sql`].
+    pub async fn sql_in(&self, session: &mut Session<'_>, sql: &str, report: Report<'_>) -> Result<Answer> {
+        let request = match &session.id {
+            Some(id) => self.data.execute_statement().sql(sql).session_id(id),
+            None => to(self.data.execute_statement().sql(sql), session.warehouse)?,
+        };
+        let sent = self.send(request.session_keep_alive_seconds(KEEP), report).await?;
+        session.id = sent.session_id;
+        self.answer(sent.id.ok_or_else(|| incomplete("send SQL", "Id"))?, report)
+            .await
+    }
+
+    /// Waits for a statement and returns all its rows.
+    async fn answer(&self, id: String, report: Report<'_>) -> Result<Answer> {
+        let doing = "run SQL";
         let mut guard = CancelOnDrop {
             aws: self,
             id: Some(id.clone()),
@@ -142,36 +177,23 @@ impl Aws {
             .map(|(name, value)| SqlParameter::builder().name(*name).value(*value).build())
             .collect();
         let parameters = Some(parameters.doing(doing)?).filter(|parameters| !parameters.is_empty());
-        let request = self
-            .data
-            .execute_statement()
-            .sql(sql)
-            .database(&warehouse.database)
-            .set_parameters(parameters);
-        let request = match warehouse.target.split_once(':') {
-            Some(("cluster", id)) => request.cluster_identifier(id),
-            Some(("workgroup", name)) => request.workgroup_name(name),
-            _ => {
-                let message = format!("`{}` is neither `cluster:…` nor `workgroup:…`", warehouse.target);
-                return Err(CloudError::new(Meaning::Invalid, doing, message));
-            }
-        };
-        let request = match &warehouse.login {
-            Login::Iam => request,
-            Login::User(user) => request.db_user(user),
-            Login::Secret(arn) => request.secret_arn(arn),
-        };
+        let request = to(self.data.execute_statement().sql(sql), warehouse)?.set_parameters(parameters);
+        let sent = self.send(request, report).await?;
+        sent.id.ok_or_else(|| incomplete(doing, "Id"))
+    }
+
+    async fn send(&self, request: ExecuteStatementFluentBuilder, report: Report<'_>) -> Result<ExecuteStatementOutput> {
+        let doing = "send SQL";
         // At most 500 statements may be under way; the SDK fills the client token, so a repeat runs nothing twice.
         let full = |error: &CloudError| {
             error
                 .is(Meaning::Throttled)
                 .then_some("too many statements are running")
         };
-        let answer = retry(Patience::new(self.connection.pace, 600), report, full, async || {
+        retry(Patience::new(self.connection.pace, 600), report, full, async || {
             request.clone().send().await.doing(doing)
         })
-        .await?;
-        answer.id.ok_or_else(|| incomplete(doing, "Id"))
+        .await
     }
 
     async fn fetch(&self, id: &str, answer: &mut Answer) -> Result<()> {
@@ -206,6 +228,24 @@ impl Aws {
             }
         }
     }
+}
+
+/// Says where a statement goes, and as whom.
+fn to(request: ExecuteStatementFluentBuilder, warehouse: &Warehouse) -> Result<ExecuteStatementFluentBuilder> {
+    let request = request.database(&warehouse.database);
+    let request = match warehouse.target.split_once(':') {
+        Some(("cluster", id)) => request.cluster_identifier(id),
+        Some(("workgroup", name)) => request.workgroup_name(name),
+        _ => {
+            let message = format!("`{}` is neither `cluster:…` nor `workgroup:…`", warehouse.target);
+            return Err(CloudError::new(Meaning::Invalid, "send SQL", message));
+        }
+    };
+    Ok(match &warehouse.login {
+        Login::Iam => request,
+        Login::User(user) => request.db_user(user),
+        Login::Secret(arn) => request.secret_arn(arn),
+    })
 }
 
 fn refused(message: &Option<String>, id: &str, meaning: Meaning) -> CloudError {

@@ -22,20 +22,80 @@ macro_rules! scale {
     };
 }
 
-const TEMPLATES: &[Template] = &[Template {
-    name: "lakehouse",
-    about: "fake bank data in S3, catalogued by a crawler, counted through Redshift",
-    files: &[
-        ("stack.toml", include_str!("../../stacks/lakehouse/stack.toml")),
-        ("README.md", include_str!("../../stacks/lakehouse/README.md")),
-        scale!("README.md"),
-        scale!("Dockerfile"),
-        scale!("job-definition.json"),
-        scale!("join-definition.json"),
-        scale!("state-machine.json"),
-        scale!("policy.json"),
-    ],
-}];
+/// A file of the lakehouse's dbt project.
+macro_rules! dbt {
+    ($path:literal) => {
+        (
+            concat!("dbt/", $path),
+            include_str!(concat!("../../stacks/lakehouse/dbt/", $path)),
+        )
+    };
+}
+
+const TEMPLATES: &[Template] = &[
+    Template {
+        name: "lakehouse",
+        about: "fake bank data in S3, catalogued by a crawler, counted through Redshift",
+        files: &[
+            ("stack.toml", include_str!("../../stacks/lakehouse/stack.toml")),
+            ("README.md", include_str!("../../stacks/lakehouse/README.md")),
+            scale!("README.md"),
+            scale!("Dockerfile"),
+            scale!("job-definition.json"),
+            scale!("join-definition.json"),
+            scale!("state-machine.json"),
+            scale!("policy.json"),
+        ],
+    },
+    Template {
+        name: "lakehouse-dbt",
+        about: "the same, with silver and gold layers that dbt builds; dbt has to be installed",
+        files: &[
+            (
+                "stack.toml",
+                concat!(
+                    include_str!("../../stacks/lakehouse/stack.toml"),
+                    include_str!("../../stacks/lakehouse/dbt.toml")
+                ),
+            ),
+            ("README.md", include_str!("../../stacks/lakehouse/README.md")),
+            scale!("README.md"),
+            scale!("Dockerfile"),
+            scale!("job-definition.json"),
+            scale!("join-definition.json"),
+            scale!("state-machine.json"),
+            scale!("policy.json"),
+            dbt!("README.md"),
+            dbt!("dbt_project.yml"),
+            dbt!("macros/loaded_at.sql"),
+            dbt!("models/gold/balances.sql"),
+            dbt!("models/gold/customers.sql"),
+            dbt!("models/gold/investments.sql"),
+            dbt!("models/gold/loans.sql"),
+            dbt!("models/gold/revenue_by_month.sql"),
+            dbt!("models/gold/schema.yml"),
+            dbt!("models/gold/transactions.sql"),
+            dbt!("models/silver/dim_accounts.sql"),
+            dbt!("models/silver/dim_channels.sql"),
+            dbt!("models/silver/dim_currencies.sql"),
+            dbt!("models/silver/dim_customers.sql"),
+            dbt!("models/silver/dim_dates.sql"),
+            dbt!("models/silver/dim_investment_types.sql"),
+            dbt!("models/silver/dim_loans.sql"),
+            dbt!("models/silver/dim_locations.sql"),
+            dbt!("models/silver/dim_transaction_types.sql"),
+            dbt!("models/silver/fact_customer_interactions.sql"),
+            dbt!("models/silver/fact_daily_balances.sql"),
+            dbt!("models/silver/fact_investments.sql"),
+            dbt!("models/silver/fact_loans.sql"),
+            dbt!("models/silver/fact_transactions.sql"),
+            dbt!("models/silver/schema.yml"),
+            dbt!("models/sources.yml"),
+            dbt!("tests/balances_join_up.sql"),
+            dbt!("tests/nothing_is_lost_on_the_way.sql"),
+        ],
+    },
+];
 
 const GITIGNORE: &str = "/state/*\n!/state/README.md\n";
 
@@ -72,11 +132,7 @@ pub fn run(args: &Init, ui: &Ui) -> Result<ExitCode, CommandError> {
             .map_err(|error| CommandError::io(format!("writing `{}`", path.display()), &error))
     };
     for (path, text) in template.files {
-        let own = text.replacen(
-            &format!("name   = \"{}\"", template.name),
-            &format!("name   = \"{name}\""),
-            1,
-        );
+        let own = text.replacen("name   = \"lakehouse\"", &format!("name   = \"{name}\""), 1);
         write(folder.join(path), &own)?;
     }
     if !folder.join(".gitignore").exists() {

@@ -84,11 +84,14 @@ async fn serve(
         }
     };
     let first = ports.first();
+    let certificate = local.certificate().map_err(failed("serving SQL"))?;
+    let certificate = certificate.display().to_string();
     let ready = |http: SocketAddr| {
         if ui.json {
             ui.json(&serde_json::json!({
                 "http": format!("http://{http}"), "sql": first.to_string(), "access_key_id": keys.0,
                 "secret_access_key": keys.1, "region": "us-east-1", "account": crate::project::LOCAL_ACCOUNT,
+                "certificate": certificate,
             }));
             return;
         }
@@ -104,6 +107,9 @@ async fn serve(
         ui.say(format!(
             "The local cloud in `{}` is served; Ctrl-C ends it.",
             dir.display()
+        ));
+        ui.say(format!(
+            "TLS on SQL ports is signed by {certificate} (sslrootcert, SSL_CERT_FILE)."
         ));
     };
     let served = tokio::select! {

@@ -6,52 +6,87 @@ use crate::connect::World;
 use crate::data::warehouse;
 use crate::error::{CommandError, ExitCode};
 use crate::project::Project;
-use crate::ui::{Ui, table};
-use lakeform_aws::{Answer, Cell};
+use crate::ui::{Ui, duration, table};
+use lakeform_aws::{Answer, Cell, Session, Warehouse};
 use lakeform_engine::{Address, Kind, Value};
 use std::io::{IsTerminal, Read};
 
 pub async fn run(global: &Global, args: &Sql, ui: &Ui) -> Result<ExitCode, CommandError> {
-    let statements = statements(args)?;
+    let text = text(args)?; // (disk)
     let project = Project::open(global, ui)?; // (disk)
     let target = target(&project, args.warehouse.as_deref()).await?; // (disk)
+    let warehouse = warehouse::parse(&target, args.database.as_deref())?; // (pure)
     let world = World::connect(&project, ui).await?; // (cloud)
     let run = async {
-        let mut answer = Answer::default();
-        for statement in warehouse::split(&statements) {
-            answer = warehouse::run(&world.aws, &target, args.database.as_deref(), statement).await?;
+        match warehouse::split(&text).as_slice() {
+            [one] => show(&world.aws.sql(&warehouse, one, &[], &|_| ()).await?, args, ui),
+            statements => in_one_session(&world, &warehouse, statements, args, ui).await?,
         }
-        Ok::<_, CommandError>(answer)
+        Ok(ExitCode::Done)
     };
-    let answer = tokio::select! {
-        answer = run => answer?,
-        _ = tokio::signal::ctrl_c() => return Err(CommandError::new("interrupted").code(ExitCode::Interrupted)),
-    };
+    tokio::select! {
+        code = run => code,
+        _ = tokio::signal::ctrl_c() => Err(CommandError::new("interrupted").code(ExitCode::Interrupted)),
+    }
+}
+
+/// Runs statements one after the other; what one sets up is there for the next, and each answer is shown when it comes.
+async fn in_one_session(
+    world: &World,
+    warehouse: &Warehouse,
+    statements: &[&str],
+    args: &Sql,
+    ui: &Ui,
+) -> Result<(), CommandError> {
+    let mut session = Session::new(warehouse);
+    if args.single_transaction {
+        world.aws.sql_in(&mut session, "begin", &|_| ()).await?;
+    }
+    for statement in statements {
+        match world.aws.sql_in(&mut session, statement, &|_| ()).await {
+            Ok(answer) => show(&answer, args, ui),
+            Err(error) => {
+                if args.single_transaction {
+                    // What failed is the news, whatever becomes of this.
+                    drop(world.aws.sql_in(&mut session, "rollback", &|_| ()).await);
+                }
+                return Err(error.into());
+            }
+        }
+    }
+    if args.single_transaction {
+        world.aws.sql_in(&mut session, "commit", &|_| ()).await?;
+    }
+    Ok(())
+}
+
+/// Shows what one statement returned.
+fn show(answer: &Answer, args: &Sql, ui: &Ui) {
     let names: Vec<&str> = answer.columns.iter().map(|column| column.name.as_str()).collect();
+    if names.is_empty() && !ui.json {
+        if !args.csv {
+            ui.say(match answer.affected {
+                ..0 => "Done.".to_owned(),
+                rows => format!("Done: {}.", counted(rows as u64)),
+            });
+        }
+        return;
+    }
     if ui.json {
-        let rows: Vec<serde_json::Value> = answer
-            .rows
-            .iter()
-            .map(|row| {
-                names
-                    .iter()
-                    .map(|name| (*name).to_owned())
-                    .zip(row.iter().map(warehouse::json))
-                    .collect()
-            })
-            .map(serde_json::Value::Object)
-            .collect();
-        ui.json(&serde_json::Value::Array(rows));
+        let row = |row: &Vec<Cell>| {
+            let cells = names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .zip(row.iter().map(warehouse::json));
+            serde_json::Value::Object(cells.collect())
+        };
+        ui.json(&answer.rows.iter().map(row).collect());
     } else if args.csv {
         let mut text = csv_line(names.iter().map(|name| Some((*name).to_owned())));
         for row in &answer.rows {
             text.push_str(&csv_line(row.iter().map(plain)));
         }
-        if !names.is_empty() {
-            ui.data(text);
-        }
-    } else if names.is_empty() {
-        ui.say("Done.");
+        ui.data(text);
     } else {
         let rows: Vec<Vec<String>> = answer
             .rows
@@ -59,17 +94,27 @@ pub async fn run(global: &Global, args: &Sql, ui: &Ui) -> Result<ExitCode, Comma
             .map(|row| row.iter().map(|cell| plain(cell).unwrap_or_default()).collect())
             .collect();
         ui.data(table::render(&names, &rows));
-        ui.say(match rows.len() {
-            1 => "1 row".to_owned(),
-            count => format!("{} rows", crate::ui::count(count as u64)),
-        });
+        // Times differ from run to run; only people at a terminal are told.
+        let took = match ui.live {
+            true => format!(" in {}", duration(answer.duration.as_secs_f64())),
+            false => String::new(),
+        };
+        ui.say(format!("{}{took}", counted(rows.len() as u64)));
     }
-    Ok(ExitCode::Done)
 }
 
-fn statements(args: &Sql) -> Result<String, CommandError> {
-    let text = match args.statements.as_deref() {
-        Some(text) if text != "-" => text.to_owned(),
+fn counted(rows: u64) -> String {
+    match rows {
+        1 => "1 row".to_owned(),
+        count => format!("{} rows", crate::ui::count(count)),
+    }
+}
+
+fn text(args: &Sql) -> Result<String, CommandError> {
+    let text = match (&args.file, args.statements.as_deref()) {
+        (Some(file), _) => std::fs::read_to_string(file)
+            .map_err(|error| CommandError::io(format!("reading `{}`", file.display()), &error))?,
+        (None, Some(text)) if text != "-" => text.to_owned(),
         _ if std::io::stdin().is_terminal() => {
             return Err(CommandError::new("there is no statement to run").hint("lakeform sql \"select 1\""));
         }
@@ -88,7 +133,7 @@ fn statements(args: &Sql) -> Result<String, CommandError> {
 }
 
 /// Returns where SQL goes: the one warehouse of the stack, or the one that was named.
-async fn target(project: &Project, wanted: Option<&str>) -> Result<String, CommandError> {
+pub async fn target(project: &Project, wanted: Option<&str>) -> Result<String, CommandError> {
     let ledger = crate::state::ledger(project).await?;
     let warehouses: Vec<&Address> = ledger
         .records
@@ -111,7 +156,8 @@ async fn target(project: &Project, wanted: Option<&str>) -> Result<String, Comma
                 .map(str::to_owned)
                 .ok_or_else(|| CommandError::new(format!("`{one}` is not ready yet: `lakeform up`")))
         }
-        ([], Some(wanted)) => Err(CommandError::new(format!("there is no warehouse `{wanted}`"))),
+        ([], Some(wanted)) => Err(CommandError::new(format!("there is no warehouse `{wanted}`"))
+            .hint("`lakeform up` makes what the file says and is not there yet")),
         ([], None) => Err(CommandError::new("there is no Redshift yet").hint("`lakeform up` builds the stack")),
         (_, _) => Err(CommandError::new("the stack has several warehouses")
             .hint(format!("say which with --warehouse: {}", names()))),

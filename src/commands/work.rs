@@ -8,11 +8,11 @@ use crate::state::Held;
 use crate::ui::progress::Board;
 use crate::ui::{Ui, duration};
 use lakeform_engine::apply::{self, Apply, Outcome};
-use lakeform_engine::journal::{Entry, Ledger};
+use lakeform_engine::journal::{Entry, Ledger, Verb};
 use lakeform_engine::plan::{Options, Plan};
 use lakeform_engine::render::{self, Look};
 use lakeform_engine::stack::Place;
-use lakeform_engine::{Address, Live, Stack};
+use lakeform_engine::{Address, Kind, Live, Stack};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -172,6 +172,14 @@ pub async fn carry_out(
     run: &Run,
     ui: &Ui,
 ) -> Result<Outcome, CommandError> {
+    if plan
+        .steps
+        .iter()
+        .any(|step| step.address.kind == Kind::Dbt && step.verb != Verb::Delete)
+    {
+        // Said before anything is applied, not in the middle of it.
+        super::dbt::installed()?;
+    }
     world.only_while(held.lease());
     for entry in &settled {
         held.append(entry).map_err(CommandError::new)?;
@@ -256,7 +264,7 @@ pub fn report(outcome: &Outcome, elapsed: Duration, ui: &Ui) -> Result<ExitCode,
                 paint.remove,
                 paint.reset,
                 verb.as_str(),
-                describe(error)
+                describe(error).replace('\n', "\n    ")
             ));
             error.hints.iter().for_each(|hint| ui.say(format!("    hint: {hint}")));
         }

@@ -4,6 +4,7 @@ use crate::cli::Global;
 use crate::error::CommandError;
 use crate::ui::Ui;
 use lakeform_aws::Connection;
+use lakeform_engine::CloudError;
 use std::path::Path;
 
 /// Says what to do instead.
@@ -32,11 +33,23 @@ impl Weather {
 /// Faults, of which there are none.
 pub struct Chaos;
 
-pub async fn connect(
-    _region: &str,
-    _dir: &Path,
-    _weather: &Weather,
-    _ui: &Ui,
-) -> Result<(Connection, String, Option<Chaos>), CommandError> {
+/// Ports of warehouses, of which there are none.
+pub enum Ports {}
+
+impl Ports {
+    pub async fn of(&self, _server: &str) -> Result<(String, u16), CloudError> {
+        match *self {}
+    }
+}
+
+/// The local cloud, never within reach.
+pub struct Reached {
+    pub connection: Connection,
+    pub place: String,
+    pub ports: Ports,
+    pub chaos: Option<Chaos>,
+}
+
+pub async fn connect(_region: &str, _dir: &Path, _weather: &Weather, _ui: &Ui) -> Result<Reached, CommandError> {
     Err(refusal())
 }

@@ -1,5 +1,6 @@
 //! The way to the local cloud: in process when nobody holds its disk, over its port when a process serves it.
 
+pub use super::ports::Ports;
 use crate::cli::Global;
 use crate::error::{CommandError, ExitCode};
 use crate::ui::Ui;
@@ -11,20 +12,28 @@ use lakeform_local::{Local, Options, Pace};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Connects to the local cloud on a disk. Returns the connection, what to call the place, and faults that began.
-pub async fn connect(
-    region: &str,
-    dir: &Path,
-    weather: &Weather,
-    ui: &Ui,
-) -> Result<(Connection, String, Option<Chaos>), CommandError> {
+/// The local cloud, within reach.
+pub struct Reached {
+    pub connection: Connection,
+    pub place: String,
+    pub ports: Ports,
+    /// Faults that began.
+    pub chaos: Option<Chaos>,
+}
+
+/// Connects to the local cloud on a disk.
+pub async fn connect(region: &str, dir: &Path, weather: &Weather, ui: &Ui) -> Result<Reached, CommandError> {
     if let Some(holder) = Holder::of(dir) {
-        let (connection, place) = attach(region, dir, &holder, weather)?;
-        return Ok((connection, place, None));
+        return attach(region, dir, &holder, weather);
     }
     let local = open_local(dir, weather).await?;
     let chaos = weather.begin(&local, dir, ui);
-    Ok((in_process(region, &local), format!("the local cloud, {region}"), chaos))
+    Ok(Reached {
+        connection: in_process(region, &local),
+        place: format!("the local cloud, {region}"),
+        ports: Ports::here(local),
+        chaos,
+    })
 }
 
 /// How the local cloud behaves for one command.
@@ -147,8 +156,8 @@ pub fn held(dir: &Path, holder: &Holder) -> CommandError {
     error.code(ExitCode::Locked)
 }
 
-/// Returns a connection to the local cloud that another process serves.
-fn attach(region: &str, dir: &Path, holder: &Holder, weather: &Weather) -> Result<(Connection, String), CommandError> {
+/// Returns the local cloud that another process serves.
+fn attach(region: &str, dir: &Path, holder: &Holder, weather: &Weather) -> Result<Reached, CommandError> {
     let Some(remote) = Remote::of(holder) else {
         return Err(held(dir, holder));
     };
@@ -164,8 +173,12 @@ fn attach(region: &str, dir: &Path, holder: &Holder, weather: &Weather) -> Resul
         secret: keys.secret_access_key.clone(),
         session: None,
     });
-    let place = format!("the local cloud that process {} serves, {region}", holder.process);
-    Ok((Connection::endpoint(&remote.url(), region, keys), place))
+    Ok(Reached {
+        connection: Connection::endpoint(&remote.url(), region, keys),
+        place: format!("the local cloud that process {} serves, {region}", holder.process),
+        ports: Ports::Served(remote),
+        chaos: None,
+    })
 }
 
 /// Returns a connection that hands requests to the local cloud without a socket.

@@ -11,7 +11,7 @@ pub async fn run(aws: &Aws, target: &str, database: Option<&str>, sql: &str) -> 
 }
 
 /// Reads `cluster:<identifier>/<database>/<user>` or `workgroup:<name>/<database>`.
-fn parse(target: &str, database: Option<&str>) -> Result<Warehouse, CloudError> {
+pub fn parse(target: &str, database: Option<&str>) -> Result<Warehouse, CloudError> {
     let mut parts = target.split('/');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(server), Some(own), user, None) => Ok(Warehouse {

@@ -2,6 +2,7 @@
 //! SDK's connector hands it over in process or `Local::serve` reads it from a port. This file only wires the parts.
 
 pub mod admin;
+mod authority;
 pub mod clock;
 pub mod crawler;
 mod door;
@@ -186,6 +187,17 @@ impl Local {
     /// Returns who this is and what is inside, as `lakeform local status` shows it.
     pub fn status(&self) -> Result<serde_json::Value, LocalError> {
         status::status(self).map_err(|fault| LocalError::new(fault.message))
+    }
+
+    /// Returns the folder that everything lies under.
+    pub fn folder(&self) -> &Path {
+        &self.cloud.dir
+    }
+
+    /// Returns the file of the certificate that signs those of the SQL ports.
+    pub fn certificate(&self) -> Result<PathBuf, LocalError> {
+        authority::certificate(&self.cloud.dir)
+            .map_err(|cause| LocalError::new(format!("making the certificate authority: {cause}")))
     }
 
     /// Returns the SQL ports that are open now.

@@ -84,7 +84,7 @@ pub(crate) fn status(local: &Local) -> Result<Value, Fault> {
     let ports: Vec<Value> = local
         .sql_ports()
         .into_iter()
-        .map(|port| json!({"arn": port.arn, "address": port.address, "database": port.database, "user": port.admin}))
+        .map(|port| json!({"arn": port.arn, "name": port.name, "address": port.address, "database": port.database, "user": port.admin}))
         .collect();
     Ok(json!({
         "process": std::process::id(),

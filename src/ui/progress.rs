@@ -117,12 +117,14 @@ impl Board {
                 self.ended += 1;
                 self.running.remove(&key(address, *verb));
                 let paint = self.ui.paint();
+                let why = describe(error);
                 self.note(&format!(
                     "{}  ✗{} {address} {} failed: {}",
                     paint.remove,
                     paint.reset,
                     verb.as_str(),
-                    describe(error)
+                    // All of it stands in the summary.
+                    why.lines().next().unwrap_or_default()
                 ));
             }
             Event::Skipped { address, verb, cause } => {

@@ -17,6 +17,33 @@ pub struct Said {
     pub all: String,
 }
 
+impl Said {
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.output().expect("the program runs");
+        let stdout = String::from_utf8(output.stdout).expect("UTF-8");
+        let all = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout,
+            all,
+        }
+    }
+}
+
+/// Copies a folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        match entry.file_type().expect("a type").is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).expect("copied")),
+        }
+    }
+}
+
 impl Sandbox {
     pub fn new() -> Self {
         Self {
@@ -45,14 +72,7 @@ impl Sandbox {
 
     /// Runs it to its end.
     pub fn run(&self, args: &[&str]) -> Said {
-        let output = self.command(args).output().expect("the program runs");
-        let stdout = String::from_utf8(output.stdout).expect("UTF-8");
-        let all = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
-        Said {
-            code: output.status.code().unwrap_or(-1),
-            stdout,
-            all,
-        }
+        Said::of(&mut self.command(args))
     }
 
     /// Runs it to its end with both streams in one, as on a terminal.

@@ -1,9 +1,9 @@
 //! Whole sessions as Markdown: every `$ lakeform …` in a console block is run, in order, and must say what stands
 //! there. What differs from run to run is redacted. `SNAPSHOTS=overwrite` writes what was said.
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, copy};
 use snapbox::{Data, IntoData};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Runs the sessions of one page in one fresh folder.
 fn session(name: &str) {
@@ -132,20 +132,6 @@ fn redact_word(word: &str) -> String {
             format!("{prefix}-[ID]{}", &rest[17..])
         }
         _ => word.to_owned(),
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let target: PathBuf = to.join(entry.file_name());
-        match entry.file_type().expect("a type").is_dir() {
-            true => {
-                std::fs::create_dir_all(&target).expect("a folder");
-                copy(&entry.path(), &target);
-            }
-            false => drop(std::fs::copy(entry.path(), target).expect("copied")),
-        }
     }
 }
 

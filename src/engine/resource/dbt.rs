@@ -33,6 +33,11 @@ pub const SCHEMA: Schema = Schema {
             "Run again when this data changes; filled in with the datasets it needs.",
         )
         .compared(Compare::Set),
+        optional(
+            "files",
+            Type::Text,
+            "Run again when a file of the project changes; filled in with their fingerprint.",
+        ),
         default(
             "vars",
             Type::Map(&Type::Text),

@@ -93,6 +93,10 @@ pub const CODES: &[(&str, &str)] = &[
     ("literal-secret", "A secret stands in the file."),
     ("missing-account", "A stack on AWS names its account."),
     ("missing-field", "A field that must be there is not."),
+    (
+        "missing-project",
+        "The folder of a `dbt` resource holds no dbt project.",
+    ),
     ("missing-stack", "The file has no `[stack]` table."),
     ("missing-var", "A variable has neither a value nor a default."),
     ("nat-in-private-subnet", "A NAT gateway stands in a public subnet."),

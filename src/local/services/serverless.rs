@@ -125,6 +125,7 @@ pub fn warehouse(cx: &Call, name: &str) -> Result<Option<Known>, Fault> {
         region: cx.region.clone(),
         namespace_id: namespace.id.clone(),
         arn: workgroup.arn(cx),
+        name: workgroup.name.clone(),
         database: namespace.database_name(),
         admin: namespace.admin.clone(),
     };

@@ -13,14 +13,14 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::catalog::{Catalog, Database, FIRST_OID, Oid, Schema, User};
 use crate::durable::Watch;
 use crate::error::{Result, SqlError};
 use crate::functions;
 use crate::lake::Lake;
-use crate::session::{Session, SessionOptions};
+use crate::session::{Session, SessionOptions, Signals};
 use crate::store::{Store, segment_ids};
 use crate::system::history::History;
 
@@ -61,7 +61,7 @@ pub struct Engine {
     pub(crate) options: EngineOptions,
     pub(crate) planner: SessionState,
     pub(crate) history: History,
-    pub(crate) cancels: Mutex<HashMap<u32, watch::Sender<()>>>,
+    pub(crate) sessions: Mutex<HashMap<u32, Arc<Signals>>>,
     catalog: RwLock<Arc<Catalog>>,
     commits: Mutex<()>,
     locks: Mutex<BTreeMap<Oid, u32>>,
@@ -76,6 +76,8 @@ pub struct Engine {
 impl Engine {
     /// Opens a warehouse, creating it when the directory is new.
     pub fn open(dir: &Path, lake: Arc<dyn Lake>, options: EngineOptions) -> Result<Arc<Self>> {
+        // The object store under it reads a relative path as one from the root.
+        let dir = &std::path::absolute(dir)?;
         std::fs::create_dir_all(dir)?;
         let (store, mut catalog) = Store::open(dir, &options.watch)?;
         if catalog.databases.is_empty() {
@@ -103,7 +105,7 @@ impl Engine {
             options,
             planner,
             history: History::default(),
-            cancels: Mutex::default(),
+            sessions: Mutex::default(),
             catalog: RwLock::new(Arc::new(catalog)),
             commits: Mutex::new(()),
             locks: Mutex::default(),
@@ -156,12 +158,13 @@ impl Engine {
 
     /// Interrupts what a session is running.
     pub fn cancel(&self, session: u32) -> bool {
-        let cancels = self.cancels.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let found = cancels.get(&session);
-        if let Some(sender) = found {
-            sender.send_replace(());
-        }
-        found.is_some()
+        self.signals_of(session).inspect(|signals| signals.cancel()).is_some()
+    }
+
+    /// Returns the way to reach a session from outside.
+    pub(crate) fn signals_of(&self, session: u32) -> Option<Arc<Signals>> {
+        let sessions = self.sessions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        sessions.get(&session).cloned()
     }
 
     /// Makes a transaction's work durable and visible, or fails because another transaction got there first.

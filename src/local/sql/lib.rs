@@ -32,4 +32,4 @@ pub use error::SqlError;
 pub use lake::{ExternalPartition, ExternalTable, Lake, LakeError, LakeErrorKind, ObjectInfo};
 pub use session::{Answer, Column, Outcome, Rows, Session, SessionOptions};
 pub use value::Cell;
-pub use wire::{Credential, Login, Password};
+pub use wire::{Credential, Login, Password, Tls};

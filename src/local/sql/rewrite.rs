@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod expr;
+mod lookup;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -485,7 +486,13 @@ impl Rewriter<'_> {
                     });
                     return Ok(());
                 }
-                *args = None;
+                if args.take().is_some_and(|args| args.args.is_empty())
+                    && original.schema.as_deref().is_none_or(|schema| schema == "pg_catalog")
+                    && let Some(value) = self.names.session_value(&original.name)
+                {
+                    *factor = one_value(&original.name, value, alias.take());
+                    return self.factor(factor, scope);
+                }
                 if original.schema.is_none()
                     && let Some(columns) = scope.ctes.get(&original.name)
                 {
@@ -592,6 +599,24 @@ impl Rewriter<'_> {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(error) => Err(error),
         }
+    }
+}
+
+/// `from current_database()`: a function of one value as a table of one row.
+fn one_value(name: &str, value: Expr, alias: Option<TableAlias>) -> TableFactor {
+    let item = SelectItem::ExprWithAlias {
+        expr: value,
+        alias: quoted(name),
+    };
+    let mut query = crate::parse::query("select 1").expect("a query");
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.projection = vec![item];
+    }
+    TableFactor::Derived {
+        lateral: false,
+        subquery: query,
+        alias: alias.or_else(|| Some(table_alias(name))),
+        sample: None,
     }
 }
 

@@ -7,6 +7,7 @@ mod dml;
 mod names;
 mod rows;
 mod show;
+mod signals;
 mod transaction;
 mod write;
 
@@ -16,7 +17,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Timelike, Utc};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::sql::sqlparser::ast::{Expr, Statement};
-use tokio::sync::watch;
 
 use crate::catalog::{Oid, Relation, User};
 use crate::engine::Engine;
@@ -29,6 +29,7 @@ use crate::utility::{self, Command};
 use crate::value::Cell;
 pub use rows::{Answer, Rows};
 use rows::{Cursor, Kept, Started};
+pub(crate) use signals::Signals;
 use transaction::Transaction;
 pub(crate) use write::Shape;
 
@@ -54,7 +55,7 @@ pub struct Session {
     temp: BTreeMap<Oid, Arc<Relation>>,
     transaction: Option<Transaction>,
     cursors: BTreeMap<String, Cursor>,
-    cancel: watch::Sender<()>,
+    signals: Arc<Signals>,
     now: DateTime<Utc>,
 }
 
@@ -217,12 +218,12 @@ impl Session {
             }
         };
         let id = engine.new_session_id();
-        let cancel = watch::Sender::new(());
+        let signals = Arc::new(Signals::new(user));
         engine
-            .cancels
+            .sessions
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(id, cancel.clone());
+            .insert(id, signals.clone());
         let temp_schema = engine.new_oid();
         Ok(Self {
             engine,
@@ -235,7 +236,7 @@ impl Session {
             temp: BTreeMap::new(),
             transaction: None,
             cursors: BTreeMap::new(),
-            cancel,
+            signals,
             now: instant(),
         })
     }
@@ -358,6 +359,8 @@ impl Session {
                 "current transaction is aborted, commands ignored until end of transaction block",
             ));
         }
+        let signals = self.signals.clone();
+        signals.set_working(true);
         let entry = self
             .engine
             .history
@@ -368,6 +371,8 @@ impl Session {
             error = limits.exceeded() => Err(error),
             performed = self.perform(command, parameters, live) => performed,
         };
+        // Rows that are still to come end with their connection.
+        signals.set_working(false);
         match performed {
             Ok(Performed::Started(started)) => {
                 let spoiled = self.transaction.as_ref().and_then(Transaction::spoiled);
@@ -517,7 +522,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.engine.unlock_all(self.id);
         self.engine
-            .cancels
+            .sessions
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .remove(&self.id);

@@ -181,7 +181,7 @@ pub fn write_timestamp(micros: i64, out: &mut String) {
     write_time(micros.rem_euclid(MICROS_PER_DAY), out);
 }
 
-fn write_time(micros: i64, out: &mut String) {
+pub fn write_time(micros: i64, out: &mut String) {
     let seconds = micros / MICROS_PER_SECOND;
     let _ = write!(
         out,
@@ -229,7 +229,15 @@ pub fn write_interval(months: i32, days: i32, micros: i64, out: &mut String) {
 
 /// Reads a date in the forms Redshift takes without a format: ISO, compact, US slashes, month names.
 pub fn parse_date(text: &str) -> Option<i32> {
-    parse_timestamp(text).map(|(micros, _)| micros.div_euclid(MICROS_PER_DAY) as i32)
+    let text = text.trim();
+    let Some((date, used)) = parse_date_part(text) else {
+        return parse_timestamp(text).map(|(micros, _)| micros.div_euclid(MICROS_PER_DAY) as i32);
+    };
+    // A time and a zone may follow; they do not change the day.
+    let rest = text[used..].trim_start_matches(['T', 't', ' ']);
+    let is_zone = |zone: &str| zone.is_empty() || parse_zone(zone, date).is_some();
+    let valid = is_zone(rest) || parse_time_part(rest).is_some_and(|(_, used)| is_zone(rest[used..].trim()));
+    valid.then(|| days_of(date))
 }
 
 /// Reads a timestamp; the flag says whether a zone was given, in which case the value is UTC.

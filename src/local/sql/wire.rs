@@ -2,6 +2,7 @@
 //! statements described without running them, text and binary values, cancel requests.
 
 mod encode;
+mod tls;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -28,13 +29,14 @@ use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::startup::{Authentication, SecretKey};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use tokio::net::TcpListener;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, SetOnce};
 
 use crate::engine::Engine;
 use crate::error::SqlError;
 use crate::lexer::{self, Source};
-use crate::session::{Answer, Column, Rows, Session, SessionOptions};
+use crate::session::{Answer, Column, Rows, Session, SessionOptions, Signals};
 use encode::{data_rows, field, parameter};
+pub use tls::Tls;
 
 /// Who may log in. The engine's own users, made with CREATE USER, may always.
 #[async_trait]
@@ -59,19 +61,32 @@ pub enum Password {
 }
 
 impl Engine {
-    /// Serves clients until the future is dropped.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, login: Arc<dyn Login>) -> std::io::Result<()> {
-        let handlers = Arc::new(Handlers {
-            door: Arc::new(Door { engine: self, login }),
-        });
+    /// Serves clients until the future is dropped, with TLS to those who ask for it.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        login: Arc<dyn Login>,
+        tls: Option<Tls>,
+    ) -> std::io::Result<()> {
         let mut connections = tokio::task::JoinSet::new();
         loop {
             tokio::select! {
                 accepted = listener.accept() => {
                     let (socket, _) = accepted?;
-                    let handlers = handlers.clone();
-                    // A broken connection is its client's business alone.
-                    connections.spawn(async move { drop(pgwire::tokio::process_socket(socket, None, handlers).await) });
+                    let door = Arc::new(Door {
+                        engine: self.clone(),
+                        login: login.clone(),
+                        signals: Arc::default(),
+                    });
+                    let tls = tls.as_ref().map(|tls| tls.0.clone());
+                    connections.spawn(async move {
+                        let handlers = Arc::new(Handlers { door: door.clone() });
+                        tokio::select! {
+                            // A broken connection is its client's business alone.
+                            _ = pgwire::tokio::process_socket(socket, tls, handlers) => {}
+                            () = door.ended() => {}
+                        }
+                    });
                 }
                 Some(_) = connections.join_next() => {}
             }
@@ -101,9 +116,19 @@ impl PgWireServerHandlers for Handlers {
     }
 }
 
+/// One connection's way in.
 struct Door {
     engine: Arc<Engine>,
     login: Arc<dyn Login>,
+    /// Of the session, once somebody has logged in.
+    signals: Arc<SetOnce<Arc<Signals>>>,
+}
+
+impl Door {
+    /// Waits until somebody else ends the connection.
+    async fn ended(&self) {
+        self.signals.wait().await.ended().await;
+    }
 }
 
 /// What a connection carries between messages.
@@ -181,6 +206,9 @@ impl StartupHandler for Door {
                     .engine
                     .session(pending.options.clone())
                     .map_err(|error| fatal(&error))?;
+                if let Some(signals) = self.engine.signals_of(session.id()) {
+                    drop(self.signals.set(signals));
+                }
                 client.set_pid_and_secret_key(session.id() as i32, SecretKey::I32(secret(session.id())));
                 client.session_extensions().insert(Connection {
                     session: Mutex::new(session),
@@ -361,6 +389,7 @@ impl ExtendedQueryHandler for Door {
         Arc::new(Door {
             engine: self.engine.clone(),
             login: self.login.clone(),
+            signals: self.signals.clone(),
         })
     }
 
@@ -439,7 +468,9 @@ fn information(severity: &str, error: &SqlError) -> Box<ErrorInfo> {
 }
 
 fn wire_error(error: &SqlError) -> PgWireError {
-    PgWireError::UserError(information("ERROR", error))
+    // A terminated session has nobody to go on with.
+    let severity = if error.sqlstate == "57P01" { "FATAL" } else { "ERROR" };
+    PgWireError::UserError(information(severity, error))
 }
 
 fn fatal(error: &SqlError) -> PgWireError {

@@ -201,6 +201,7 @@ impl Cluster {
             region: cx.region.clone(),
             namespace_id: self.namespace_id.clone(),
             arn: self.arn(cx),
+            name: self.id.clone(),
             database: self.database.clone(),
             admin: self.user.clone(),
         }

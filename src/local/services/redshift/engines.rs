@@ -17,6 +17,8 @@ pub struct Warehouse {
     pub namespace_id: String,
     /// ARN of the cluster or workgroup, as trust policies see it.
     pub arn: String,
+    /// Name of the cluster or workgroup.
+    pub name: String,
     /// The database made with the namespace.
     pub database: String,
     /// The administrator's name.

@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use super::super::{Call, Cloud, Fault, Part, Service, serverless};
 use super::engines::{Engines, Warehouse};
 use super::{cluster, credentials};
+use crate::authority;
 
 /// One entry for each namespace that may have a port, under one name for all accounts and regions.
 const PLACES: &str = "redshift_port";
@@ -41,6 +42,7 @@ pub type Known = (Warehouse, Option<String>, Option<String>);
 pub struct SqlPort {
     /// Of the cluster or the workgroup.
     pub arn: String,
+    pub name: String,
     pub database: String,
     pub admin: String,
     pub address: SocketAddr,
@@ -231,12 +233,14 @@ async fn open(
         cloud: Arc::downgrade(cloud),
         place: place.clone(),
     });
+    let tls = authority::server(&cloud.dir, address.ip())?;
     let serving = tokio::spawn(async move {
         // It ends when it is aborted, or with a listener that is broken.
-        let _ = Arc::clone(engine.inner()).serve(listener, login).await;
+        let _ = Arc::clone(engine.inner()).serve(listener, login, Some(tls)).await;
     });
     let port = SqlPort {
         arn: warehouse.arn,
+        name: warehouse.name,
         database: warehouse.database,
         admin: warehouse.admin,
         address,

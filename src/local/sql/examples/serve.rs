@@ -101,6 +101,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     let engine = Engine::open(Path::new(&dir), Arc::new(NoLake), EngineOptions::default())?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port.parse()?)).await?;
-    engine.serve(listener, Arc::new(Anyone)).await?;
+    engine.serve(listener, Arc::new(Anyone), None).await?;
     Ok(())
 }

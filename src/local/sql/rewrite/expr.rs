@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::aggregate::{listagg, median, percentile_cont, percentile_disc};
-use super::{Rewriter, Scope, name_of, quoted};
+use super::{Rewriter, Scope, lookup, name_of, quoted};
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 
@@ -56,7 +56,10 @@ impl<'a> Visitor<'a> {
             Expr::Function(function) => {
                 strip_system_schema(function);
                 if let FunctionArguments::Subquery(subquery) = &function.args {
-                    *expr = Expr::Subquery(Box::new(collected(subquery)?));
+                    *expr = match lookup::each_item(subquery) {
+                        Some(list) => list,
+                        None => Expr::Subquery(Box::new(collected(subquery)?)),
+                    };
                     return Ok(());
                 }
                 if DATE_PART_FUNCTIONS.contains(&function_name(function).as_str())
@@ -108,7 +111,9 @@ impl<'a> Visitor<'a> {
             },
             Expr::Subquery(query) => {
                 self.subquery(query)?;
-                single_catalog_row(query);
+                if let Some(guard) = lookup::single_row(query) {
+                    *expr = case(vec![(guard, take(expr))], None);
+                }
                 return Ok(());
             }
             Expr::Exists { subquery, .. } | Expr::InSubquery { subquery, .. } => {
@@ -157,6 +162,14 @@ impl<'a> Visitor<'a> {
             } => {
                 let function = if *kind == CastKind::TryCast {
                     "$try_cast"
+                } else if type_text(data_type) == "regclass" {
+                    // A text names a relation, a number is shown as its name.
+                    let name = match inner.as_ref() {
+                        Expr::Value(_) => "$regclass",
+                        _ => "$relname",
+                    };
+                    *expr = call(name, vec![take(inner)]);
+                    return Ok(());
                 } else {
                     "$cast"
                 };
@@ -571,32 +584,7 @@ fn membership(keys: &[Expr], subquery: &Query) -> Result<Query> {
     Ok(*query)
 }
 
-/// Clients look single rows of the catalog up by key in correlated subqueries. The planner wants to see that there is
-/// one row, and an aggregate shows it.
-fn single_catalog_row(query: &mut Query) {
-    let ast::SetExpr::Select(select) = query.body.as_mut() else {
-        return;
-    };
-    let of_catalog = |item: &ast::TableWithJoins| match &item.relation {
-        ast::TableFactor::Table { name, .. } => item.joins.is_empty() && name.to_string().starts_with("\"pg_catalog."),
-        _ => false,
-    };
-    let plain = matches!(&select.group_by, ast::GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
-    if select.from.is_empty() || !select.from.iter().all(of_catalog) || !plain {
-        return;
-    }
-    if let [ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. }] =
-        select.projection.as_mut_slice()
-    {
-        let is_aggregate =
-            matches!(expr, Expr::Function(function) if AGGREGATES.contains(&function_name(function).as_str()));
-        if !is_aggregate {
-            *expr = call("min", vec![take(expr)]);
-        }
-    }
-}
-
-const AGGREGATES: [&str; 8] = [
+pub const AGGREGATES: [&str; 8] = [
     "min",
     "max",
     "count",
@@ -686,7 +674,7 @@ fn strip_system_schema(function: &mut Function) {
     }
 }
 
-fn function_name(function: &Function) -> String {
+pub fn function_name(function: &Function) -> String {
     function
         .name
         .0
@@ -764,7 +752,7 @@ fn negate(negated: bool, expr: Expr) -> Expr {
     }
 }
 
-fn take(expr: &mut Expr) -> Expr {
+pub fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, Expr::Value(Value::Null.into()))
 }
 

@@ -15,7 +15,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::{Column, Outcome, Session};
+use super::{Column, Outcome, Session, Signals};
 use crate::engine::Engine;
 use crate::error::{Result, SqlError};
 use crate::plan::{Planned, conform, promised_schema};
@@ -73,7 +73,8 @@ impl Stream for Batches {
 /// What ends a statement before its time.
 pub(super) struct Limits {
     query: i64,
-    cancel: watch::Receiver<()>,
+    signals: Arc<Signals>,
+    interrupt: watch::Receiver<()>,
     deadline: Option<Instant>,
 }
 
@@ -89,7 +90,10 @@ impl Limits {
         };
         tokio::select! {
             biased;
-            Ok(()) = self.cancel.changed() => {
+            Ok(()) = self.interrupt.changed() => {
+                if self.signals.terminated() {
+                    return SqlError::new("57P01", "terminating connection due to administrator command");
+                }
                 SqlError::new("57014", format!("Query ({}) cancelled on user's request", self.query))
             }
             () = late => SqlError::new("57014", "canceling statement due to statement timeout"),
@@ -112,7 +116,8 @@ impl Session {
             .filter(|millis| *millis > 0);
         Limits {
             query,
-            cancel: self.cancel.subscribe(),
+            signals: self.signals.clone(),
+            interrupt: self.signals.subscribe(),
             deadline: timeout.map(|millis| Instant::now() + Duration::from_millis(millis)),
         }
     }

@@ -5,19 +5,23 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, StringArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int32Array, ListBuilder, StringArray, StringBuilder,
+};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use crate::cast::{Mode, cast, text_array};
 use crate::catalog::{Catalog, Grantee, Oid};
-use crate::error::Result;
-use crate::session::Session;
+use crate::engine::Engine;
+use crate::error::{Result, SqlError};
+use crate::session::{Session, Signals};
 use crate::types::SqlType;
 use crate::value::Cell;
 
 struct Facts {
+    engine: Arc<Engine>,
     catalog: Catalog,
     user: Oid,
     database: Oid,
@@ -86,7 +90,10 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
         Ok(args[0].clone().map(Cell::Text))
     }),
     ("pg_get_viewdef", SqlType::Text, |facts, args| {
-        let relation = facts.catalog.relations.get(&number(args, 0));
+        let named = args[0]
+            .as_deref()
+            .and_then(|name| relation_oid(facts, &name.to_lowercase()));
+        let relation = facts.catalog.relations.get(&named.unwrap_or_else(|| number(args, 0)));
         Ok(relation
             .and_then(|relation| relation.view())
             .map(|view| Cell::Text(view.definition.clone())))
@@ -98,7 +105,16 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
     ("pg_relation_size", SqlType::Int8, size),
     ("pg_total_relation_size", SqlType::Int8, size),
     ("pg_is_in_recovery", SqlType::Bool, |_, _| Ok(Some(Cell::Bool(false)))),
-    ("pg_cancel_backend", SqlType::Bool, |_, _| Ok(Some(Cell::Bool(true)))),
+    ("pg_cancel_backend", SqlType::Int4, |facts, args| {
+        signal(facts, number(args, 0), Signals::cancel)
+    }),
+    ("pg_terminate_backend", SqlType::Int4, |facts, args| {
+        signal(facts, number(args, 0), Signals::terminate)
+    }),
+    ("pg_size_pretty", SqlType::Text, |_, args| {
+        Ok(args[0].as_ref().map(|_| Cell::Text(pretty_size(number(args, 0)))))
+    }),
+    ("pg_tablespace_location", SqlType::Text, |_, _| Ok(None)),
     ("current_setting", SqlType::Text, |facts, args| {
         let name = args[0].clone().unwrap_or_default().to_lowercase();
         Ok(facts.settings.get(&name).cloned().map(Cell::Text))
@@ -106,8 +122,11 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
     ("set_config", SqlType::Text, |_, args| {
         Ok(args[1].clone().map(Cell::Text))
     }),
-    ("current_schemas", SqlType::Text, |facts, _| {
-        Ok(Some(Cell::Text(format!("{{{}}}", facts.path_names.join(",")))))
+    ("current_schemas", SqlType::TextArray, |facts, args| {
+        let hidden = matches!(args[0].as_deref(), Some("t" | "true"));
+        let names = hidden.then_some("pg_catalog").into_iter();
+        let names = names.chain(facts.path_names.iter().map(String::as_str));
+        Ok(Some(Cell::Text(names.collect::<Vec<_>>().join(ITEM))))
     }),
     ("has_table_privilege", SqlType::Bool, |facts, args| {
         Ok(Some(Cell::Bool(privileged(facts, args, "table"))))
@@ -122,9 +141,50 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
     ("pg_has_role", SqlType::Bool, |_, _| Ok(Some(Cell::Bool(true)))),
     ("$regclass", SqlType::Oid, |facts, args| {
         let name = args[0].clone().unwrap_or_default().to_lowercase();
-        Ok(relation_oid(facts, &name).map(|oid| Cell::Int(oid.into())))
+        match name.parse().ok().or_else(|| relation_oid(facts, &name)) {
+            Some(oid) => Ok(Some(Cell::Int(oid.into()))),
+            None => Err(SqlError::no_relation(name)),
+        }
+    }),
+    ("$relname", SqlType::Name, |facts, args| {
+        let Some(text) = &args[0] else { return Ok(None) };
+        let relation = text.parse().ok().and_then(|oid: Oid| facts.catalog.relations.get(&oid));
+        Ok(Some(Cell::Text(
+            relation.map_or_else(|| text.clone(), |relation| relation.name.clone()),
+        )))
     }),
 ];
+
+/// Stands between the items of a list, which travel as one text.
+const ITEM: &str = "\u{1f}";
+
+/// Reaches another session; 1 when it is there. Only superusers reach those of others.
+fn signal(facts: &Facts, session: u32, send: fn(&Signals)) -> Result<Option<Cell>> {
+    let Some(signals) = facts.engine.signals_of(session) else {
+        return Ok(Some(Cell::Int(0)));
+    };
+    let superuser = facts.catalog.users.get(&facts.user).is_some_and(|user| user.superuser);
+    if signals.user != facts.user && !superuser {
+        return Err(SqlError::new(
+            "42501",
+            "must be superuser to signal other server processes",
+        ));
+    }
+    send(&signals);
+    Ok(Some(Cell::Int(1)))
+}
+
+/// A size as PostgreSQL writes it: up to four digits of the largest unit that leaves more than one.
+fn pretty_size(bytes: i64) -> String {
+    let (mut size, mut unit) = (bytes as f64, "bytes");
+    for larger in ["kB", "MB", "GB", "TB", "PB"] {
+        if size.abs() < 10_240.0 {
+            break;
+        }
+        (size, unit) = (size / 1024.0, larger);
+    }
+    format!("{} {unit}", size.round())
+}
 
 fn size(facts: &Facts, args: &[Option<String>]) -> Result<Option<Cell>> {
     let relation = facts.catalog.relations.get(&number(args, 0));
@@ -210,6 +270,7 @@ pub fn of(session: &Session) -> HashMap<String, Arc<ScalarUDF>> {
         .filter_map(|name| session.find_schema(None, name).ok().flatten())
         .map(|schema| schema.oid);
     let facts = Arc::new(Facts {
+        engine: session.engine.clone(),
         catalog: tx.work.clone(),
         user: session.user,
         database: session.database,
@@ -225,7 +286,11 @@ pub fn of(session: &Session) -> HashMap<String, Arc<ScalarUDF>> {
                 returns: *returns,
                 body: *body,
                 facts: facts.clone(),
-                signature: Signature::variadic_any(Volatility::Stable),
+                // What reaches other sessions must not happen while a statement is only planned.
+                signature: Signature::variadic_any(match name.ends_with("_backend") {
+                    true => Volatility::Volatile,
+                    false => Volatility::Stable,
+                }),
             };
             ((*name).to_string(), Arc::new(ScalarUDF::new_from_impl(function)))
         })
@@ -302,7 +367,17 @@ impl ScalarUDFImpl for CatalogFunction {
                     })
                     .collect::<BooleanArray>(),
             ),
-            SqlType::Oid => Arc::new(
+            SqlType::TextArray => {
+                let mut lists = ListBuilder::new(StringBuilder::new());
+                for cell in &cells {
+                    let items = cell.as_ref().map(Cell::text);
+                    let items = items.iter().flat_map(|items| items.split(ITEM));
+                    items.for_each(|item| lists.values().append_value(item));
+                    lists.append(cell.is_some());
+                }
+                Arc::new(lists.finish())
+            }
+            SqlType::Oid | SqlType::Int4 => Arc::new(
                 cells
                     .iter()
                     .map(|cell| {

@@ -217,11 +217,49 @@ fn binary_text(bytes: &[u8], declared: Option<&Type>) -> Result<String> {
             value::write_timestamp(i64::from_be_bytes(eight()?) + EPOCH_MICROS, &mut text);
             text
         }
-        Some(&Type::NUMERIC | &Type::TIME | &Type::INTERVAL) => {
-            return Err(SqlError::unsupported("a binary parameter of this type"));
+        Some(&Type::NUMERIC) => numeric_text(bytes).ok_or_else(bad)?,
+        Some(&Type::TIME) => {
+            let mut text = String::new();
+            value::write_time(i64::from_be_bytes(eight()?), &mut text);
+            text
         }
+        Some(&Type::INTERVAL) => return Err(SqlError::unsupported("a binary interval as a parameter")),
         _ => std::str::from_utf8(bytes).map_err(|_| not_utf8())?.to_string(),
     })
+}
+
+/// Reads PostgreSQL's numeric. `None` for what is none, infinities and NaN among them.
+fn numeric_text(bytes: &[u8]) -> Option<String> {
+    let mut words = bytes.chunks_exact(2).map(|word| u16::from_be_bytes([word[0], word[1]]));
+    let count = usize::from(words.next()?);
+    let weight = words.next()?.cast_signed();
+    let negative = match words.next()? {
+        0 => false,
+        0x4000 => true,
+        _ => return None,
+    };
+    let scale = usize::from(words.next()?);
+    let groups: Vec<u16> = words.collect();
+    if groups.len() != count || bytes.len() != 8 + 2 * count || groups.iter().any(|group| *group > 9999) {
+        return None;
+    }
+    let group = |at: i32| {
+        usize::try_from(at)
+            .ok()
+            .and_then(|at| groups.get(at))
+            .copied()
+            .unwrap_or(0)
+    };
+    let whole: String = (0..=i32::from(weight)).map(|at| format!("{:04}", group(at))).collect();
+    let whole = whole.trim_start_matches('0');
+    let first = i32::from(weight) + 1;
+    let fraction: String = (first..first + scale.div_ceil(4) as i32)
+        .map(|at| format!("{:04}", group(at)))
+        .collect();
+    let sign = if negative { "-" } else { "" };
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let point = if scale > 0 { "." } else { "" };
+    Some(format!("{sign}{whole}{point}{}", &fraction[..scale]))
 }
 
 #[cfg(test)]
@@ -232,6 +270,23 @@ mod tests {
         let mut data = BytesMut::new();
         put_numeric(value, scale, &mut data);
         data.to_vec()
+    }
+
+    #[test]
+    fn a_numeric_comes_back_as_it_went() {
+        for (value, scale, text) in [
+            (1234567, 2, "12345.67"),
+            (-5, 1, "-0.5"),
+            (0, 0, "0"),
+            (0, 3, "0.000"),
+            (10_000, 0, "10000"),
+            (1, 9, "0.000000001"),
+            (-123_456_789_012_345_678, 4, "-12345678901234.5678"),
+        ] {
+            assert_eq!(numeric_text(&numeric(value, scale)).as_deref(), Some(text));
+        }
+        assert_eq!(numeric_text(&[0, 0, 0, 0, 0xC0, 0, 0, 0]), None);
+        assert_eq!(numeric_text(&[0, 1]), None);
     }
 
     #[test]

@@ -1,0 +1,4 @@
+{# When a row came into its table. #}
+{% macro loaded_at() -%}
+    getdate() as loaded_at
+{%- endmacro %}

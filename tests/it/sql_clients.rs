@@ -1,0 +1,90 @@
+//! SQL clients nobody here wrote, unmodified, each against the SQL port or the Data API of one small warehouse.
+
+use crate::python::Python;
+use crate::sandbox::Sandbox;
+use crate::served::Served;
+use std::path::Path;
+use std::process::Command;
+
+/// A served warehouse without data.
+struct Warehouse {
+    served: Served,
+    sql: String,
+    authority: String,
+    /// Kept for as long as it is served.
+    _sandbox: Sandbox,
+}
+
+impl Warehouse {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let stack = include_str!("../dbt/stack.toml");
+        let (stack, _) = stack.split_once("[sql.readers]").expect("what comes before");
+        std::fs::create_dir(sandbox.path().join("shop")).expect("a folder");
+        std::fs::write(sandbox.path().join("shop/stack.toml"), stack).expect("written");
+        sandbox.ok(&["apply", "--stack", "shop", "--yes"]);
+        let mut served = Served::new(&sandbox, &["--stack", "shop"]);
+        let sql = served.sql();
+        let authority = sandbox.path().join("shop/state/local/tls/ca.pem");
+        Self {
+            served,
+            sql,
+            authority: authority.display().to_string(),
+            _sandbox: sandbox,
+        }
+    }
+
+    fn args(&self) -> [&str; 4] {
+        [&self.served.http, &self.sql, "shop-dw", &self.authority]
+    }
+
+    /// `PG…` variables of a login that is good for an hour.
+    fn login(&self, python: &Python) -> Vec<(String, String)> {
+        let said = python.ok("login.py", &self.args());
+        let pairs = said.lines().filter_map(|line| line.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+}
+
+#[test]
+fn python_drivers_do_their_work() {
+    let python = Python::of("sqlclients");
+    let warehouse = Warehouse::new();
+    for script in ["with_awswrangler.py", "with_data_api.py"] {
+        python.ok(script, &warehouse.args());
+    }
+}
+
+#[test]
+fn psql_shows_what_there_is() {
+    let python = Python::of("sqlclients");
+    let warehouse = Warehouse::new();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sqlclients/psql.txt");
+    let expected = std::fs::read_to_string(&page).expect("a session");
+    // Each line `=> …` is sent; what psql answers must be what stands below it.
+    let commands: Vec<&str> = expected.lines().filter_map(|line| line.strip_prefix("=> ")).collect();
+    let login = warehouse.login(&python);
+    let mut said = String::new();
+    for command in commands {
+        let mut psql = Command::new("psql");
+        psql.args(["--no-psqlrc", "--command", command]);
+        psql.env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        psql.envs(login.clone())
+            .env("PGSSLMODE", "verify-full")
+            .env("PGSSLROOTCERT", &warehouse.authority);
+        let output = psql
+            .output()
+            .unwrap_or_else(|error| panic!("psql: {error}; .ci/run installs it"));
+        said.push_str(&format!("=> {command}\n"));
+        for text in [output.stdout, output.stderr] {
+            let text = String::from_utf8_lossy(&text);
+            text.lines()
+                .for_each(|line| said.push_str(&format!("{}\n", line.trim_end())));
+        }
+    }
+    snapbox::Assert::new().action_env("SNAPSHOTS").eq(
+        snapbox::IntoData::raw(said),
+        snapbox::Data::read_from(&page, None).raw(),
+    );
+}
