@@ -252,7 +252,9 @@ fn refused(message: &Option<String>, id: &str, meaning: Meaning) -> CloudError {
     let message = message
         .clone()
         .unwrap_or_else(|| "the statement did not end well".to_owned());
-    let message = message.strip_prefix("ERROR: ").unwrap_or(&message).to_owned();
+    let message = message.strip_prefix("ERROR: ").unwrap_or(&message);
+    // On one line, as psql's own log has it.
+    let message = message.replace("\n  Position: ", " at character ");
     let mut error = CloudError::new(meaning, "run SQL", message);
     error.request_id = Some(id.to_owned());
     error

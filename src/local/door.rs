@@ -232,23 +232,52 @@ async fn object_request(local: &Arc<Local>, request: Request<Body>) -> Response<
     }
 }
 
-/// Names what a request asks of S3, for the fault layer; the S3 wire itself decides by the whole protocol.
+/// Names the operation that a request asks of S3, for the fault layer; the S3 wire itself decides by the whole protocol.
 fn s3_operation(request: &Request<Body>) -> String {
     let path = request.uri().path().trim_start_matches('/');
     let query = request.uri().query().unwrap_or_default();
-    let part = match path.split_once('/') {
+    let keys: Vec<&str> = query
+        .split('&')
+        .filter_map(|pair| pair.split('=').next())
+        .filter(|key| !matches!(*key, "" | "x-id" | "prefix" | "delimiter"))
+        .collect();
+    let has = |key: &str| keys.contains(&key);
+    let thing = match path.split_once('/') {
         Some((_, key)) if !key.is_empty() => "Object",
+        _ if path.is_empty() => return "ListBuckets".to_owned(),
         _ => "Bucket",
     };
-    let setting = query
-        .split('&')
-        .next()
-        .and_then(|name| name.split('=').next())
-        .unwrap_or_default();
-    match setting {
-        "" | "x-id" | "list-type" | "prefix" | "delimiter" => format!("{}{part}", request.method()),
-        setting => format!("{}{part}?{setting}", request.method()),
+    let copy = request.headers().contains_key("x-amz-copy-source");
+    let name = match (request.method().as_str(), thing) {
+        ("PUT", "Object") if has("partNumber") => "UploadPart",
+        ("PUT", "Object") if copy => "CopyObject",
+        ("POST", "Object") if has("uploads") => "CreateMultipartUpload",
+        ("POST", "Object") if has("uploadId") => "CompleteMultipartUpload",
+        ("GET", "Object") if has("uploadId") => "ListParts",
+        ("DELETE", "Object") if has("uploadId") => "AbortMultipartUpload",
+        ("POST", "Bucket") if has("delete") => "DeleteObjects",
+        ("GET", "Bucket") if has("list-type") => "ListObjectsV2",
+        ("GET", "Bucket") if has("uploads") => "ListMultipartUploads",
+        ("GET", "Bucket") if has("versions") => "ListObjectVersions",
+        ("GET", "Bucket") if keys.is_empty() => "ListObjects",
+        ("PUT", "Bucket") if keys.is_empty() => "CreateBucket",
+        _ => "",
+    };
+    if !name.is_empty() {
+        return name.to_owned();
     }
+    let verb = match request.method().as_str() {
+        "PUT" => "Put",
+        "GET" => "Get",
+        "HEAD" => "Head",
+        "DELETE" => "Delete",
+        other => other,
+    };
+    // A setting is named by its query: `?tagging` of an object is its `ObjectTagging`.
+    let mut setting = keys.first().copied().unwrap_or_default().chars();
+    let first = setting.next().map(|letter| letter.to_ascii_uppercase());
+    let setting: String = first.into_iter().chain(setting).collect();
+    format!("{verb}{thing}{setting}")
 }
 
 fn s3_error(fault: &Fault) -> Response<Body> {

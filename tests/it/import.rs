@@ -63,9 +63,9 @@ fn a_vpc_and_all_in_it_becomes_a_stack_with_nothing_to_do() {
     let before = std::fs::read_to_string(sandbox.path().join("stack.toml")).expect("a file");
     // Without consent it is only shown.
     let shown = sandbox.ok(&["import", "--vpc", &vpc]);
-    assert!(shown.stdout.contains("vpc = \"vpc.old_net\""), "{}", shown.all);
+    assert!(shown.stdout.contains("vpc = \"vpc.net\""), "{}", shown.all);
     assert!(
-        shown.stdout.contains("via = \"internet_gateway.old_door\""),
+        shown.stdout.contains("via = \"internet_gateway.door\""),
         "{}",
         shown.all
     );
@@ -106,7 +106,7 @@ fn a_tag_or_an_id_names_what_is_taken_over() {
     let plan = sandbox.run(&["plan", "--detailed-exitcode"]);
     assert_eq!(plan.code, 0, "{}", plan.all);
     let listed = sandbox.ok(&["state", "list"]).stdout;
-    assert!(listed.contains("security_group.old_group"), "{listed}");
+    assert!(listed.contains("security_group.group"), "{listed}");
     assert_eq!(sandbox.run(&["import", "--vpc", "vpc-00000000"]).code, 1);
     assert_eq!(sandbox.run(&["import", "vpc.other", "vpc-00000000"]).code, 1);
     assert_eq!(sandbox.run(&["import"]).code, 1);

@@ -27,15 +27,11 @@ subnet = "subnet.a"
 vpc = "vpc.main"
 subnets = ["subnet.a", "subnet.b"]
 routes = [{ to = "0.0.0.0/0", via = "internet_gateway.main" }]
-[vpc_endpoint.s3]
-vpc = "vpc.main"
-service = "s3"
-route_tables = ["route_table.public"]
 [security_group.warehouse]
 vpc = "vpc.main"
 ingress = [{ port = 5439, cidr = "10.0.0.0/16" }]
 [role.reader]
-trust = "redshift"
+service = "redshift"
 managed = ["AmazonS3ReadOnlyAccess"]
 [role.reader.policies.read]
 Version = "2012-10-17"
@@ -68,14 +64,20 @@ const GAPS: &[Gap] = &[
         says: "cannot be read",
     },
     Gap {
+        what: "DescribeVpcEndpoints has no filter `vpc-endpoint-id`",
+        tables: "[vpc.main]\ncidr = \"10.0.0.0/16\"\n[route_table.main]\nvpc = \"vpc.main\"\n\
+                 [vpc_endpoint.s3]\nvpc = \"vpc.main\"\nservice = \"s3\"\nroute_tables = [\"route_table.main\"]\n",
+        says: "read VPC endpoints: HTTP status 500",
+    },
+    Gap {
         what: "Glue has no classifiers",
-        tables: "[glue_classifier.semicolons]\nformat = \"csv\"\ndelimiter = \";\"\n",
-        says: "create_classifier",
+        tables: "[glue_classifier.semicolons]\ncsv = { delimiter = \";\" }\n",
+        says: "read Glue classifiers: HTTP status 500",
     },
     Gap {
         what: "there is no Redshift Serverless",
         tables: "[redshift_namespace.main]\n",
-        says: "namespace",
+        says: "read the namespace: HTTP status 500",
     },
 ];
 
@@ -162,6 +164,8 @@ fn moto_agrees_with_what_we_think_of_aws() {
     stack.ok(&["recover"]);
     let plan = stack.run(&["plan", "--detailed-exitcode"]);
     assert_eq!(plan.code, 0, "{}", plan.all);
+    // moto's tag index knows no subnet groups of Redshift: the plan found that one by its name, and apply remembers it.
+    stack.ok(&["apply", "--yes"]);
     stack.ok(&["destroy", "--yes"]);
     let left = python.ok("change.py", &["left", &moto.endpoint]);
     assert_eq!(left.trim(), "", "what is left");

@@ -38,8 +38,18 @@ def change():
     client("logs").put_retention_policy(logGroupName="/oracle/app", retentionInDays=30)
 
 
+def there(arn):
+    """Whether the tag index is right: it goes on to tell of what was deleted, as AWS's does."""
+    name = arn.split("/")[-1]
+    if ":natgateway/" in arn:
+        return client("ec2").describe_nat_gateways(NatGatewayIds=[name])["NatGateways"][0]["State"] != "deleted"
+    if ":glue:" in arn:
+        return name in [database["Name"] for database in client("glue").get_databases()["DatabaseList"]]
+    return True
+
+
 def left():
-    print("\n".join(tagged()))
+    print("\n".join(arn for arn in tagged() if there(arn)))
 
 
 {"change": change, "left": left}[what]()

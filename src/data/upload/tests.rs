@@ -214,11 +214,10 @@ async fn parts_that_fail_are_sent_again_and_no_others() {
     };
     local.faults().set(Faults {
         rules: vec![
-            // As the fault layer calls what S3 is asked: puts of objects and of parts are one.
-            rule("s3:PUTObject", Effect::Throttle, 4),
-            rule("s3:PUTObject", Effect::ServerError, 2),
-            rule("s3:PUTObject", Effect::Lost, 2),
-            rule("s3:POSTObject?uploadId", Effect::Lost, 1),
+            rule("s3:UploadPart", Effect::Throttle, 4),
+            rule("s3:UploadPart", Effect::ServerError, 2),
+            rule("s3:UploadPart", Effect::Lost, 2),
+            rule("s3:CompleteMultipartUpload", Effect::Lost, 1),
         ],
         ..Faults::default()
     });

@@ -222,7 +222,7 @@ impl Ours {
     async fn connect(&self) -> Result<f64, Box<dyn std::error::Error>> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let server = tokio::spawn(self.engine.clone().serve(listener, Arc::new(client::Anyone)));
+        let server = tokio::spawn(self.engine.clone().serve(listener, Arc::new(client::Anyone), None));
         let mut best = f64::INFINITY;
         for _ in 0..20 {
             let start = Instant::now();
