@@ -42,7 +42,8 @@ pub fn make(folder: &Path) -> Result<(), CommandError> {
             if readme.exists() {
                 Ok(())
             } else {
-                std::fs::write(&readme, README)
+                // Half a page would not mark the folder as ours.
+                std::fs::write(&readme, README).inspect_err(|_| drop(std::fs::remove_file(&readme)))
             }
         })
         .map_err(|error| CommandError::io(format!("making `{}`", folder.display()), &error))

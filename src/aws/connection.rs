@@ -175,7 +175,11 @@ fn hermetic(region: &str, url: &str, keys: &Keys) -> aws_types::sdk_config::Buil
                 .with_max_attempts(6)
                 .with_initial_backoff(Duration::from_millis(50)),
         )
-        .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).build())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(15))
+                .build(),
+        )
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 

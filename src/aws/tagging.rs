@@ -10,6 +10,9 @@ use std::collections::HashMap;
 /// Up to so many objects are asked one by one, which is exact; the tagging API lags by seconds.
 const FEW: usize = 8;
 
+/// So many objects are told of in one answer. More may be asked for, but then the rest is on another page.
+const PAGE: usize = 50;
+
 /// Returns the tags of the objects by ARN. `direct` asks the service itself for one object, and is used for the few
 /// and for those that the tagging API does not know, which may only mean that it lags.
 pub(crate) async fn of(
@@ -19,7 +22,7 @@ pub(crate) async fn of(
 ) -> Result<HashMap<String, Tags>> {
     let mut known: HashMap<String, Tags> = HashMap::new();
     if arns.len() > FEW {
-        for page in try_join_all(arns.chunks(100).map(|chunk| by_arn(aws, chunk))).await? {
+        for page in try_join_all(arns.chunks(PAGE).map(|chunk| by_arn(aws, chunk))).await? {
             known.extend(page.into_iter().filter_map(pair));
         }
     }
