@@ -35,8 +35,10 @@ pub async fn run(global: &Global, args: &Datagen, ui: &Ui) -> Result<ExitCode, C
         .transpose()
         .map_err(CommandError::new)?;
     let threads = args.threads.map_or_else(workers::all_threads, usize::from);
+    // What cannot be read is told before anything is opened.
+    let mut recipe = laid_over(&args.wanted, Recipe::default())?;
+    recipe.read(part).map_err(|error| told(error, &recipe, ui))?;
     if args.describe.is_some() || args.dry_run || args.to.is_some() {
-        let mut recipe = laid_over(&args.wanted, Recipe::default())?;
         if let Some(Some(definition)) = &args.describe {
             recipe.definition.clone_from(definition);
         }
@@ -244,7 +246,11 @@ fn laid_over(wanted: &Wanted, recipe: Recipe) -> Result<Recipe, CommandError> {
 
 /// Plans a recipe's files; what is wrong with it is shown.
 fn plan(recipe: &Recipe, folder: &Path, part: Option<(u64, u64)>, ui: &Ui) -> Result<Batches, CommandError> {
-    recipe.batches(folder, part).map_err(|error| match error {
+    recipe.batches(folder, part).map_err(|error| told(error, recipe, ui))
+}
+
+fn told(error: RecipeError, recipe: &Recipe, ui: &Ui) -> CommandError {
+    match error {
         RecipeError::Value { message, hint, .. } => CommandError::new(message).hint(hint),
         RecipeError::Definition(error) => no_definition(&recipe.definition, error, ui),
         RecipeError::Asked { text, problems } => {
@@ -267,7 +273,7 @@ fn plan(recipe: &Recipe, folder: &Path, part: Option<(u64, u64)>, ui: &Ui) -> Re
                 }
             }
         }
-    })
+    }
 }
 
 fn no_definition(definition: &str, error: DatasetError, ui: &Ui) -> CommandError {

@@ -87,9 +87,8 @@ pub struct At {
 }
 
 impl Recipe {
-    /// Plans every file, or those of the `i`-th of `n` shares. `folder` is where a definition file's path begins.
-    pub fn batches(&self, folder: &Path, part: Option<(u64, u64)>) -> Result<Batches, RecipeError> {
-        let dataset = find_dataset(folder, &self.definition).map_err(RecipeError::Definition)?;
+    /// Reads what is written in words: options of a plan, and batches of days.
+    pub fn read(&self, part: Option<(u64, u64)>) -> Result<(datagen::Options, Vec<(i64, i64)>), RecipeError> {
         let target_bytes = size("target_size", &self.target_size)?;
         let options = datagen::Options {
             rows: self.rows,
@@ -116,7 +115,14 @@ impl Recipe {
             dirty: share(&self.dirty)?,
             ..datagen::Options::default()
         };
-        let batches = match days(&self.days)? {
+        Ok((options, days(&self.days)?))
+    }
+
+    /// Plans every file, or those of the `i`-th of `n` shares. `folder` is where a definition file's path begins.
+    pub fn batches(&self, folder: &Path, part: Option<(u64, u64)>) -> Result<Batches, RecipeError> {
+        let dataset = find_dataset(folder, &self.definition).map_err(RecipeError::Definition)?;
+        let (options, batches) = self.read(part)?;
+        let batches = match batches {
             batches if batches.is_empty() => vec![None],
             batches => batches.into_iter().map(Some).collect(),
         };
