@@ -105,7 +105,7 @@ pub(crate) struct Timeline {
     /// `2^64 / rows of the day`, to divide by multiplying.
     inverses: Vec<u64>,
     /// Second of the day at each of `CELLS + 1` equally likely places.
-    seconds: Vec<u32>,
+    seconds: Box<[u32; CELLS + 1]>,
 }
 
 const CELL_BITS: u32 = 11;
@@ -164,11 +164,31 @@ impl Timeline {
         (self.starts.partition_point(|&start| start <= row).max(1) - 1).min(self.days().max(1) - 1)
     }
 
-    /// Returns the second of the day of a row: rising within the day, dense where the hours are busy.
+    /// Returns how the rows of a day lie in it; the day is given by its index from the first one.
     #[inline(always)]
-    pub(crate) fn second(&self, row: u64, index: usize, jitter: u64) -> i64 {
-        let position = (row - self.starts[index]).min((1 << 40) - 1) << 24 | jitter >> 40;
-        let place = ((u128::from(position) * u128::from(self.inverses[index])) >> 64) as u64;
+    pub(crate) fn hours(&self, index: usize) -> Hours<'_> {
+        Hours {
+            start: self.starts[index],
+            inverse: self.inverses[index],
+            seconds: &self.seconds,
+        }
+    }
+}
+
+/// The rows of one day within the day: rising, and dense where the hours are busy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hours<'a> {
+    start: u64,
+    inverse: u64,
+    seconds: &'a [u32; CELLS + 1],
+}
+
+impl Hours<'_> {
+    /// Returns the second of the day of a row.
+    #[inline(always)]
+    pub(crate) fn second(self, row: u64, jitter: u64) -> i64 {
+        let position = (row - self.start).min((1 << 40) - 1) << 24 | jitter >> 40;
+        let place = ((u128::from(position) * u128::from(self.inverse)) >> 64) as u64;
         let place = place.min((1 << 24) - 1);
         let cell = (place >> (24 - CELL_BITS)) as usize;
         let within = place & ((1 << (24 - CELL_BITS)) - 1);
@@ -178,19 +198,19 @@ impl Timeline {
     }
 }
 
-fn second_cells(hours: &[f64; 24]) -> Vec<u32> {
+fn second_cells(hours: &[f64; 24]) -> Box<[u32; CELLS + 1]> {
     let weights: Vec<u64> = hours.iter().map(|w| (w * 1_048_576.0) as u64).collect();
     let total = weights.iter().sum::<u64>().max(1);
-    let mut cells = Vec::with_capacity(CELLS + 1);
+    let mut cells = Box::new([0; CELLS + 1]);
     let (mut hour, mut before) = (0, 0u64);
-    for cell in 0..=CELLS as u64 {
-        let target = u64::try_from(u128::from(total) * u128::from(cell) / CELLS as u128).expect("below the total");
+    for (index, cell) in cells.iter_mut().enumerate() {
+        let target = u64::try_from(u128::from(total) * index as u128 / CELLS as u128).expect("below the total");
         while hour < 23 && before + weights[hour] <= target {
             before += weights[hour];
             hour += 1;
         }
         let second = hour as u64 * 3_600 + (target - before) * 3_600 / weights[hour].max(1);
-        cells.push(second.min(86_399) as u32);
+        *cell = second.min(86_399) as u32;
     }
     cells
 }
@@ -250,7 +270,7 @@ mod tests {
         let timeline = Timeline::new(&calendar(), 2_000_000);
         let range = timeline.rows_of(100);
         let index = timeline.day_index(range.start, 0);
-        let seconds: Vec<i64> = range.clone().map(|row| timeline.second(row, index, 0)).collect();
+        let seconds: Vec<i64> = range.clone().map(|row| timeline.hours(index).second(row, 0)).collect();
         assert!(seconds.is_sorted());
         let noon = seconds.iter().filter(|s| **s / 3_600 == 12).count() as f64;
         let share = noon / seconds.len() as f64;

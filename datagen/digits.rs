@@ -21,18 +21,6 @@ static FOURS: [u32; 10_000] = {
     table
 };
 
-/// The two hexadecimal digits of each byte.
-static HEX: [[u8; 2]; 256] = {
-    let digits = b"0123456789abcdef";
-    let mut table = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < table.len() {
-        table[byte] = [digits[byte >> 4], digits[byte & 15]];
-        byte += 1;
-    }
-    table
-};
-
 /// Returns the eight decimal digits of a number below 10^8 as bytes 0 to 9, most significant first in memory.
 #[inline(always)]
 fn eight(number: u32) -> u64 {
@@ -49,13 +37,19 @@ fn put8(out: &mut [u8], at: usize, word: u64) {
 #[inline(always)]
 pub(crate) fn unsigned(out: &mut [u8], at: usize, number: u64) -> usize {
     if number < 100_000_000 {
-        let word = eight(number as u32);
-        // The bit of the last digit is set so that one digit stays, also for 0.
-        let skip = (word | 1 << 56).trailing_zeros() & 0x38;
-        put8(out, at, (word | ZEROS) >> skip);
-        return at + 8 - (skip / 8) as usize;
+        return medium(out, at, number as u32);
     }
     unsigned_long(out, at, number)
+}
+
+/// Writes a number below 10^8; returns where it ends.
+#[inline(always)]
+pub(crate) fn medium(out: &mut [u8], at: usize, number: u32) -> usize {
+    let word = eight(number);
+    // The bit of the last digit is set so that one digit stays, also for 0.
+    let skip = (word | 1 << 56).trailing_zeros() & 0x38;
+    put8(out, at, (word | ZEROS) >> skip);
+    at + 8 - (skip / 8) as usize
 }
 
 #[inline]
@@ -63,6 +57,15 @@ fn unsigned_long(out: &mut [u8], at: usize, number: u64) -> usize {
     let at = unsigned(out, at, number / 100_000_000);
     put8(out, at, eight((number % 100_000_000) as u32) | ZEROS);
     at + 8
+}
+
+/// Writes a number below 10^4; returns where it ends.
+#[inline(always)]
+pub(crate) fn short(out: &mut [u8], at: usize, number: u32) -> usize {
+    let word = FOURS[number as usize];
+    let skip = (word | 1 << 24).trailing_zeros() & 0x18;
+    out[at..at + 4].copy_from_slice(&((word | ZEROS as u32) >> skip).to_le_bytes());
+    at + 4 - (skip / 8) as usize
 }
 
 /// Writes a number with sign; returns where it ends.
@@ -80,15 +83,7 @@ pub(crate) fn decimal(out: &mut [u8], at: usize, units: i64, scale: u8, mark: u8
     let units = units.unsigned_abs();
     if scale == 2 {
         if units < 100_000_000 {
-            // All digits at once; those after the point are moved behind it.
-            let word = eight(units as u32);
-            let skip = (word | 1 << 40).trailing_zeros() & 0x38;
-            let word = word | ZEROS;
-            put8(out, at, word >> skip);
-            let end = at + 6 - (skip / 8) as usize;
-            let cents = ((word >> 40) as u32 & 0x00ff_ff00) | u32::from(mark);
-            out[end..end + 4].copy_from_slice(&cents.to_le_bytes());
-            return end + 3;
+            return cents(out, at, units as u32, mark);
         }
         let at = unsigned(out, at, units / 100);
         let cents = (units % 100) as u32;
@@ -104,6 +99,20 @@ pub(crate) fn decimal(out: &mut [u8], at: usize, units: i64, scale: u8, mark: u8
     let at = unsigned(out, at, units / power);
     out[at] = mark;
     padded(out, at + 1, units % power, scale)
+}
+
+/// Writes a number of cents below 10^8 with two decimals; returns where it ends.
+#[inline(always)]
+pub(crate) fn cents(out: &mut [u8], at: usize, cents: u32, mark: u8) -> usize {
+    // All digits at once; those after the point are moved behind it.
+    let word = eight(cents);
+    let skip = (word | 1 << 40).trailing_zeros() & 0x38;
+    let word = word | ZEROS;
+    put8(out, at, word >> skip);
+    let end = at + 6 - (skip / 8) as usize;
+    let decimals = ((word >> 40) as u32 & 0x00ff_ff00) | u32::from(mark);
+    out[end..end + 4].copy_from_slice(&decimals.to_le_bytes());
+    end + 3
 }
 
 /// Writes a number with leading zeros up to `width`, or longer when it needs more; returns where it ends.
@@ -188,7 +197,8 @@ impl Dates {
     #[inline(always)]
     pub(crate) fn timestamp(self, out: &mut [u8], at: usize, seconds: i64) -> usize {
         let at = self.date(out, at, seconds.div_euclid(86_400));
-        clock(out, at, b' ', seconds.rem_euclid(86_400) as u32)
+        out[at] = b' ';
+        clock(out, at + 1, seconds.rem_euclid(86_400) as u32)
     }
 }
 
@@ -201,36 +211,60 @@ fn iso(out: &mut [u8], at: usize, day: i64) -> usize {
     padded(out, at + 1, u64::from(of_month), 2)
 }
 
-/// Writes a sign and `HH:MM:SS` of a second of the day; returns where it ends.
+/// `HH:MM:` of each minute of a day, with room for the seconds.
+static MINUTES: [u64; 1_440] = {
+    let mut table = [0; 1_440];
+    let mut minute = 0;
+    while minute < table.len() {
+        let (hours, minutes) = (minute as u64 / 60, minute as u64 % 60);
+        let hours = 0x3030 | (hours / 10) | (hours % 10) << 8;
+        let minutes = 0x3030 | (minutes / 10) | (minutes % 10) << 8;
+        let colon = b':' as u64;
+        table[minute] = hours | colon << 16 | minutes << 24 | colon << 40;
+        minute += 1;
+    }
+    table
+};
+
+/// Writes `HH:MM:SS` of a second of the day; returns where it ends.
 #[inline(always)]
-pub(crate) fn clock(out: &mut [u8], at: usize, before: u8, second: u32) -> usize {
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    // Three pairs of digits at once, as in `eight`, then spread around the colons.
-    let twos = u64::from(hour) | u64::from(minute) << 16 | u64::from(second) << 32;
-    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
-    let digits = (tens | (twos - 10 * tens) << 8) | ZEROS;
-    let colon = u64::from(b':');
-    let word = (digits & 0xffff) | colon << 16 | (digits & 0xffff_0000) << 8 | colon << 40 | (digits >> 32) << 48;
-    out[at] = before;
-    put8(out, at + 1, word);
-    at + 9
+pub(crate) fn clock(out: &mut [u8], at: usize, second: u32) -> usize {
+    let minute = second / 60;
+    let second = second - 60 * minute;
+    let tens = (second * 103) >> 10;
+    let digits = 0x3030 | tens | (second - 10 * tens) << 8;
+    put8(out, at, MINUTES[minute as usize] | u64::from(digits) << 48);
+    at + 8
 }
 
-/// Writes a uuid of version 4 from 128 random bits; returns where it ends.
+/// Makes a uuid of version 4 of 128 random bits.
 #[inline(always)]
-pub(crate) fn uuid(out: &mut [u8], at: usize, high: u64, low: u64) -> usize {
+pub(crate) fn uuid_bits(high: u64, low: u64) -> [u8; 16] {
     let high = (high & 0xffff_ffff_ffff_0fff) | 0x4000;
     let low = (low & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000;
+    (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
+}
+
+/// Writes the two hexadecimal digits of each byte.
+#[inline(always)]
+pub(crate) fn hexadecimal(bytes: &[u8], digits: &mut [u8]) {
+    // `a` stands 39 behind what would follow `9`.
+    let digit = |nibble: u8| nibble + if nibble > 9 { b'0' + 39 } else { b'0' };
+    for (digits, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *digits = [digit(byte >> 4), digit(byte & 15)];
+    }
+}
+
+/// Writes a uuid of which all digits are there; returns where it ends.
+#[inline(always)]
+pub(crate) fn uuid(out: &mut [u8], at: usize, digits: &[u8; 32]) -> usize {
     let text: &mut [u8; 36] = (&mut out[at..at + 36]).try_into().expect("so long a slice");
-    let (high, low) = (high.to_be_bytes(), low.to_be_bytes());
-    let mut put = |place: usize, byte: u8| text[place..place + 2].copy_from_slice(&HEX[usize::from(byte)]);
     // xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx
-    for (place, byte) in [0, 2, 4, 6, 9, 11, 14, 16].into_iter().zip(high) {
-        put(place, byte);
-    }
-    for (place, byte) in [19, 21, 24, 26, 28, 30, 32, 34].into_iter().zip(low) {
-        put(place, byte);
-    }
+    text[..8].copy_from_slice(&digits[..8]);
+    text[9..13].copy_from_slice(&digits[8..12]);
+    text[14..18].copy_from_slice(&digits[12..16]);
+    text[19..23].copy_from_slice(&digits[16..20]);
+    text[24..].copy_from_slice(&digits[20..]);
     for place in [8, 13, 18, 23] {
         text[place] = b'-';
     }
@@ -334,12 +368,24 @@ mod tests {
         }
 
         #[test]
+        fn numbers_known_to_be_small_are_written_alike(short in 0u32..10_000, medium in 0u32..100_000_000, second in 0u32..86_400) {
+            prop_assert_eq!(text(|o, a| super::short(o, a, short)), short.to_string());
+            prop_assert_eq!(text(|o, a| super::medium(o, a, medium)), medium.to_string());
+            let cents = format!("{},{:02}", medium / 100, medium % 100);
+            prop_assert_eq!(text(|o, a| super::cents(o, a, medium, b',')), cents);
+            let clock = format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60);
+            prop_assert_eq!(text(|o, a| super::clock(o, a, second)), clock);
+        }
+
+        #[test]
         fn uuids_are_their_bits_in_hexadecimal(high: u64, low: u64) {
             let h = (high & 0xffff_ffff_ffff_0fff) | 0x4000;
             let l = (low & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000;
             let plain = format!("{h:016x}{l:016x}");
             let expected = format!("{}-{}-{}-{}-{}", &plain[..8], &plain[8..12], &plain[12..16], &plain[16..20], &plain[20..]);
-            prop_assert_eq!(text(|o, a| uuid(o, a, high, low)), expected);
+            let mut digits = [0; 32];
+            hexadecimal(&uuid_bits(high, low), &mut digits);
+            prop_assert_eq!(text(|o, a| uuid(o, a, &digits)), expected);
         }
     }
 

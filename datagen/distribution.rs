@@ -5,6 +5,7 @@
 //! every machine; the platform's `exp` and `ln` are not. The resolution of a tail is one cell: 1/2048.
 
 use crate::draw::Key;
+use std::hint::select_unpredictable;
 
 const CELL_BITS: u32 = 11;
 /// Number of cells of a table.
@@ -49,21 +50,25 @@ impl Alias {
         Self { slots }
     }
 
+    pub(crate) fn slots(&self) -> &[(u32, u32)] {
+        &self.slots
+    }
+
     #[inline(always)]
-    pub(crate) fn pick(&self, draw: u64) -> usize {
-        let slot = (((draw >> 32) * self.slots.len() as u64) >> 32) as usize;
-        let (stay, other) = self.slots[slot];
-        // Chosen by a mask: a branch that goes both ways would be guessed wrong every other time.
-        let mask = usize::from((draw as u32) < stay).wrapping_neg();
-        (slot & mask) | (other as usize & !mask)
+    pub(crate) fn pick(slots: &[(u32, u32)], draw: u64) -> usize {
+        let slot = (((draw >> 32) * slots.len() as u64) >> 32) as usize;
+        let (stay, other) = slots[slot];
+        select_unpredictable((draw as u32) < stay, slot, other as usize)
     }
 }
 
 /// A continuous distribution as a table of equally likely cells, in integer units.
 #[derive(Debug, Clone)]
 pub(crate) struct Cells {
-    edges: Box<[i64; CELLS + 1]>,
+    edges: Box<Edges>,
 }
+
+type Edges = [i64; CELLS + 1];
 
 impl Cells {
     /// Builds the table from a quantile function; `quantile` gets a probability strictly between 0 and 1.
@@ -83,13 +88,17 @@ impl Cells {
         Self { edges }
     }
 
+    pub(crate) fn edges(&self) -> &Edges {
+        &self.edges
+    }
+
     #[inline(always)]
-    pub(crate) fn pick(&self, draw: u64) -> i64 {
+    pub(crate) fn pick(edges: &Edges, draw: u64) -> i64 {
         let cell = (draw >> (64 - CELL_BITS)) as usize;
         let within = (draw >> (32 - CELL_BITS)) & 0xffff_ffff;
         // The mask says to the compiler what the shift already ensures.
-        let low = self.edges[cell & (CELLS - 1)];
-        let high = self.edges[(cell & (CELLS - 1)) + 1];
+        let low = edges[cell & (CELLS - 1)];
+        let high = edges[(cell & (CELLS - 1)) + 1];
         let width = high.wrapping_sub(low) as u64;
         low.wrapping_add(((u128::from(width) * u128::from(within)) >> 32) as i64)
     }
@@ -99,7 +108,14 @@ impl Cells {
 /// scattered over the range so that the popular ones are not the first ones.
 #[derive(Debug, Clone)]
 pub(crate) struct Zipf {
-    cells: Cells,
+    /// Ranks, with `RANK_BITS` fractional bits.
+    pub(crate) ranks: Cells,
+    pub(crate) scatter: Scatter,
+}
+
+/// Where each rank lies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scatter {
     count: u64,
     multiply: u64,
     /// `multiply / count` as a fraction of 2^64, rounded up; 0 when `count` has more than 32 bits.
@@ -117,20 +133,24 @@ impl Zipf {
             multiply += 2;
         }
         Self {
-            cells: rank_cells(count, exponent),
-            count: count.max(1),
-            multiply,
-            fraction: match u32::try_from(count) {
-                Ok(0..=1) | Err(_) => 0,
-                Ok(count) => ((u128::from(multiply % u64::from(count)) << 64).div_ceil(u128::from(count))) as u64,
+            ranks: rank_cells(count, exponent),
+            scatter: Scatter {
+                count: count.max(1),
+                multiply,
+                fraction: match u32::try_from(count) {
+                    Ok(0..=1) | Err(_) => 0,
+                    Ok(count) => ((u128::from(multiply % u64::from(count)) << 64).div_ceil(u128::from(count))) as u64,
+                },
+                add: key.draw(1) % count.max(1),
             },
-            add: key.draw(1) % count.max(1),
         }
     }
+}
 
+impl Scatter {
     #[inline(always)]
-    pub(crate) fn pick(&self, draw: u64) -> u64 {
-        let rank = ((self.cells.pick(draw) >> RANK_BITS) as u64).min(self.count - 1);
+    pub(crate) fn place(self, rank: i64) -> u64 {
+        let rank = ((rank >> RANK_BITS) as u64).min(self.count - 1);
         if self.fraction != 0 {
             // The remainder of `rank * multiply` by `count` without a division: the fraction of a turn, times the
             // count. Exact because the error of the fraction stays below `count^2 / 2^64 < 1`.
@@ -309,7 +329,7 @@ mod tests {
         let alias = Alias::new(&weights);
         let mut counts = [0u32; 5];
         for row in 0..100_000 {
-            counts[alias.pick(key().draw(row))] += 1;
+            counts[Alias::pick(alias.slots(), key().draw(row))] += 1;
         }
         assert_eq!(counts[1], 0);
         for (count, weight) in counts.iter().zip(weights) {
@@ -327,7 +347,7 @@ mod tests {
             let mut head = [0u32; 4];
             let draws = 400_000;
             for row in 0..draws {
-                let rank = cells.pick(key().draw(row)) >> RANK_BITS;
+                let rank = Cells::pick(cells.edges(), key().draw(row)) >> RANK_BITS;
                 assert!((rank as u64) < count);
                 if rank < 4 {
                     head[rank as usize] += 1;
@@ -349,13 +369,13 @@ mod tests {
     #[test]
     fn every_thing_can_be_chosen_and_ranks_never_meet() {
         for count in [2u64, 3, 7, 100, 4_096, 65_537] {
-            let zipf = Zipf::new(key(), count, 0.7);
+            let Scatter { fraction, multiply, .. } = Zipf::new(key(), count, 0.7).scatter;
             let mut seen = vec![false; count as usize];
             for rank in 0..count {
-                let place = ((u128::from(rank.wrapping_mul(zipf.fraction)) * u128::from(count)) >> 64) as u64;
+                let place = ((u128::from(rank.wrapping_mul(fraction)) * u128::from(count)) >> 64) as u64;
                 assert_eq!(
                     place,
-                    (u128::from(rank) * u128::from(zipf.multiply) % u128::from(count)) as u64
+                    (u128::from(rank) * u128::from(multiply) % u128::from(count)) as u64
                 );
                 assert!(!std::mem::replace(&mut seen[place as usize], true));
             }
@@ -367,7 +387,7 @@ mod tests {
         for count in [1u64, 2, 3, 10, 5_000_000_000, 100_000_000_000] {
             let zipf = Zipf::new(key(), count, 1.0);
             for row in 0..1_000 {
-                assert!(zipf.pick(key().draw(row)) < count);
+                assert!(zipf.scatter.place(Cells::pick(zipf.ranks.edges(), key().draw(row))) < count);
             }
         }
     }

@@ -138,3 +138,30 @@ impl Engine {
         plain.len() as f64 / sampled as f64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Csv, Dataset, Format, Options};
+
+    #[test]
+    fn the_widest_instructions_change_no_byte() {
+        let dataset = Dataset::builtin("banking").expect("it is shipped");
+        for format in [Format::Csv(Csv::default()), Format::JsonLines] {
+            let plan = dataset
+                .plan(&Options {
+                    rows: 3_000,
+                    format: Some(format),
+                    ..Options::default()
+                })
+                .expect("a plan");
+            for table in 0..plan.tables.len() {
+                let bytes = || {
+                    let mut out = Vec::new();
+                    plan.write_part(table, 0, 0, &mut out);
+                    out
+                };
+                assert!(bytes() == crate::wide::narrowest(bytes), "{}", plan.tables[table].name);
+            }
+        }
+    }
+}

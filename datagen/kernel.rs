@@ -5,6 +5,8 @@ use crate::calendar::Timeline;
 use crate::distribution::{Alias, Cells, Zipf};
 use crate::draw::{Bijection, Key};
 use crate::expr::{NULL, Program};
+use crate::wide::{Work, widest};
+use std::hint::select_unpredictable;
 use std::sync::Arc;
 
 /// Rows drawn at a time: a block of twenty columns stays in the nearest cache.
@@ -125,6 +127,15 @@ impl Block {
 
     /// Draws the rows from `start` on. Always a whole block: a caller that wants fewer uses the first ones.
     pub(crate) fn fill(&mut self, nodes: &[Node], start: u64) {
+        widest(Fill {
+            block: self,
+            nodes,
+            start,
+        });
+    }
+
+    #[inline(always)]
+    fn draw(&mut self, nodes: &[Node], start: u64) {
         for (index, row) in self.lanes[0].iter_mut().enumerate() {
             *row = start.wrapping_add(index as u64) as i64;
         }
@@ -135,9 +146,7 @@ impl Block {
                 .fill(&before[node.rows], before, out, &mut self.day_hint[index]);
             if let Some((key, threshold)) = node.null {
                 for (value, &row) in out.iter_mut().zip(&before[node.rows]) {
-                    // Chosen by a mask: a branch that goes both ways would be guessed wrong every other time.
-                    let mask = -i64::from(key.draw(row as u64) >> 32 < threshold);
-                    *value = (*value & !mask) | (NULL & mask);
+                    *value = select_unpredictable(key.draw(row as u64) >> 32 < threshold, NULL, *value);
                 }
             }
             if let Some(from) = node.null_from {
@@ -149,15 +158,34 @@ impl Block {
     }
 }
 
-/// Fills `out` from `rows`, one by one; written once so that every kernel's loop is plain.
-#[inline(always)]
-fn each(rows: &Lane, out: &mut Lane, mut value: impl FnMut(u64) -> i64) {
-    for (out, &row) in out.iter_mut().zip(rows) {
-        *out = value(row as u64);
+struct Fill<'a> {
+    block: &'a mut Block,
+    nodes: &'a [Node],
+    start: u64,
+}
+
+impl Work for Fill<'_> {
+    type Done = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.block.draw(self.nodes, self.start);
     }
 }
 
+/// Fills a lane from row numbers, one by one. Not a function: what is drawn must be compiled together with the loop, for
+/// the same machine.
+macro_rules! each {
+    ($rows:expr, $out:expr, |$row:ident| $value:expr) => {
+        for (out, &row) in $out.iter_mut().zip($rows) {
+            let $row = row as u64;
+            *out = $value;
+        }
+    };
+}
+
 /// Returns the day that all these rows fall on, if it is one; most blocks of a large table lie within a day.
+#[inline(always)]
 fn one_day(timeline: &Timeline, rows: &Lane, hint: &mut usize) -> Option<usize> {
     *hint = timeline.day_index(rows[0] as u64, *hint);
     let day = timeline.rows_of(*hint);
@@ -166,32 +194,40 @@ fn one_day(timeline: &Timeline, rows: &Lane, hint: &mut usize) -> Option<usize> 
 }
 
 impl Kernel {
+    #[inline(always)]
     fn fill(&self, rows: &Lane, lanes: &[Lane], out: &mut Lane, hint: &mut usize) {
         match self {
             Self::Affine { start, step } => {
-                each(rows, out, |row| start.wrapping_add(step.wrapping_mul(row as i64)));
+                each!(rows, out, |row| start.wrapping_add(step.wrapping_mul(row as i64)));
             }
             Self::Cycle { count: 1 } => out.fill(0),
-            Self::Cycle { count } => each(rows, out, |row| (row % count) as i64),
+            Self::Cycle { count } => each!(rows, out, |row| (row % count) as i64),
             Self::Values { index, values } => {
                 for (out, &index) in out.iter_mut().zip(&lanes[*index]) {
-                    *out = if index == NULL {
-                        NULL
-                    } else {
-                        values[(index as usize).min(values.len() - 1)]
-                    };
+                    let value = values[(index as usize).min(values.len() - 1)];
+                    *out = select_unpredictable(index == NULL, NULL, value);
                 }
             }
             Self::Uniform { key, low, span } => {
-                each(rows, out, |row| low.wrapping_add(key.below(row, *span) as i64));
+                each!(rows, out, |row| low.wrapping_add(key.below(row, *span) as i64));
             }
-            Self::Alias { key, table } => each(rows, out, |row| table.pick(key.draw(row)) as i64),
-            Self::Cells { key, table } => each(rows, out, |row| table.pick(key.draw(row))),
-            Self::Zipf { key, table } => each(rows, out, |row| table.pick(key.draw(row)) as i64),
+            Self::Alias { key, table } => {
+                // What stays the same is taken out of the loop by hand: for all the compiler knows, it may lie in `out`.
+                let (key, slots) = (*key, table.slots());
+                each!(rows, out, |row| Alias::pick(slots, key.draw(row)) as i64);
+            }
+            Self::Cells { key, table } => {
+                let (key, cells) = (*key, table.edges());
+                each!(rows, out, |row| Cells::pick(cells, key.draw(row)));
+            }
+            Self::Zipf { key, table } => {
+                let (key, ranks, scatter) = (*key, table.ranks.edges(), table.scatter);
+                each!(rows, out, |row| scatter.place(Cells::pick(ranks, key.draw(row))) as i64);
+            }
             Self::Unique { bijection, low } => {
                 // Rows past the table's end share the block but not the domain; their values are never used.
                 let size = bijection.size();
-                each(rows, out, |row| {
+                each!(rows, out, |row| {
                     if row < size {
                         low.wrapping_add(bijection.place(row) as i64)
                     } else {
@@ -200,13 +236,13 @@ impl Kernel {
                 });
             }
             Self::Chance { key, threshold } => {
-                each(rows, out, |row| i64::from(key.draw(row) >> 32 < *threshold));
+                each!(rows, out, |row| i64::from(key.draw(row) >> 32 < *threshold));
             }
             Self::Day { timeline } => match one_day(timeline, rows, hint) {
                 Some(day) => out.fill(timeline.first + day as i64),
                 None => {
                     let mut day = *hint;
-                    each(rows, out, |row| {
+                    each!(rows, out, |row| {
                         day = timeline.day_index(row, day);
                         timeline.first + day as i64
                     });
@@ -216,13 +252,14 @@ impl Kernel {
             Self::Time { key, timeline } => match one_day(timeline, rows, hint) {
                 Some(day) => {
                     let midnight = (timeline.first + day as i64) * 86_400;
-                    each(rows, out, |row| midnight + timeline.second(row, day, key.draw(row)));
+                    let hours = timeline.hours(day);
+                    each!(rows, out, |row| midnight + hours.second(row, key.draw(row)));
                 }
                 None => {
                     let mut day = *hint;
-                    each(rows, out, |row| {
+                    each!(rows, out, |row| {
                         day = timeline.day_index(row, day);
-                        (timeline.first + day as i64) * 86_400 + timeline.second(row, day, key.draw(row))
+                        (timeline.first + day as i64) * 86_400 + timeline.hours(day).second(row, key.draw(row))
                     });
                     *hint = day;
                 }
@@ -240,7 +277,7 @@ impl Kernel {
                     program.run(rows, &arguments, out);
                 }
             }
-            Self::Version { key, period, day } => each(rows, out, |row| {
+            Self::Version { key, period, day } => each!(rows, out, |row| {
                 let phase = key.below(row, *period);
                 (row | ((day + phase) / period) << 44) as i64
             }),
@@ -249,7 +286,7 @@ impl Kernel {
                 period,
                 day,
                 first,
-            } => each(rows, out, |row| {
+            } => each!(rows, out, |row| {
                 let phase = key.below(row, *period);
                 let reached = (day + phase) / period * period;
                 first + reached.saturating_sub(phase) as i64

@@ -25,6 +25,7 @@ mod problem;
 mod read;
 mod template;
 mod text;
+mod wide;
 
 pub use calendar::{Calendar, format_date, parse_date};
 pub use checksum::{Sum, crc64nvme, crc64nvme_combine};

@@ -129,7 +129,10 @@ impl Program {
                     put_fixed(out, end, tail)
                 }
                 Step::Uuid(high, low, tail) => {
-                    let end = digits::uuid(out, at, high.draw(value as u64), low.draw(value as u64));
+                    let mut hex = [0; 32];
+                    let bits = digits::uuid_bits(high.draw(value as u64), low.draw(value as u64));
+                    digits::hexadecimal(&bits, &mut hex);
+                    let end = digits::uuid(out, at, &hex);
                     put_fixed(out, end, tail)
                 }
                 Step::Other(body, tail) => {
