@@ -37,7 +37,8 @@ fn request(changes: Value) -> Value {
 
 /// Waits until a statement is over and returns its description.
 fn finished(world: &World, id: &Value) -> Value {
-    for _ in 0..10_000 {
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while std::time::Instant::now() < patience {
         let shown = world.ok(SERVICE, "DescribeStatement", json!({ "Id": id }));
         if ["FINISHED", "FAILED", "ABORTED"].contains(&shown["Status"].as_str().unwrap_or_default()) {
             return shown;
