@@ -1,5 +1,7 @@
-//! Requests per second of the local cloud against named peers in the same run: s3s-fs for S3, and moto's server, when
-//! `LAKEFORM_MOTO` names its program. Every server is a process of its own; the load comes from this one.
+//! Requests per second of the local cloud against named peers in the same run: s3s-fs for S3, moto's server, when
+//! `LAKEFORM_MOTO` names its program, and `bare`, a server that stores nothing and hashes nothing: what HTTP alone allows
+//! on this machine. Every server is a process of its own; the load comes from this one. What a request costs its server
+//! in CPU time says more than the clock where others use the machine too.
 //!
 //!     cargo bench -p lakeform-local --bench load
 //!     LAKEFORM_MOTO=…/bin/moto_server cargo bench -p lakeform-local --bench load
@@ -17,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -47,8 +49,8 @@ async fn serve(what: &str, dir: &Path) {
         };
         let started = Instant::now();
         let local = Local::open(options).await.expect("it opens");
-        let opened = started.elapsed();
-        let ready = |address| println!("{address} {}", opened.as_micros());
+        let opened = (started.elapsed(), cpu_of_this_process());
+        let ready = |address| println!("{address} {} {}", opened.0.as_micros(), opened.1);
         local
             .serve(address, ready, std::future::pending())
             .await
@@ -56,18 +58,60 @@ async fn serve(what: &str, dir: &Path) {
         return;
     }
     let files = s3s_fs::FileSystem::new(dir).expect("a folder");
-    let service = s3s::service::S3ServiceBuilder::new(files).build();
+    let files = s3s::service::S3ServiceBuilder::new(files).build();
+    let pattern = pattern();
+    let bare = hyper::service::service_fn(move |request| nothing_but_http(pattern.clone(), request));
     let listener = TcpListener::bind(address).await.expect("a port");
-    println!("{} 0", listener.local_addr().expect("an address"));
+    println!("{} 0 0", listener.local_addr().expect("an address"));
+    let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
         let _ = stream.set_nodelay(true);
-        let service = service.clone();
-        tokio::spawn(async move {
-            let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
-        });
+        let stream = TokioIo::new(stream);
+        let builder = builder.clone();
+        if what == "bare" {
+            let bare = bare.clone();
+            tokio::spawn(async move { builder.serve_connection(stream, bare).await.map_err(drop) });
+        } else {
+            let files = files.clone();
+            tokio::spawn(async move { builder.serve_connection(stream, files).await.map_err(drop) });
+        }
     }
+}
+
+/// Reads what comes and forgets it; answers a GET with as many bytes as its path says.
+async fn nothing_but_http(
+    pattern: Bytes,
+    request: Request<hyper::body::Incoming>,
+) -> hyper::Result<Response<Full<Bytes>>> {
+    let size = match request.method() {
+        &Method::GET => request
+            .uri()
+            .path()
+            .split('/')
+            .nth(2)
+            .and_then(|size| size.parse().ok()),
+        _ => None,
+    };
+    let mut body = request.into_body();
+    while let Some(frame) = body.frame().await {
+        frame?;
+    }
+    Ok(Response::new(Full::new(pattern.slice(..size.unwrap_or(0)))))
+}
+
+fn pattern() -> Bytes {
+    (0..LARGE).map(|n| (n * 31 % 251) as u8).collect()
+}
+
+/// CPU time of all threads so far, in nanoseconds.
+fn cpu_of_this_process() -> u64 {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let run = threads.filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    run.sum()
 }
 
 /// A server in a process of its own.
@@ -75,7 +119,8 @@ struct Peer {
     name: &'static str,
     child: Child,
     address: SocketAddr,
-    opened: Duration,
+    /// How long opening took, and the CPU time until then.
+    opened: (Duration, Duration),
     dir: tempfile::TempDir,
     signs: bool,
 }
@@ -103,11 +148,17 @@ impl Peer {
         BufReader::new(child.stdout.take().expect("its output"))
             .read_line(&mut line)
             .expect("a line");
-        let (address, micros) = line.trim().split_once(' ').expect("an address and a time");
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [address, micros, nanos] = fields[..] else {
+            panic!("an address and two times: {line}")
+        };
         Peer {
             name,
             address: address.parse().expect("an address"),
-            opened: Duration::from_micros(micros.parse().expect("a number")),
+            opened: (
+                Duration::from_micros(micros.parse().expect("a number")),
+                Duration::from_nanos(nanos.parse().expect("a number")),
+            ),
             child,
             dir,
             signs: name == "lakeform",
@@ -128,7 +179,7 @@ impl Peer {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let dir = tempfile::tempdir().expect("a folder");
-        let opened = Duration::ZERO;
+        let opened = Default::default();
         Peer {
             name: "moto",
             child,
@@ -137,6 +188,14 @@ impl Peer {
             dir,
             signs: true,
         }
+    }
+
+    /// CPU time used so far, in seconds.
+    fn cpu(&self) -> f64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        let after_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let ticks = after_name.split_whitespace().skip(11).take(2);
+        ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
     }
 
     /// Memory in use, in MB.
@@ -218,16 +277,24 @@ async fn connect(address: SocketAddr) -> SendRequest<Full<Bytes>> {
     sender
 }
 
-/// Sends so many requests over so many connections and returns how many were answered in a second.
-async fn run(peer: &Peer, load: Load, requests: u64, connections: usize, keys: u64) -> f64 {
+/// What came of a load.
+#[derive(Clone, Copy)]
+struct Rate {
+    per_second: f64,
+    /// What a request cost its server, in seconds of CPU.
+    cpu: f64,
+}
+
+/// Sends so many requests over so many connections.
+async fn run(peer: &Peer, load: Load, requests: u64, connections: usize, keys: u64) -> Rate {
     let wire = Arc::new(Wire {
         address: peer.address,
         signs: peer.signs,
-        bytes: Bytes::from((0..LARGE).map(|n| (n * 31 % 251) as u8).collect::<Vec<u8>>()),
+        bytes: pattern(),
         keys,
     });
     let next = Arc::new(AtomicU64::new(0));
-    let started = Instant::now();
+    let (started, cpu) = (Instant::now(), peer.cpu());
     let workers: Vec<_> = (0..connections)
         .map(|_| {
             let (wire, next) = (Arc::clone(&wire), Arc::clone(&next));
@@ -259,7 +326,10 @@ async fn run(peer: &Peer, load: Load, requests: u64, connections: usize, keys: u
         let synced = Command::new("sync").arg("-f").arg(peer.dir.path()).status();
         assert!(synced.expect("sync runs").success());
     }
-    requests as f64 / started.elapsed().as_secs_f64()
+    Rate {
+        per_second: requests as f64 / started.elapsed().as_secs_f64(),
+        cpu: (peer.cpu() - cpu) / requests as f64,
+    }
 }
 
 async fn prepare(peer: &Peer) {
@@ -287,68 +357,65 @@ async fn measure() {
         Some(program) => Some(Peer::moto(&program).await),
         None => None,
     };
+    let bare = Peer::own("bare");
     let mut peers = vec![&ours];
     if std::env::var_os("LAKEFORM_ALONE").is_none() {
-        peers.push(&files);
+        peers.extend([&bare, &files]);
         peers.extend(&moto);
     }
     for peer in &peers {
         prepare(peer).await;
     }
-    println!(
-        "{:<28}{:>14}{:>14}{:>14}   ratios",
-        "requests per second", "lakeform", "s3s-fs", "moto"
-    );
     // Moto answers so slowly that a few hundred requests say enough.
     for (name, load, count, moto_count, connections) in [
         ("put 1 KB, 200 connections", Load::Put(SMALL), requests, 400, 200),
         ("get 1 KB, 200 connections", Load::Get(SMALL), requests, 400, 200),
-        ("put 16 MB, 4 connections", Load::Put(LARGE), 24, 8, 4),
-        ("get 16 MB, 4 connections", Load::Get(LARGE), 48, 8, 4),
+        ("put 16 MB, 4 connections", Load::Put(LARGE), 40, 12, 4),
+        ("get 16 MB, 4 connections", Load::Get(LARGE), 200, 40, 4),
         ("describe, 200 connections", Load::Describe, requests, 400, 200),
     ] {
         let keys = match load {
             Load::Get(LARGE) => 8,
             _ => 400,
         };
-        let mut rates = Vec::new();
+        println!("{name}");
+        let mut our_rate: Option<Rate> = None;
         for peer in &peers {
             if matches!(load, Load::Describe) && peer.name == "s3s-fs" {
-                rates.push(None);
                 continue;
             }
             let count = if peer.name == "moto" { moto_count } else { count };
-            rates.push(Some(run(peer, load, count, connections, keys).await));
+            let rate = run(peer, load, count, connections, keys).await;
+            let ours = *our_rate.get_or_insert(rate);
+            println!(
+                "  {:<10}{:>10.0}/s  ours is {:>7.2} x{:>12.3} ms of CPU each  ours is {:>7.2} x",
+                peer.name,
+                rate.per_second,
+                ours.per_second / rate.per_second,
+                rate.cpu * 1e3,
+                rate.cpu / ours.cpu,
+            );
         }
-        let shown = |rate: Option<&Option<f64>>| match rate {
-            Some(Some(rate)) => format!("{rate:.0}"),
-            _ => "-".to_owned(),
-        };
-        let ratios: Vec<String> = peers[1..]
-            .iter()
-            .zip(&rates[1..])
-            .filter_map(|(peer, rate)| Some(format!("{:.2} x {}", rates[0]? / (*rate)?, peer.name)))
-            .collect();
-        println!(
-            "{name:<28}{:>14}{:>14}{:>14}   {}",
-            shown(rates.first()),
-            shown(rates.get(1)),
-            shown(rates.get(2)),
-            ratios.join(", ")
-        );
     }
     println!("after that: {:.0} MB", ours.memory());
-    // The same reads again and again: memory must not grow with their number.
+    steady(&ours, requests).await;
+    restart(ours).await;
+}
+
+/// The same requests again and again, over keys that are there already: memory must not grow with their number.
+async fn steady(peer: &Peer, requests: u64) {
     let mut memory = Vec::new();
-    for _ in 0..4 {
-        run(&ours, Load::Get(SMALL), requests / 4, 200, 400).await;
-        memory.push(format!("{:.0}", ours.memory()));
+    for _ in 0..10 {
+        run(peer, Load::Put(SMALL), requests / 10, 200, 400).await;
+        run(peer, Load::Get(SMALL), requests / 5, 200, 400).await;
+        run(peer, Load::Describe, requests / 10, 200, 400).await;
+        memory.push(format!("{:.0}", peer.memory()));
     }
     println!(
-        "after each quarter of {requests} more requests: {} MB",
+        "after each tenth of {} more requests: {} MB",
+        requests * 4,
         memory.join(", ")
     );
-    restart(ours).await;
 }
 
 /// How soon a cloud with 10,000 objects answers again.
@@ -363,8 +430,9 @@ async fn restart(mut peer: Peer) {
         let dir = std::mem::replace(&mut peer.dir, tempfile::tempdir().expect("a folder"));
         peer = Peer::in_dir("lakeform", dir);
         println!(
-            "opened with 10,000 objects after kill -9 {when}: {:.0} ms, {:.0} MB",
-            peer.opened.as_secs_f64() * 1e3,
+            "opened with 10,000 objects after kill -9 {when}: {:.0} ms, {:.0} ms of CPU with all of the program's start, {:.0} MB",
+            peer.opened.0.as_secs_f64() * 1e3,
+            peer.opened.1.as_secs_f64() * 1e3,
             peer.memory()
         );
     }

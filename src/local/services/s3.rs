@@ -492,7 +492,12 @@ impl Backend {
 
 /// Runs file work away from the runtime's threads.
 async fn blocking<R: Send + 'static>(work: impl FnOnce() -> io::Result<R> + Send + 'static) -> Result<R, Fault> {
-    let done = tokio::task::spawn_blocking(work).await;
+    done(tokio::task::spawn_blocking(work)).await
+}
+
+/// Waits for file work that runs already.
+async fn done<R>(work: tokio::task::JoinHandle<io::Result<R>>) -> Result<R, Fault> {
+    let done = work.await;
     let done = done.map_err(|_| Fault::new(500, "InternalError", "the work on the object's file panicked"))?;
     done.map_err(|error| Fault::new(500, "InternalError", format!("the object's file: {error}")))
 }

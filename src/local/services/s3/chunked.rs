@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use futures::{Stream, stream};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::BodyExt;
@@ -38,7 +38,8 @@ enum State {
 
 struct Decoder {
     body: Body,
-    buffer: BytesMut,
+    /// What is left of the frame that came last. Pieces of chunks are slices of it, never copies.
+    buffer: Bytes,
     state: State,
     trailers: Trailers,
 }
@@ -47,7 +48,7 @@ struct Decoder {
 pub fn decode(body: Body, trailers: Trailers) -> impl Stream<Item = Result<Bytes, BoxError>> + Send {
     let decoder = Decoder {
         body,
-        buffer: BytesMut::new(),
+        buffer: Bytes::new(),
         state: State::Size,
         trailers,
     };
@@ -72,7 +73,7 @@ impl Decoder {
                         return Err("the body ends inside a chunk".into());
                     }
                     let take = left.min(self.buffer.len() as u64);
-                    let piece = self.buffer.split_to(take as usize).freeze();
+                    let piece = self.buffer.split_to(take as usize);
                     self.state = if take == left {
                         State::DataEnd
                     } else {
@@ -81,15 +82,14 @@ impl Decoder {
                     return Ok(Some(piece));
                 }
                 State::DataEnd => {
-                    while self.buffer.len() < 2 {
-                        if !self.fill().await? {
+                    for expected in *b"\r\n" {
+                        if self.buffer.is_empty() && !self.fill().await? {
                             return Err("the body ends inside a chunk".into());
                         }
+                        if self.buffer.split_to(1)[0] != expected {
+                            return Err("a chunk is longer than its size says".into());
+                        }
                     }
-                    if &self.buffer[..2] != b"\r\n" {
-                        return Err("a chunk is longer than its size says".into());
-                    }
-                    self.buffer.advance(2);
                     self.state = State::Size;
                 }
                 State::Trailer => {
@@ -120,31 +120,31 @@ impl Decoder {
 
     /// Takes one line off the buffer, without its end.
     async fn line(&mut self) -> Result<String, BoxError> {
-        loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line = self.buffer.split_to(end + 1);
-                let text = std::str::from_utf8(&line)?.trim_end_matches(['\r', '\n']);
-                return Ok(text.to_owned());
-            }
-            if self.buffer.len() > MAX_LINE {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\n") {
+            if line.len() > MAX_LINE {
                 return Err("a chunk header is too long".into());
             }
-            if !self.fill().await? {
-                if self.buffer.is_empty() {
+            if self.buffer.is_empty() && !self.fill().await? {
+                if line.is_empty() {
                     return Err("the body ends before its last chunk".into());
                 }
-                let line = self.buffer.split();
-                return Ok(std::str::from_utf8(&line)?.trim_end_matches('\r').to_owned());
+                break;
             }
+            let near = self.buffer.len().min(MAX_LINE);
+            let end = self.buffer[..near].iter().position(|byte| *byte == b'\n');
+            line.extend_from_slice(&self.buffer.split_to(end.map_or(near, |end| end + 1)));
         }
+        Ok(std::str::from_utf8(&line)?.trim_end_matches(['\r', '\n']).to_owned())
     }
 
+    /// Takes the next frame that has bytes; only once those of the last one are used up.
     async fn fill(&mut self) -> Result<bool, BoxError> {
         while let Some(frame) = self.body.frame().await {
             if let Ok(data) = frame?.into_data()
                 && !data.is_empty()
             {
-                self.buffer.extend_from_slice(&data);
+                self.buffer = data;
                 return Ok(true);
             }
         }

@@ -79,6 +79,22 @@ pub enum Opened {
     File(File),
 }
 
+impl Opened {
+    /// Returns the next `length` bytes; fails when there are not so many.
+    pub fn piece(&mut self, length: u64) -> io::Result<Vec<u8>> {
+        let mut piece = Vec::with_capacity(length as usize);
+        // Each kind by itself: a file is read into the piece without filling it with zeros first.
+        let read = match self {
+            Opened::Here(bytes) => bytes.take(length).read_to_end(&mut piece)?,
+            Opened::File(file) => file.take(length).read_to_end(&mut piece)?,
+        };
+        match read as u64 == length {
+            true => Ok(piece),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
 impl Read for Opened {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
@@ -186,18 +202,16 @@ impl Objects {
 
     /// Returns the bytes of `range` of an object made of these segments, cut at its end.
     pub fn read(&self, segments: &[Segment], range: Range<u64>) -> io::Result<Bytes> {
-        let mut out = Vec::new();
-        self.read_into(segments, range, &mut out)?;
-        Ok(out.into())
-    }
-
-    fn read_into(&self, segments: &[Segment], range: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
-        for (segment, part) in overlaps(segments, range) {
+        let pieces = overlaps(segments, range).map(|(segment, part)| {
             let mut file = self.open_segment(segment)?;
             file.seek(SeekFrom::Start(part.start))?;
-            file.take(part.end - part.start).read_to_end(out)?;
-        }
-        Ok(())
+            file.piece(part.end - part.start)
+        });
+        let mut pieces: Vec<Vec<u8>> = pieces.collect::<io::Result<_>>()?;
+        Ok(match pieces.len() {
+            1 => pieces.remove(0).into(),
+            _ => pieces.concat().into(),
+        })
     }
 
     /// Returns a reader over a whole object made of these segments.

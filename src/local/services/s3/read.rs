@@ -20,7 +20,7 @@ use crate::services::{Call, Fault};
 type Answer<T> = Result<T, Fault>;
 
 /// Up to this size an answer is one piece; above, pieces of this size.
-const PIECE: u64 = 256 << 10;
+const PIECE: u64 = 512 << 10;
 
 /// Returns the current or the named version of a key.
 pub fn find(cx: &Call, bucket: &str, key: &str, version: Option<&str>) -> Answer<Object> {
@@ -194,8 +194,8 @@ async fn body(objects: Objects, data: Vec<Segment>, range: std::ops::Range<u64>)
             return Ok(None);
         };
         let read = tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; left.min(PIECE) as usize];
-            std::io::Read::read_exact(&mut file, &mut piece).map(|()| (file, piece))
+            let piece = file.piece(left.min(PIECE))?;
+            Ok::<_, std::io::Error>((file, piece))
         });
         let (file, piece) = read.await.map_err(s3s::StdError::from)?.map_err(s3s::StdError::from)?;
         let left = left - piece.len() as u64;

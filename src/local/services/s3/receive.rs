@@ -4,18 +4,19 @@ use bytes::Bytes;
 use futures::StreamExt;
 use s3s::S3Request;
 use s3s::dto::StreamingBlob;
+use tokio::task::spawn_blocking;
 
 use super::checksum::{Hasher, Hashes, compare, compare_md5, hex};
 use super::chunked::Trailers;
 use super::model::{Algorithm, Sum, fault};
 use super::objects::{Objects, Segment, Writing};
-use super::{blocking, header};
+use super::{blocking, done, header};
 use crate::services::Fault;
 
 type Answer<T> = Result<T, Fault>;
 
-/// Bytes are hashed and written in runs of about this size.
-const RUN: usize = 1 << 20;
+/// Bytes are hashed and written in runs of about this size; while one is at work, the next is read.
+const RUN: usize = 512 << 10;
 /// The largest object that one request may put.
 const LARGEST: u64 = 5 << 30;
 
@@ -152,7 +153,12 @@ pub async fn receive(
             sha256,
         })
     };
-    let mut state: Option<Receiving> = None;
+    let absorb = move |before: Option<Receiving>, run: Vec<Bytes>| {
+        let mut receiving = before.map_or_else(&begin, Ok)?;
+        receiving.absorb(&run)?;
+        Ok(receiving)
+    };
+    let mut at_work = None;
     let mut run: Vec<Bytes> = Vec::new();
     let mut waiting = 0;
     let mut body = body;
@@ -163,28 +169,27 @@ pub async fn receive(
         run.push(piece);
         if waiting >= RUN {
             let full = std::mem::take(&mut run);
-            let begin = begin.clone();
-            let taken = state.take();
             waiting = 0;
-            state = Some(
-                blocking(move || {
-                    let mut receiving = taken.map_or_else(begin, Ok)?;
-                    receiving.absorb(&full)?;
-                    Ok(receiving)
-                })
-                .await?,
-            );
+            let before = match at_work.take() {
+                Some(before) => Some(done(before).await?),
+                None => None,
+            };
+            let absorb = absorb.clone();
+            at_work = Some(spawn_blocking(move || absorb(before, full)));
         }
     }
-    if state.is_none()
+    if at_work.is_none()
         && let Some(segment) = Segment::inline(&run)
     {
         return few(segment, &run, hash_body, claims, trailers);
     }
+    let before = match at_work {
+        Some(before) => Some(done(before).await?),
+        None => None,
+    };
     // The last run is hashed apart from being synced, because a wrong checksum must not cost a sync.
     let (writing, hashes, sha256) = blocking(move || {
-        let mut receiving = state.map_or_else(begin, Ok)?;
-        receiving.absorb(&run)?;
+        let receiving = absorb(before, run)?;
         let sha256 = receiving
             .sha256
             .map(|sha256| hex(&s3s::crypto::Checksum::finalize(sha256)));
