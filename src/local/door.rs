@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, StreamBody};
 use serde_json::Value;
 
 use crate::fault::{Effect, Lost};
-use crate::services::{ACCOUNT, Answer, Call, Fault, Service, ec2, redshift_data, s3, sts};
+use crate::services::{ACCOUNT, Answer, Call, Cloud, Fault, Service, ec2, permission, redshift_data, s3, sts};
 use crate::store::Tx;
 use crate::wire::{self, Format, scope::Scope};
 use crate::{Body, Local, admin, collected, text_body};
@@ -140,6 +140,10 @@ async fn run(
 ) -> Answer {
     let account = account(local, scope)?;
     let cloud = local.cloud();
+    if sts::is_temporary(&scope.access_key) {
+        let check = |tx: &Tx| permission::check(&call_of(service, scope, operation, &account, id, tx, cloud), &input);
+        cloud.store.read(check)?.unwrap_or(Ok(()))?;
+    }
     // Statements and listings of Redshift Data ask the SQL engine, which is not of the store's world.
     if service == Service::RedshiftData
         && let Some(answer) = redshift_data::ask(cloud, &account, &scope.region, operation, &input).await
@@ -147,20 +151,7 @@ async fn run(
         return answer;
     }
     if READS.iter().any(|start| operation.starts_with(start)) {
-        let read = |tx: &Tx| {
-            let cx = Call {
-                service,
-                operation,
-                account: account.clone(),
-                region: scope.region.clone(),
-                access_key: scope.access_key.clone(),
-                request_id: id.to_owned(),
-                now: cloud.clock.now(),
-                tx,
-                cloud,
-            };
-            service.call(&cx, &input)
-        };
+        let read = |tx: &Tx| service.call(&call_of(service, scope, operation, &account, id, tx, cloud), &input);
         let answer = if stale {
             cloud.store.read_old(read)?
         } else {
@@ -174,17 +165,7 @@ async fn run(
     let store = cloud.store.clone();
     store
         .write(move |tx| {
-            let cx = Call {
-                service,
-                operation: &operation,
-                account,
-                region: scope.region,
-                access_key: scope.access_key,
-                request_id: id,
-                now: cloud.clock.now(),
-                tx,
-                cloud: &cloud,
-            };
+            let cx = call_of(service, &scope, &operation, &account, &id, tx, &cloud);
             let answer = service.call(&cx, &input);
             if service == Service::Ec2 && input["DryRun"] == true && answer.is_ok() {
                 let message = "Request would have succeeded, but DryRun flag is set.";
@@ -193,6 +174,28 @@ async fn run(
             (answer.is_ok(), answer)
         })
         .await?
+}
+
+fn call_of<'a>(
+    service: Service,
+    scope: &Scope,
+    operation: &'a str,
+    account: &str,
+    id: &str,
+    tx: &'a Tx,
+    cloud: &'a Arc<Cloud>,
+) -> Call<'a> {
+    Call {
+        service,
+        operation,
+        account: account.to_owned(),
+        region: scope.region.clone(),
+        access_key: scope.access_key.clone(),
+        request_id: id.to_owned(),
+        now: cloud.clock.now(),
+        tx,
+        cloud,
+    }
 }
 
 /// Returns the account of an access key: the key itself when it is 12 digits, or that of the assumed role.
@@ -204,6 +207,9 @@ fn account(local: &Arc<Local>, scope: &Scope) -> Result<String, Fault> {
         } else {
             key.to_owned()
         });
+    }
+    if !sts::is_temporary(key) {
+        return Ok(ACCOUNT.to_owned());
     }
     let session = local
         .cloud()

@@ -6,6 +6,7 @@ mod era;
 pub mod glue;
 pub mod iam;
 pub mod logs;
+pub(crate) mod permission;
 pub mod redshift;
 pub mod redshift_data;
 pub mod s3;

@@ -18,7 +18,7 @@ mod tests;
 
 use serde_json::Value;
 
-pub use authorise::{Caller, RoleProblem, Wanted, role_allows, role_allows_from};
+pub use authorise::{Caller, Rights, RoleProblem, Wanted, role_allows, role_allows_from, role_arn, session_rights};
 pub use documents::Role;
 pub use evaluate::{Context, Decision, Question, Verdict, evaluate, glob};
 pub use policy::{Policy, Use};

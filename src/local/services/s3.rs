@@ -329,7 +329,7 @@ fn account(cloud: &Arc<Cloud>, access_key: &str) -> Result<String, Fault> {
     if access_key.len() == 12 && access_key.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(access_key.to_owned());
     }
-    if !access_key.starts_with("ASIA") {
+    if !sts::is_temporary(access_key) {
         return Ok(ACCOUNT.to_owned());
     }
     let session = cloud.read(ServiceName::Sts, ACCOUNT, "", |cx| sts::session(cx, access_key))?;

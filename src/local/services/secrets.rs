@@ -108,6 +108,19 @@ fn find(cx: &Call, id: &str) -> Result<Option<Secret>, Fault> {
     by_name(rest)
 }
 
+/// Returns the ARN of the secret that a request names or makes, for policies.
+pub fn arn_of(cx: &Call, input: &Value) -> Result<Option<String>, Fault> {
+    let Some(id) = input["SecretId"].as_str().or(input["Name"].as_str()) else {
+        return Ok(None);
+    };
+    Ok(Some(match find(cx, id)? {
+        Some(secret) => secret.arn(cx),
+        None if id.starts_with("arn:") => id.to_owned(),
+        // Six characters that nobody knows yet.
+        None => cx.arn("secretsmanager", &format!("secret:{id}-??????")),
+    }))
+}
+
 fn named(cx: &Call, input: &Value) -> Result<Secret, Fault> {
     find(cx, text(input, "SecretId"))?.ok_or_else(not_found)
 }

@@ -104,6 +104,23 @@ pub fn as_serverless<'a>(cx: &Call<'a>) -> Call<'a> {
     }
 }
 
+/// Returns the ARNs of the namespace or workgroup that a request names or makes, for policies.
+pub fn arns_of(cx: &Call, input: &Value) -> Result<Vec<String>, Fault> {
+    if let Some(given) = input["resourceArn"].as_str() {
+        return Ok(vec![given.to_owned()]);
+    }
+    let unknown = |kind: &str| cx.arn("redshift-serverless", &format!("{kind}/*"));
+    if let Some(name) = input["workgroupName"].as_str() {
+        let found = workgroups::find(cx, name)?;
+        return Ok(vec![found.map_or_else(|| unknown("workgroup"), |found| found.arn(cx))]);
+    }
+    let Some(name) = input["namespaceName"].as_str() else {
+        return Ok(Vec::new());
+    };
+    let found = namespaces::find(cx, name)?;
+    Ok(vec![found.map_or_else(|| unknown("namespace"), |found| found.arn(cx))])
+}
+
 /// Returns the warehouse behind a workgroup (a name or an ARN) that answers queries, with the administrator's
 /// password or the ARN of its secret; `None` when there is none of this name.
 pub fn warehouse(cx: &Call, name: &str) -> Result<Option<Known>, Fault> {

@@ -16,15 +16,20 @@ pub struct Session {
     pub arn: String,
     /// ARN of the role itself.
     #[serde(default)]
-    role: String,
+    pub role: String,
     pub id: String,
     pub secret: String,
     pub expires: f64,
 }
 
+/// Says whether an access key is one of an assumed role, so far as it can tell by itself.
+pub fn is_temporary(access_key: &str) -> bool {
+    access_key.starts_with("ASIA")
+}
+
 /// Returns the session of a temporary access key that has not ended.
 pub fn session(cx: &Call, access_key: &str) -> Result<Option<Session>, Fault> {
-    if !access_key.starts_with("ASIA") {
+    if !is_temporary(access_key) {
         return Ok(None);
     }
     let session: Option<Session> = cx.shared().get(SESSIONS, access_key)?;

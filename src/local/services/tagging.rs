@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Call, Fault, Service};
+use super::{Answer, Call, Fault, Service, permission};
 
 const TAGS: &str = "tags";
 const MAX_ARNS: usize = 100;
@@ -19,6 +19,11 @@ pub(crate) fn index(cx: &Call, arn: &str, tags: &Tags) -> Result<(), Fault> {
 
 pub(crate) fn forget(cx: &Call, arn: &str) -> Result<(), Fault> {
     cx.delete(TAGS, arn).map(drop)
+}
+
+/// Returns the tags of a resource; none also when nothing is known of it.
+pub(crate) fn tags_of(cx: &Call, arn: &str) -> Result<Tags, Fault> {
+    Ok(cx.get(TAGS, arn)?.unwrap_or_default())
 }
 
 pub fn call(cx: &Call, input: &Value) -> Answer {
@@ -191,6 +196,7 @@ fn tag(cx: &Call, arn: &str, tags: &Value) -> Answer {
         operation,
         ..cx.clone()
     };
+    permission::check(&cx, &input)?;
     service.call(&cx, &input)
 }
 
@@ -216,6 +222,7 @@ fn untag(cx: &Call, arn: &str, keys: &Value) -> Answer {
         operation,
         ..cx.clone()
     };
+    permission::check(&cx, &input)?;
     service.call(&cx, &input)
 }
 

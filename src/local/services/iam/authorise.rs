@@ -75,6 +75,7 @@ pub fn role_allows_from(cx: &Call, role: &str, caller: Caller, wanted: &[Wanted]
     let rights = Rights::of(&home, &role)?;
     for wanted in wanted {
         let mut context = request_context(cx, &role);
+        context.set("aws:SourceAccount", cx.account.clone());
         for (key, value) in wanted.context {
             context.set(key, *value);
         }
@@ -110,6 +111,26 @@ fn resolve(cx: &Call, role: &str) -> Result<Option<Role>, Fault> {
     };
     let name = rest.rsplit('/').next().unwrap_or(rest);
     Ok(roles::find(cx, name)?.filter(|found| found.arn(cx) == role))
+}
+
+/// Returns the ARN of a role that is named by its name or by its ARN.
+pub fn role_arn(cx: &Call, role: &str) -> Result<String, Fault> {
+    let home = cx.global();
+    Ok(match resolve(&home, role)? {
+        Some(found) => found.arn(&home),
+        None if role.starts_with("arn:") => role.to_owned(),
+        None => home.arn("iam", &format!("role/{role}")),
+    })
+}
+
+/// Returns what a session of the role of this ARN may do, and what is known of all its requests; none when the role is
+/// gone.
+pub fn session_rights(cx: &Call, role: &str) -> Result<Option<(Rights, Context)>, Fault> {
+    let home = cx.global();
+    let Some(role) = resolve(&home, role)? else {
+        return Ok(None);
+    };
+    Ok(Some((Rights::of(&home, &role)?, request_context(cx, &role))))
 }
 
 fn assumable(cx: &Call, role: &Role, caller: Caller) -> bool {
@@ -165,12 +186,11 @@ impl Rights {
     }
 }
 
-/// What is known of every request that a service makes as a role.
+/// What is known of every request of a role.
 fn request_context(cx: &Call, role: &Role) -> Context {
     let mut context = Context::default();
     context.set("aws:PrincipalAccount", cx.account.clone());
     context.set("aws:ResourceAccount", cx.account.clone());
-    context.set("aws:SourceAccount", cx.account.clone());
     context.set("aws:PrincipalArn", role.arn(cx));
     context.set("aws:PrincipalType", "AssumedRole");
     context.set("aws:RequestedRegion", cx.region.clone());

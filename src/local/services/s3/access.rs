@@ -1,6 +1,7 @@
-//! May this request do that? Bucket policies, evaluated for every request: the bucket's own account may do what no
-//! statement denies, any other account what a statement allows. The account's root can always mend a policy that shuts
-//! everybody out. Signatures were checked at the door.
+//! May this request do that? Policies, evaluated for every request: an account's root may do in its own buckets what no
+//! statement of a bucket's policy denies, a session what its role's policies or the bucket's allow, and another account
+//! what both allow. The account's root can always mend a policy that shuts everybody out. Signatures were checked at the
+//! door.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use s3s::{S3Result, s3_error};
 
 use super::model::{self, Bucket};
 use super::{Who, header, policy, s3_error};
-use crate::services::iam::{Context, Decision, Policy, Question, Use, evaluate};
+use crate::services::iam::{self, Context, Decision, Policy, Question, Use, evaluate};
 use crate::services::{Call, Cloud, Fault, Service, sts};
 use crate::wire::query;
 
@@ -36,14 +37,14 @@ impl S3Auth for Checked {
 #[async_trait::async_trait]
 impl S3Access for Access {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let operation = cx.s3_op().name().to_owned();
         let (bucket, key) = match cx.s3_path() {
-            S3Path::Root => return Ok(()),
+            S3Path::Root => ("*".to_owned(), None),
             S3Path::Bucket { bucket } => (bucket.to_string(), None),
             S3Path::Object { bucket, key } => (bucket.to_string(), Some(key.to_string())),
         };
-        let operation = cx.s3_op().name().to_owned();
         // Its names are in the body, and each is asked for on its own.
-        if operation == "CreateBucket" || operation == "DeleteObjects" {
+        if operation == "DeleteObjects" {
             return Ok(());
         }
         let parameters = query::parameters(cx.uri().query().unwrap_or_default());
@@ -102,37 +103,35 @@ pub(super) fn permits_delete(cx: &Call, who: &Who, bucket: &str, key: &str, vers
 
 /// Returns the owner's account when it lets another account in. A bucket that is not there is the operation's business.
 fn decide(cx: &Call, who: &Who, asked: &Asked, mut context: Context) -> Result<Option<String>, Fault> {
-    let found: Option<Bucket> = cx.tx.get(model::BUCKETS, model::EVERYWHERE, &asked.bucket)?;
-    let Some(bucket) = found else { return Ok(None) };
-    let at_home = bucket.account == who.account;
-    let policy = match policy_of(&bucket) {
-        Some(policy) => policy,
-        None if at_home => return Ok(None),
-        None => return Err(denied(&asked.action)),
-    };
-    let mut principals = vec![("AWS", format!("arn:aws:iam::{}:root", who.account))];
-    let mut is_root = true;
-    if let Some(session) = sts::session(cx, &who.access_key)? {
-        is_root = false;
-        principals = sts::principals(&session);
-    }
-    let mends = ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"];
-    if at_home && is_root && mends.contains(&asked.action.as_str()) {
-        return Ok(None);
-    }
-    let name = &bucket.name;
+    let name = &asked.bucket;
     let resource = match &asked.key {
         Some(key) => format!("arn:aws:s3:::{name}/{key}"),
+        None if name == "*" => "*".to_owned(),
         None => format!("arn:aws:s3:::{name}"),
+    };
+    let session = sts::session(cx, &who.access_key)?;
+    let principals = match &session {
+        Some(session) => sts::principals(session),
+        None => vec![("AWS", format!("arn:aws:iam::{}:root", who.account))],
+    };
+    // The owner of a bucket that is there has no say in another of the same name.
+    let found: Option<Bucket> = match asked.action.as_str() {
+        "s3:CreateBucket" => None,
+        _ => cx.tx.get(model::BUCKETS, model::EVERYWHERE, name)?,
     };
     context.set("aws:PrincipalAccount", who.account.clone());
     context.set("aws:PrincipalArn", principals[0].1.clone());
-    context.set("aws:PrincipalType", if is_root { "Account" } else { "AssumedRole" });
-    context.set("aws:ResourceAccount", bucket.account.clone());
-    context.set("s3:ResourceAccount", bucket.account.clone());
-    context.set("aws:RequestedRegion", bucket.region.clone());
+    context.set(
+        "aws:PrincipalType",
+        session.as_ref().map_or("Account", |_| "AssumedRole"),
+    );
     context.set("aws:EpochTime", cx.now.floor().to_string());
     context.set("aws:CurrentTime", cx.now.floor().to_string());
+    if let Some(bucket) = &found {
+        context.set("aws:ResourceAccount", bucket.account.clone());
+        context.set("s3:ResourceAccount", bucket.account.clone());
+        context.set("aws:RequestedRegion", bucket.region.clone());
+    }
     if let Some(key) = &asked.key
         && let Some(object) = model::current(cx.tx, name, key)?
     {
@@ -140,17 +139,53 @@ fn decide(cx: &Call, who: &Who, asked: &Asked, mut context: Context) -> Result<O
             context.set(&format!("s3:ExistingObjectTag/{tag}"), value);
         }
     }
+    // Of the account's root there is nothing to ask; a session may what the policies of its role let it.
+    let own = match &session {
+        Some(session) => role_decision(cx, &session.role, &asked.action, &resource, context.clone())?,
+        None => Decision::Allowed,
+    };
+    let Some(bucket) = found else {
+        return match own {
+            Decision::Allowed => Ok(None),
+            _ => Err(denied(&session, &asked.action, &resource)),
+        };
+    };
+    let at_home = bucket.account == who.account;
+    let mends = ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"];
+    if at_home && session.is_none() && mends.contains(&asked.action.as_str()) {
+        return Ok(None);
+    }
     let question = Question {
         action: &asked.action,
         resource: &resource,
         principals,
         context,
     };
-    match (evaluate(&[&policy], &question).decision, at_home) {
-        (Decision::Allowed, false) => Ok(Some(bucket.account)),
-        (Decision::Allowed | Decision::ImplicitDeny, true) => Ok(None),
-        _ => Err(denied(&asked.action)),
+    let of_bucket = policy_of(&bucket).map(|policy| evaluate(&[&policy], &question).decision);
+    match (own, of_bucket.unwrap_or(Decision::ImplicitDeny), at_home) {
+        (Decision::ExplicitDeny, _, _) => Err(denied(&session, &asked.action, &resource)),
+        (_, Decision::ExplicitDeny, _) => Err(denied_by_bucket(&asked.action)),
+        (Decision::Allowed, Decision::Allowed, false) => Ok(Some(bucket.account)),
+        // At home, one of the two is enough.
+        (Decision::Allowed, _, true) | (_, Decision::Allowed, true) => Ok(None),
+        (Decision::ImplicitDeny, _, _) => Err(denied(&session, &asked.action, &resource)),
+        (_, Decision::ImplicitDeny, false) => Err(denied_by_bucket(&asked.action)),
     }
+}
+
+/// What the policies of a role say; one that is gone may nothing.
+fn role_decision(cx: &Call, role: &str, action: &str, resource: &str, context: Context) -> Result<Decision, Fault> {
+    let Some((rights, mut known)) = iam::session_rights(cx, role)? else {
+        return Ok(Decision::ImplicitDeny);
+    };
+    known.extend(context);
+    let question = Question {
+        action,
+        resource,
+        principals: Vec::new(),
+        context: known,
+    };
+    Ok(rights.decide(&question).decision)
 }
 
 fn policy_of(bucket: &Bucket) -> Option<Policy> {
@@ -158,8 +193,17 @@ fn policy_of(bucket: &Bucket) -> Option<Policy> {
     Policy::parse(bucket.settings.get(policy::POLICY)?.as_str()?, Use::Resource).ok()
 }
 
-fn denied(action: &str) -> Fault {
+fn denied_by_bucket(action: &str) -> Fault {
     let message = format!("Access Denied: the bucket's policy does not let this request perform {action}");
+    Fault::new(403, "AccessDenied", message)
+}
+
+fn denied(session: &Option<sts::Session>, action: &str, resource: &str) -> Fault {
+    let caller = session.as_ref().map_or("", |session| session.arn.as_str());
+    let message = format!(
+        "User: {caller} is not authorized to perform: {action} on resource: \"{resource}\" because no identity-based \
+         policy allows the {action} action"
+    );
     Fault::new(403, "AccessDenied", message)
 }
 
@@ -249,6 +293,7 @@ fn action(operation: &str, versioned: bool) -> String {
             "PutObject"
         }
         "ListObjects" | "ListObjectsV2" | "HeadBucket" => "ListBucket",
+        "ListBuckets" => "ListAllMyBuckets",
         "ListObjectVersions" => "ListBucketVersions",
         "ListMultipartUploads" => "ListBucketMultipartUploads",
         "ListParts" => "ListMultipartUploadParts",
