@@ -31,7 +31,8 @@ impl Held<'_> {
     }
 }
 
-/// Deletes, and on a dependency finds out who holds it. Waits only for holders that AWS itself is taking away.
+/// Deletes, and on a dependency finds out who holds it. Waits only for holders that AWS itself is taking away, and as
+/// long as there is something new to see.
 pub(crate) async fn delete_blocked(
     aws: &Aws,
     held: Held<'_>,
@@ -39,6 +40,7 @@ pub(crate) async fn delete_blocked(
     delete: impl AsyncFn() -> Result<()>,
 ) -> Result<()> {
     let start = Instant::now();
+    let mut seen: (Instant, Vec<String>) = (start, Vec::new());
     loop {
         let refusal = match delete().await {
             Ok(()) => return Ok(()),
@@ -54,10 +56,14 @@ pub(crate) async fn delete_blocked(
             (false, Pace::Quick) => patience.map(|_| Duration::from_secs(3)),
             (false, Pace::Aws) => patience,
         };
-        let names: Vec<&str> = holders.iter().map(|holder| holder.words.as_str()).collect();
-        if holders.iter().any(|holder| holder.drains.is_none()) || patience.is_none_or(|limit| start.elapsed() > limit)
-        {
-            return Err(explain(refusal, &names));
+        let stays = holders.iter().any(|holder| holder.drains.is_none());
+        let names: Vec<String> = holders.into_iter().map(|holder| holder.words).collect();
+        if names != seen.1 {
+            seen = (Instant::now(), names);
+        }
+        let (since, names) = &seen;
+        if stays || patience.is_none_or(|limit| since.elapsed() > limit) {
+            return Err(explain(refusal, names));
         }
         report(Progress::State(match names.first() {
             Some(name) => format!("held by {name}, {} s", start.elapsed().as_secs()),
@@ -71,7 +77,7 @@ pub(crate) async fn delete_blocked(
     }
 }
 
-fn explain(mut refusal: CloudError, names: &[&str]) -> CloudError {
+fn explain(mut refusal: CloudError, names: &[String]) -> CloudError {
     for name in names.iter().take(10) {
         refusal.hints.push(format!("held by {name}"));
     }

@@ -12,7 +12,7 @@ use super::vpc::Vpc;
 use crate::services::{Answer, Call, Fault, random_u64};
 
 /// How the interface of somebody else describes itself.
-const TRESPASSER: &str = "ELB app/somebody-else";
+const TRESPASSER: &str = "ELB app/somebody-else/50dc6c495c0c9188";
 
 /// Whose interface it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,7 @@ pub enum Owner {
     NatGateway,
     Endpoint,
     Glue,
+    LoadBalancer,
 }
 
 impl Owner {
@@ -32,6 +33,7 @@ impl Owner {
             Owner::NatGateway => Some("amazon-nat"),
             Owner::Endpoint => Some("amazon-vpce"),
             Owner::Glue => Some("amazon-glue"),
+            Owner::LoadBalancer => Some("amazon-elb"),
         }
     }
 
@@ -39,7 +41,7 @@ impl Owner {
         match self {
             Owner::NatGateway => "nat_gateway",
             Owner::Endpoint => "vpc_endpoint",
-            Owner::User | Owner::Redshift | Owner::Glue => "interface",
+            Owner::User | Owner::Redshift | Owner::Glue | Owner::LoadBalancer => "interface",
         }
     }
 }
@@ -179,8 +181,8 @@ pub fn release_at(cx: &Call, id: &str, instant: f64) -> Result<(), Fault> {
     tags::unindex(cx, Eni::KIND, id)
 }
 
-/// Makes an interface of somebody else in a subnet, or with a group in one of its VPC's subnets, until an instant; once,
-/// so that whoever waits for it to go waits with success.
+/// Makes an interface of somebody else's load balancer in a subnet, or with a group in one of its VPC's subnets, until
+/// AWS has taken it away; once, so that whoever waits for it to go waits with success.
 pub fn trespass(cx: &Call, subnet: Option<&str>, group: Option<&str>, until: f64) -> Result<(), Fault> {
     let groups: Vec<String> = group.map(str::to_owned).into_iter().collect();
     let subnet = match (subnet, group) {
@@ -207,7 +209,7 @@ pub fn trespass(cx: &Call, subnet: Option<&str>, group: Option<&str>, until: f64
     if known.iter().any(|(_, eni)| was_here(eni)) {
         return Ok(());
     }
-    let eni = make(cx, &subnet, &groups, Owner::User, TRESPASSER, None)?;
+    let eni = make(cx, &subnet, &groups, Owner::LoadBalancer, TRESPASSER, None)?;
     release_at(cx, &eni.id, until)
 }
 
