@@ -4,12 +4,14 @@ use crate::Aws;
 use crate::connection::Pace;
 use crate::error::{Doing, Result, Says, found};
 use crate::glue_crawler;
-use crate::wait::{Look, Patience, retry, until};
+use crate::wait::{Look, Patience, lag, retry, until};
 use aws_sdk_glue::operation::get_tables::GetTablesOutput;
-use aws_sdk_glue::types::{Crawler, CrawlerState, LastCrawlStatus, Table};
+use aws_sdk_glue::primitives::DateTime;
+use aws_sdk_glue::types::{Crawler, CrawlerState, LastCrawlInfo, LastCrawlStatus, Table};
 use lakeform_engine::CloudError;
 use lakeform_engine::cloud::{Meaning, Progress, Report};
 use std::collections::BTreeMap;
+use tokio::time::Instant;
 
 /// What a run of a crawler did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +43,10 @@ pub struct CatalogColumn {
     pub sort: String,
 }
 
+fn begun(run: Option<&LastCrawlInfo>) -> Option<DateTime> {
+    run.and_then(|run| run.start_time)
+}
+
 impl Aws {
     /// Runs the crawler once and waits for its end. A run that is under way already may have begun before the data
     /// were there, so it is waited for and another one is started.
@@ -50,6 +56,7 @@ impl Aws {
             Pace::Quick => Patience::new(Pace::Quick, 600),
             Pace::Aws => Patience::new(Pace::Aws, 3 * 3600),
         };
+        let before = self.last_run(name).await?;
         let running = |error: &CloudError| error.is(Meaning::Busy).then_some("an earlier run has not ended");
         retry(patience, report, running, async || {
             self.glue.start_crawler().name(name).send().await.doing(&doing)
@@ -57,6 +64,7 @@ impl Aws {
         .await?;
         report(Progress::State("running".to_owned()));
         let wait = self.connection.looks.wait("crawler", name);
+        let started = Instant::now();
         let last = until(patience, &doing, report, async || {
             let look = async |names: Vec<String>| {
                 let named = |crawler: Crawler| Some((crawler.name.clone()?, crawler));
@@ -64,9 +72,17 @@ impl Aws {
                 Ok(crawlers.into_iter().filter_map(named).collect())
             };
             let crawler = wait.look(self.connection.fresh(), look).await?;
-            let crawler =
-                crawler.ok_or_else(|| CloudError::new(Meaning::NotFound, &doing, "it is not there any more"))?;
+            // A look at a moment ago shows neither what was just made nor what was just begun.
+            let early = started.elapsed() < lag(self.connection.pace);
+            let crawler = match crawler {
+                Some(crawler) => crawler,
+                None if early => return Ok(Look::Pending("starting".to_owned())),
+                None => return Err(CloudError::new(Meaning::NotFound, &doing, "it is not there any more")),
+            };
             Ok(match crawler.state {
+                Some(CrawlerState::Ready) | None if early && begun(crawler.last_crawl.as_ref()) == before => {
+                    Look::Pending("starting".to_owned())
+                }
                 Some(CrawlerState::Ready) | None => Look::Done(crawler.last_crawl),
                 Some(state) => Look::Pending(state.as_str().to_ascii_lowercase()),
             })
@@ -91,6 +107,12 @@ impl Aws {
             return Err(error);
         }
         self.crawl_totals(name).await
+    }
+
+    /// Returns when the last run of the crawler began, if there was one.
+    async fn last_run(&self, name: &str) -> Result<Option<DateTime>> {
+        let crawlers = glue_crawler::get(self, &[name.to_owned()]).await?;
+        Ok(crawlers.first().and_then(|crawler| begun(crawler.last_crawl.as_ref())))
     }
 
     /// Returns what all runs of the crawler did together. The figures are for people; a service that does not tell

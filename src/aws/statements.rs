@@ -4,13 +4,14 @@
 use crate::Aws;
 use crate::connection::Pace;
 use crate::error::{Doing, Result, Says, incomplete};
-use crate::wait::{Look, Patience, retry, until};
+use crate::wait::{Look, Patience, lag, retry, unseen, until};
 use aws_sdk_redshiftdata::operation::execute_statement::ExecuteStatementOutput;
 use aws_sdk_redshiftdata::operation::execute_statement::builders::ExecuteStatementFluentBuilder;
 use aws_sdk_redshiftdata::types::{Field, SqlParameter, StatusString};
 use lakeform_engine::CloudError;
 use lakeform_engine::cloud::{Meaning, Report};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Where SQL goes, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,8 +136,14 @@ impl Aws {
                 ..Patience::new(Pace::Aws, 24 * 3600)
             },
         };
+        let sent = Instant::now();
         let done = until(patience, doing, report, async || {
-            let statement = self.data.describe_statement().id(&id).send().await.doing(doing)?;
+            let statement = match self.data.describe_statement().id(&id).send().await.doing(doing) {
+                Err(error) if error.is(Meaning::NotFound) && sent.elapsed() < lag(self.connection.pace) => {
+                    return Ok(Look::Pending("submitted".to_owned()));
+                }
+                shown => shown?,
+            };
             match &statement.status {
                 Some(StatusString::Finished) => Ok(Look::Done(statement)),
                 Some(StatusString::Failed) => Err(refused(&statement.error, &id, Meaning::Failed)),
@@ -159,7 +166,7 @@ impl Aws {
             ..Answer::default()
         };
         if done.has_result_set == Some(true) {
-            self.fetch(&id, &mut answer).await?;
+            self.fetch(&id, &mut answer, report).await?;
         }
         Ok(answer)
     }
@@ -196,18 +203,19 @@ impl Aws {
         .await
     }
 
-    async fn fetch(&self, id: &str, answer: &mut Answer) -> Result<()> {
+    async fn fetch(&self, id: &str, answer: &mut Answer, report: Report<'_>) -> Result<()> {
         let doing = "fetch the rows";
         let mut token = None;
         loop {
-            let page = self
-                .data
-                .get_statement_result()
-                .id(id)
-                .set_next_token(token)
-                .send()
-                .await
-                .doing(doing)?;
+            let page = self.data.get_statement_result().id(id).set_next_token(token);
+            let patience = Patience {
+                limit: lag(self.connection.pace),
+                ..Patience::new(self.connection.pace, 0)
+            };
+            let page = retry(patience, report, unseen, async || {
+                page.clone().send().await.doing(doing)
+            })
+            .await?;
             if answer.columns.is_empty() {
                 answer.columns = page
                     .column_metadata
