@@ -2,9 +2,10 @@
 
 use crate::Aws;
 use crate::connection::Pace;
+use crate::ec2;
 use crate::error::{Doing, Result, Says, found};
 use crate::glue_crawler;
-use crate::wait::{Look, Patience, lag, retry, until};
+use crate::wait::{Look, Patience, retry, until};
 use aws_sdk_glue::operation::get_tables::GetTablesOutput;
 use aws_sdk_glue::primitives::DateTime;
 use aws_sdk_glue::types::{Crawler, CrawlerState, LastCrawlInfo, LastCrawlStatus, Table};
@@ -73,7 +74,7 @@ impl Aws {
             };
             let crawler = wait.look(self.connection.fresh(), look).await?;
             // A look at a moment ago shows neither what was just made nor what was just begun.
-            let early = started.elapsed() < lag(self.connection.pace);
+            let early = started.elapsed() < ec2::lag(self).limit;
             let crawler = match crawler {
                 Some(crawler) => crawler,
                 None if early => return Ok(Look::Pending("starting".to_owned())),

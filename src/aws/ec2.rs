@@ -156,7 +156,7 @@ pub(crate) async fn once(
     }
 }
 
-/// How long EC2 may deny knowing what it made a moment ago.
+/// How long AWS may deny knowing what it made a moment ago.
 pub(crate) fn lag(aws: &Aws) -> Patience {
     match aws.connection.pace {
         Pace::Quick => Patience::new(Pace::Quick, 5),

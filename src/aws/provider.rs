@@ -2,7 +2,7 @@
 
 use crate::Aws;
 use crate::ec2;
-use crate::error::Result;
+use crate::error::{Result, found};
 use crate::tags::{TagChange, Tags};
 use crate::wait::{Look, until};
 use lakeform_engine::cloud::{Ask, Create, Meaning, Owner, Report, Update};
@@ -98,7 +98,8 @@ pub(crate) async fn visible(
     read: impl AsyncFn() -> Result<Vec<Option<Live>>>,
 ) -> Result<Live> {
     until(ec2::lag(aws), doing, report, async || {
-        Ok(match read().await?.pop().flatten() {
+        // Also a part of it may not show yet: an attribute, a policy.
+        Ok(match found(read().await)?.and_then(|mut lives| lives.pop().flatten()) {
             Some(live) => Look::Done(live),
             None => Look::Pending("made, and not yet visible".to_owned()),
         })

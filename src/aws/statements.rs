@@ -3,8 +3,9 @@
 
 use crate::Aws;
 use crate::connection::Pace;
+use crate::ec2;
 use crate::error::{Doing, Result, Says, incomplete};
-use crate::wait::{Look, Patience, lag, retry, unseen, until};
+use crate::wait::{Look, Patience, retry, unseen, until};
 use aws_sdk_redshiftdata::operation::execute_statement::ExecuteStatementOutput;
 use aws_sdk_redshiftdata::operation::execute_statement::builders::ExecuteStatementFluentBuilder;
 use aws_sdk_redshiftdata::types::{Field, SqlParameter, StatusString};
@@ -139,7 +140,7 @@ impl Aws {
         let sent = Instant::now();
         let done = until(patience, doing, report, async || {
             let statement = match self.data.describe_statement().id(&id).send().await.doing(doing) {
-                Err(error) if error.is(Meaning::NotFound) && sent.elapsed() < lag(self.connection.pace) => {
+                Err(error) if error.is(Meaning::NotFound) && sent.elapsed() < ec2::lag(self).limit => {
                     return Ok(Look::Pending("submitted".to_owned()));
                 }
                 shown => shown?,
@@ -208,11 +209,7 @@ impl Aws {
         let mut token = None;
         loop {
             let page = self.data.get_statement_result().id(id).set_next_token(token);
-            let patience = Patience {
-                limit: lag(self.connection.pace),
-                ..Patience::new(self.connection.pace, 0)
-            };
-            let page = retry(patience, report, unseen, async || {
+            let page = retry(ec2::lag(self), report, unseen, async || {
                 page.clone().send().await.doing(doing)
             })
             .await?;

@@ -129,14 +129,6 @@ pub(crate) async fn retry<T>(
     unreachable!("the pauses never end")
 }
 
-/// How long AWS may take to show to every reader what it has just told of.
-pub(crate) fn lag(pace: Pace) -> Duration {
-    match pace {
-        Pace::Quick => Duration::from_secs(3),
-        Pace::Aws => Duration::from_secs(60),
-    }
-}
-
 /// What was there a moment ago and is not found is not shown everywhere yet.
 pub(crate) fn unseen(error: &CloudError) -> Option<&'static str> {
     (error.meaning == Meaning::NotFound).then_some("not shown yet")
