@@ -176,15 +176,46 @@ async fn answer(backend: Backend, request: Request<Body>) -> Response<Body> {
             let message = "You did not provide the number of bytes specified by the Content-Length HTTP header";
             error_response(Fault::new(400, "IncompleteBody", message), head_only)
         }
-        Ok(response) => finish(
-            response.map(|body| body.map_err(BoxError::from).boxed_unsync()),
-            head_only,
-        ),
+        Ok(response) => {
+            let response = response.map(|body| body.map_err(BoxError::from).boxed_unsync());
+            finish(worded(response).await, head_only)
+        }
         Err(error) => {
             let cause: BoxError = error.into();
             error_response(Fault::new(500, "InternalError", cause.to_string()), head_only)
         }
     }
+}
+
+/// Refusals that `s3s` finds by itself have a code and no words; AWS's have both.
+async fn worded(response: Response<Body>) -> Response<Body> {
+    const LIMIT: usize = 64 << 10;
+    if !response.status().is_client_error() {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let text = crate::collected(body, LIMIT).await.unwrap_or_default();
+    let mut text = String::from_utf8_lossy(&text).into_owned();
+    let code = text
+        .split_once("<Code>")
+        .and_then(|(_, rest)| rest.split_once("</Code>"))
+        .map(|(code, _)| code.to_owned());
+    if let Some(code) = code.filter(|_| !text.contains("<Message>")) {
+        let words = match code.as_str() {
+            "MalformedXML" => {
+                "The XML you provided was not well-formed or did not validate against our published schema"
+            }
+            "InvalidArgument" => "Invalid Argument",
+            "InvalidBucketName" => "The specified bucket is not valid.",
+            "InvalidURI" => "Couldn't parse the specified URI.",
+            "KeyTooLongError" => "Your key is too long",
+            "MethodNotAllowed" => "The specified method is not allowed against this resource.",
+            _ => "The request is not valid.",
+        };
+        text = text.replacen("</Code>", &format!("</Code><Message>{words}</Message>"), 1);
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    Response::from_parts(parts, text_body(text))
 }
 
 /// Every answer carries a request id; the answer to HEAD carries no body, not even of an error.

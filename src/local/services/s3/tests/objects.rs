@@ -210,10 +210,9 @@ async fn hostile_keys_stay_inside() {
         world.refusal(Method::PUT, &format!("/lake/{long}"), &[], "x").await.1,
         "KeyTooLongError"
     );
-    assert_eq!(
-        world.refusal(Method::POST, "/lake?delete", &[], "<Delete><Obj").await.0,
-        400
-    );
+    let broken = world.call(Method::POST, "/lake?delete", &[], "<Delete><Obj").await;
+    assert_eq!((broken.status.as_u16(), broken.element("Code")), (400, "MalformedXML"));
+    assert!(broken.element("Message").starts_with("The XML you provided"));
 }
 
 #[tokio::test]
