@@ -123,9 +123,23 @@ fn signed(
             "The access key ID you provided does not exist.",
         )
     };
-    let scope = scope.ok_or_else(|| Fault::new(403, "AccessDenied", "Access Denied"))?;
+    let scope = scope.ok_or_else(|| match signed_in_the_old_way(parts) {
+        true => {
+            let message =
+                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+            Fault::new(400, "InvalidRequest", message)
+        }
+        false => Fault::new(403, "AccessDenied", "Access Denied"),
+    })?;
     let secret = local.secret_of(&scope.access_key)?.ok_or_else(denied)?;
     wire::signature::verify(parts, body, &secret, local.cloud().clock.now())
+}
+
+/// As before SigV4: boto3 still presigns so where it is not told otherwise, and S3 refuses it on all newer buckets.
+fn signed_in_the_old_way(parts: &http::request::Parts) -> bool {
+    let header = parts.headers.get(header::AUTHORIZATION);
+    header.is_some_and(|value| value.as_bytes().starts_with(b"AWS "))
+        || parts.uri.query().is_some_and(|query| query.contains("AWSAccessKeyId="))
 }
 
 /// Runs one operation in one transaction.

@@ -222,6 +222,9 @@ async fn a_request_from_beyond_this_machine_must_be_signed() {
     assert!(body.contains("InvalidAccessKeyId"), "{body}");
     let (status, _) = door.send(Request::get("/bucket/key").extension(Untrusted), "").await;
     assert_eq!(status, 403);
+    let old = "/bucket/key?AWSAccessKeyId=test&Signature=x&Expires=4000000000";
+    let (status, body) = door.send(Request::get(old).extension(Untrusted), "").await;
+    assert!(status == 400 && body.contains("Please use AWS4-HMAC-SHA256"), "{body}");
     let (status, _) = door
         .send(Request::get("/_lakeform/clock").extension(Untrusted), "")
         .await;
