@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::optimizer::Optimizer;
@@ -20,6 +19,7 @@ use crate::durable::Watch;
 use crate::error::{Result, SqlError};
 use crate::functions;
 use crate::lake::Lake;
+use crate::memory::SharedMemory;
 use crate::session::{Session, SessionOptions, Signals};
 use crate::store::{Store, segment_ids};
 use crate::system::history::History;
@@ -335,9 +335,17 @@ fn memory_for_queries() -> usize {
     }
 }
 
+/// Returns how many rows move at once. Whatever merges sorted runs holds several batches of each, so little memory
+/// means short ones; rows are taken to be half a kilobyte.
+fn rows_per_batch(options: &EngineOptions) -> usize {
+    let batches = 32 * options.parallelism.max(1);
+    (options.memory / batches / 512).clamp(128, 8192)
+}
+
 fn planner_state(options: &EngineOptions, spill: &Path) -> Result<SessionState> {
     let mut config = SessionConfig::new()
         .with_target_partitions(options.parallelism.max(1))
+        .with_batch_size(rows_per_batch(options))
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(false);
     let settings = config.options_mut();
@@ -346,15 +354,14 @@ fn planner_state(options: &EngineOptions, spill: &Path) -> Result<SessionState> 
     settings.sql_parser.enable_ident_normalization = false;
     settings.execution.parquet.schema_force_view_types = false;
     settings.execution.time_zone = Some("UTC".into());
-    // What each sort keeps for merging what it spilled; little memory is not to be eaten up by it.
-    let sorts = 8 * options.parallelism.max(1);
-    settings.execution.sort_spill_reservation_bytes = (options.memory / sorts).min(10 << 20);
+    // The pool keeps back what sorts need for merging, so that they need not do it one by one.
+    settings.execution.sort_spill_reservation_bytes = 0;
     // What a crash left there is of no use to anyone.
     drop(std::fs::remove_dir_all(spill));
     std::fs::create_dir_all(spill)?;
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![spill.to_path_buf()]));
     let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(options.memory)))
+        .with_memory_pool(Arc::new(SharedMemory::new(options.memory)))
         .with_disk_manager_builder(disk)
         .build_arc()?;
     // This rule loses the precision of a decimal sum that stands beside a distinct count.

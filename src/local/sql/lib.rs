@@ -14,6 +14,7 @@ mod external;
 mod functions;
 mod lake;
 mod lexer;
+mod memory;
 mod native;
 mod parse;
 mod plan;

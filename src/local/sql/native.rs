@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, Result as DfResult};
+use datafusion::common::{Column, DFSchema, Result as DfResult, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
@@ -223,8 +224,15 @@ impl TableProvider for NativeTable {
         {
             groups[index % partitions].push(self.file(index, segment, with_rows));
         }
-        let mut builder =
-            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source)).with_limit(limit);
+        let rows: u64 = table.segments.iter().map(Segment::live).sum();
+        let bytes: u64 = table.segments.iter().map(|segment| segment.bytes).sum();
+        // Joins keep the smaller side in memory; who is smaller, the planner knows from here.
+        let statistics = Statistics::new_unknown(self.files.table_schema())
+            .with_num_rows(Precision::Exact(rows as usize))
+            .with_total_byte_size(Precision::Inexact(bytes as usize));
+        let mut builder = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+            .with_statistics(statistics)
+            .with_limit(limit);
         for group in groups.into_iter().filter(|group| !group.is_empty()) {
             builder = builder.with_file_group(FileGroup::new(group));
         }
