@@ -488,6 +488,9 @@ pub enum LocalCommand {
         /// Where the first warehouse's SQL port listens; the others follow. Port 0 picks free ones
         #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:5439")]
         sql: std::net::SocketAddr,
+        /// What the queries of one warehouse may use together, such as 4GB [default: half of this machine's memory]
+        #[arg(long, value_name = "SIZE", value_parser = memory)]
+        sql_memory: Option<usize>,
         #[command(flatten)]
         disk: LocalDisk,
     },
@@ -587,6 +590,17 @@ pub fn part(text: &str) -> Result<(u64, u64), String> {
     read.filter(|(index, of)| (1..=*of).contains(index))
         .ok_or_else(|| format!("`{text}` is not a share: write 1/4, 2/4, 3/4 and 4/4"))
 }
+
+/// Reads the memory of queries.
+fn memory(text: &str) -> Result<usize, String> {
+    let bytes = crate::data::recipe::bytes(text).and_then(|bytes| usize::try_from(bytes).ok());
+    bytes
+        .filter(|bytes| *bytes >= LEAST_MEMORY)
+        .ok_or_else(|| "not a size of 16 MB or more; write 4GB".to_owned())
+}
+
+/// Less than this runs nothing but the smallest queries.
+const LEAST_MEMORY: usize = 16_000_000;
 
 #[cfg(test)]
 mod tests {

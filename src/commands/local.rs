@@ -14,7 +14,12 @@ use std::sync::Arc;
 
 pub async fn run(global: &Global, args: &Local, ui: &Ui) -> Result<ExitCode, CommandError> {
     match &args.command {
-        LocalCommand::Serve { http, sql, disk } => serve(global, &dir(global, disk), *http, *sql, ui).await,
+        LocalCommand::Serve {
+            http,
+            sql,
+            sql_memory,
+            disk,
+        } => serve(global, &dir(global, disk), *http, (*sql, *sql_memory), ui).await,
         LocalCommand::Status { disk } => status(&dir(global, disk), ui).await,
         LocalCommand::Export { file, disk } => export(&dir(global, disk), file, ui).await,
         LocalCommand::Import { file, yes, disk } => import(&dir(global, disk), file, *yes, ui).await,
@@ -62,11 +67,14 @@ async fn serve(
     global: &Global,
     dir: &Path,
     http: SocketAddr,
-    sql: SocketAddr,
+    (sql, sql_memory): (SocketAddr, Option<usize>),
     ui: &Ui,
 ) -> Result<ExitCode, CommandError> {
     let weather = Weather::read(global)?;
     let local = open_local(dir, &weather).await?;
+    if let Some(bytes) = sql_memory {
+        local.limit_sql_memory(bytes);
+    }
     let _chaos = weather.begin(&local, dir, ui);
     let taken = |flag: &str, address: SocketAddr, cause: &dyn std::fmt::Display| {
         let free = SocketAddr::new(address.ip(), 0);

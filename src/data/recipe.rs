@@ -222,8 +222,15 @@ fn wrong(field: &'static str, text: &str, what: &str, instead: &str) -> RecipeEr
     }
 }
 
-/// Reads a size: bytes, or with `KB`, `MB`, `GB`, `KiB`, `MiB`, `GiB` behind the number.
 fn size(field: &'static str, text: &str) -> Result<u64, RecipeError> {
+    // Redshift reads no object above 5 TB, because S3 keeps none.
+    bytes(text)
+        .filter(|size| (1..=5_000_000_000_000).contains(size))
+        .ok_or_else(|| wrong(field, text, "a size", "128MB, 256MiB or 1GiB"))
+}
+
+/// Reads a size: bytes, or with `KB`, `MB`, `GB`, `KiB`, `MiB`, `GiB` behind the number.
+pub fn bytes(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
     let unit = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -235,14 +242,8 @@ fn size(field: &'static str, text: &str) -> Result<u64, RecipeError> {
         "gib" => 1 << 30,
         _ => 0,
     };
-    let size = digits
-        .replace('_', "")
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(unit));
-    // Redshift reads no object above 5 TB, because S3 keeps none.
-    size.filter(|size| (1..=5_000_000_000_000).contains(size))
-        .ok_or_else(|| wrong(field, text, "a size", "128MB, 256MiB or 1GiB"))
+    let number = digits.replace('_', "").parse::<u64>().ok()?;
+    number.checked_mul(unit).filter(|size| *size > 0)
 }
 
 /// Reads a share such as `0.5%`.

@@ -179,6 +179,13 @@ impl Local {
         })
     }
 
+    /// Limits what the queries of one warehouse may use together, before the first of them.
+    pub fn limit_sql_memory(&self, bytes: usize) {
+        self.cloud
+            .part::<services::redshift::engines::Engines>()
+            .limit_memory(bytes);
+    }
+
     /// Gives each cluster and workgroup a SQL port until the future is dropped.
     pub async fn serve_sql(self: &Arc<Self>, reserved: SqlPorts) {
         services::redshift::ports::serve(Arc::clone(&self.cloud), reserved).await;

@@ -82,7 +82,12 @@ pub(crate) async fn run(session: &mut Session, copy: Copy) -> Result<Outcome> {
     let files = files(session, &copy).await?;
     let columns: Vec<Column> = columns.iter().map(|index| relation.columns[*index].clone()).collect();
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-    let shape = session.loader_shape(&relation, &names).await?;
+    let mut target = relation.as_ref().clone();
+    if copy.explicit_ids {
+        let identities = target.columns.iter_mut().filter_map(|column| column.identity.as_mut());
+        identities.for_each(|identity| identity.by_default = true);
+    }
+    let shape = session.loader_shape(&target, &names).await?;
     let loader = Arc::new(Loader {
         columns,
         paths: json_paths(session, &copy).await?,
@@ -90,12 +95,16 @@ pub(crate) async fn run(session: &mut Session, copy: Copy) -> Result<Outcome> {
         refused: Mutex::default(),
     });
     let (pieces, taken) = mpsc::channel(PARALLEL);
-    let readers = read_files(session.engine.lake.clone(), loader.clone(), files, pieces);
+    let threads = session.threads()?;
+    let readers = threads.run(read_files(session.engine.lake.clone(), loader.clone(), files, pieces));
     let taken = Arc::new(tokio::sync::Mutex::new(taken));
     let mut loaders = JoinSet::new();
     for _ in 0..session.engine.options.parallelism.max(1) {
         let writer = session.writer(&relation.columns);
-        loaders.spawn(loader.clone().load(taken.clone(), writer, shape.clone()));
+        loaders.spawn_on(
+            loader.clone().load(taken.clone(), writer, shape.clone()),
+            threads.handle(),
+        );
     }
     // Without this one, the readers notice when all loaders have given up.
     drop(taken);
@@ -481,7 +490,7 @@ impl Loader {
         if text.is_empty() && (self.copy.empty_as_null || !is_text) {
             return None;
         }
-        if is_text && self.copy.blanks_as_null && text.bytes().all(|byte| byte == b' ') {
+        if is_text && self.copy.blanks_as_null && !text.is_empty() && text.bytes().all(|byte| byte == b' ') {
             return None;
         }
         let text = if self.copy.trim_blanks && matches!(column.sql_type, SqlType::Varchar(_)) {
@@ -553,6 +562,7 @@ impl Loader {
                         .map(|millis| (millis * 1e3).round() as i64),
                     format => parse_with(text, &format.to_uppercase())
                         .ok()
+                        .filter(|_| separators(text).starts_with(&separators(format)))
                         .map(crate::value::micros_of)
                         .or_else(|| {
                             // An unknown spelling may still be one that Redshift recognises by itself.
@@ -577,6 +587,11 @@ impl Loader {
             .collect();
         spelled.map(Some)
     }
+}
+
+/// What stands between the parts of a date. Reading by a format takes any; a load does not.
+fn separators(text: &str) -> String {
+    text.trim().chars().filter(|c| !c.is_alphanumeric()).collect()
 }
 
 /// What stl_load_errors says about a value that does not fit its column.

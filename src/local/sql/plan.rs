@@ -1,6 +1,8 @@
 //! From a query's syntax tree to rows: names are looked up (in the data catalog too, which takes time), the tree is
 //! rewritten, planned and run.
 
+mod stop;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -25,10 +27,11 @@ use crate::external::{PATH, SIZE};
 use crate::functions::OperatorRules;
 use crate::native::{NativeTable, ROW, SEGMENT};
 use crate::rewrite::{self, BY_OID, Found, Names, name_from, output_name};
-use crate::session::Session;
+use crate::session::{Running, Session, Threads};
 use crate::system;
 use crate::types::SqlType;
 use crate::utility::Name;
+pub use stop::Stop;
 
 /// The schema name under which DML reads a table with its hidden columns, by OID.
 pub const WITH_ROWS: &str = "$rows";
@@ -94,35 +97,49 @@ impl Session {
 
     /// Runs a plan and returns its rows in the types that were promised.
     pub(crate) async fn collect(&self, planned: &Planned) -> Result<Vec<RecordBatch>> {
-        use futures::StreamExt;
-        let schema = promised_schema(&planned.fields);
-        let mut stream = self.stream(planned).await?;
+        let mut running = self.running(planned).await?;
         let mut batches = Vec::new();
-        while let Some(batch) = stream.next().await {
-            batches.push(conform(&batch?, &schema, &planned.fields)?);
+        while let Some(batch) = running.next().await {
+            batches.push(batch?);
         }
         Ok(batches)
     }
 
-    pub(crate) async fn stream(&self, planned: &Planned) -> Result<SendableRecordBatchStream> {
-        Ok(execute_stream(
-            self.physical(planned).await?,
-            self.engine.planner.task_ctx(),
-        )?)
+    /// Starts a query, whose rows will come in the types that were promised.
+    pub(crate) async fn running(&self, planned: &Planned) -> Result<Running> {
+        let threads = self.threads()?;
+        let (plan, stop) = self.physical(planned, &threads).await?;
+        let context = self.engine.planner.task_ctx();
+        Ok(Running::start(plan, context, planned.fields.clone(), (stop, threads)))
     }
 
-    /// Runs a plan as the parallel parts that it has, for those who need no order between them.
-    pub(crate) async fn streams(&self, planned: &Planned) -> Result<Vec<SendableRecordBatchStream>> {
-        Ok(execute_stream_partitioned(
-            self.physical(planned).await?,
-            self.engine.planner.task_ctx(),
-        )?)
+    /// Starts a query as one stream, or as the parallel parts that it has when no order between them is needed. They have
+    /// to be taken on the session's threads, and end with what stops them.
+    pub(crate) async fn parts(
+        &self,
+        planned: &Planned,
+        parallel: bool,
+    ) -> Result<(Vec<SendableRecordBatchStream>, Stop)> {
+        let threads = self.threads()?;
+        let (plan, stop) = self.physical(planned, &threads).await?;
+        let context = self.engine.planner.task_ctx();
+        let _on_threads = threads.handle().enter();
+        let parts = match parallel {
+            true => execute_stream_partitioned(plan, context)?,
+            false => vec![execute_stream(plan, context)?],
+        };
+        Ok((parts, stop))
     }
 
-    async fn physical(&self, planned: &Planned) -> Result<Arc<dyn ExecutionPlan>> {
-        let state = &self.engine.planner;
-        let optimized = state.optimize(&planned.plan)?;
-        Ok(state.query_planner().create_physical_plan(&optimized, state).await?)
+    async fn physical(&self, planned: &Planned, threads: &Threads) -> Result<(Arc<dyn ExecutionPlan>, Stop)> {
+        let (engine, plan) = (self.engine.clone(), planned.plan.clone());
+        let plans = async move {
+            let state = &engine.planner;
+            let optimized = state.optimize(&plan)?;
+            let physical = state.query_planner().create_physical_plan(&optimized, state).await?;
+            Ok(stop::stoppable(physical)?)
+        };
+        threads.run(plans).await
     }
 
     /// Looks up every relation that a query names, and those that its views name.

@@ -8,11 +8,12 @@ mod names;
 mod rows;
 mod show;
 mod signals;
+mod threads;
 mod transaction;
 mod write;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Timelike, Utc};
 use datafusion::arrow::array::RecordBatch;
@@ -27,9 +28,11 @@ use crate::rewrite;
 use crate::types::SqlType;
 use crate::utility::{self, Command};
 use crate::value::Cell;
+pub(crate) use rows::Running;
 pub use rows::{Answer, Rows};
 use rows::{Cursor, Kept, Started};
 pub(crate) use signals::Signals;
+pub(crate) use threads::Threads;
 use transaction::Transaction;
 pub(crate) use write::Shape;
 
@@ -56,6 +59,7 @@ pub struct Session {
     transaction: Option<Transaction>,
     cursors: BTreeMap<String, Cursor>,
     signals: Arc<Signals>,
+    threads: Mutex<Option<Arc<Threads>>>,
     now: DateTime<Utc>,
 }
 
@@ -237,8 +241,18 @@ impl Session {
             transaction: None,
             cursors: BTreeMap::new(),
             signals,
+            threads: Mutex::default(),
             now: instant(),
         })
+    }
+
+    /// Returns the threads that queries run on, which start with the first query.
+    pub(crate) fn threads(&self) -> Result<Arc<Threads>> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        match threads.as_ref() {
+            Some(threads) => Ok(threads.clone()),
+            None => Ok(threads.insert(Threads::start(self.engine.options.parallelism)?).clone()),
+        }
     }
 
     /// The process id that `pg_backend_pid()` reports and a cancel request names.
@@ -249,12 +263,7 @@ impl Session {
     /// Runs one or more statements. Outside a transaction block, all of them are one transaction, as in the simple
     /// protocol. `parameters` are the Data API's `:name` values.
     pub async fn run(&mut self, sql: &str, parameters: &[(String, String)]) -> Result<Vec<Outcome>> {
-        let mut sources = lexer::split(sql)?;
-        for source in &mut sources {
-            if !parameters.is_empty() {
-                source.bind_named(parameters)?;
-            }
-        }
+        let sources = bound(sql, parameters)?;
         let mut outcomes = Vec::with_capacity(sources.len());
         for source in &sources {
             match self.execute(source, &[], false).await {
@@ -274,8 +283,8 @@ impl Session {
     }
 
     /// Runs statements as [`Session::run`] does; the rows of the last one are taken as they come.
-    pub async fn run_live(&mut self, sql: &str) -> Result<Vec<Answer>> {
-        let sources = lexer::split(sql)?;
+    pub async fn run_live(&mut self, sql: &str, parameters: &[(String, String)]) -> Result<Vec<Answer>> {
+        let sources = bound(sql, parameters)?;
         let mut answers = Vec::with_capacity(sources.len());
         for (index, source) in sources.iter().enumerate() {
             // Statements before the last must have succeeded before the next may run, so their rows are kept.
@@ -371,6 +380,10 @@ impl Session {
             error = limits.exceeded() => Err(error),
             performed = self.perform(command, parameters, live) => performed,
         };
+        if performed.as_ref().is_err_and(|error| error.sqlstate.starts_with("57")) {
+            // What was stopped may keep its threads for a while yet.
+            *self.threads.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         // Rows that are still to come end with their connection.
         signals.set_working(false);
         match performed {
@@ -527,6 +540,17 @@ impl Drop for Session {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .remove(&self.id);
     }
+}
+
+/// Returns the statements of a text, with values in the places of `:name`.
+fn bound(sql: &str, parameters: &[(String, String)]) -> Result<Vec<Source>> {
+    let mut sources = lexer::split(sql)?;
+    if !parameters.is_empty() {
+        for source in &mut sources {
+            source.bind_named(parameters)?;
+        }
+    }
+    Ok(sources)
 }
 
 fn instant() -> DateTime<Utc> {

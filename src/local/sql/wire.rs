@@ -12,7 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::tokenizer::Token;
-use futures::{Sink, StreamExt};
+use futures::{Sink, SinkExt, StreamExt};
 use pgwire::api::auth::{
     ServerParameterProvider, StartupHandler, finish_authentication, protocol_negotiation,
     save_startup_parameters_to_metadata,
@@ -22,10 +22,12 @@ use pgwire::api::portal::{Format, Portal};
 use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
 use pgwire::api::results::{FieldInfo, QueryResponse, Response, Tag};
 use pgwire::api::stmt::QueryParser;
-use pgwire::api::store::PortalStore;
-use pgwire::api::{ClientInfo, ClientPortalStore, PgWireConnectionState, PgWireServerHandlers, Type};
+use pgwire::api::store::{Entry, PortalStore};
+use pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, PgWireServerHandlers, Type};
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::cancel::CancelRequest;
+use pgwire::messages::data::{NoData, ParameterDescription};
+use pgwire::messages::extendedquery::{Describe, TARGET_TYPE_BYTE_STATEMENT};
 use pgwire::messages::startup::{Authentication, SecretKey};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use tokio::net::TcpListener;
@@ -186,7 +188,6 @@ impl StartupHandler for Door {
                 };
                 client.session_extensions().insert(Pending { expected, options });
                 client.set_state(PgWireConnectionState::AuthenticationInProgress);
-                use futures::SinkExt;
                 client
                     .send(PgWireBackendMessage::Authentication(Authentication::MD5Password(salt)))
                     .await?;
@@ -271,7 +272,8 @@ impl ServerParameterProvider for Parameters {
 impl CancelHandler for Door {
     async fn on_cancel_request(&self, request: CancelRequest) {
         let session = request.pid as u32;
-        if request.secret_key == SecretKey::I32(secret(session)) {
+        // The same key arrives as four bytes or as a number, depending on the protocol's version.
+        if request.secret_key.eq_value(&SecretKey::I32(secret(session))) {
             self.engine.cancel(session);
         }
     }
@@ -295,7 +297,7 @@ impl SimpleQueryHandler for Door {
     {
         let connection = connection(client)?;
         let mut session = connection.session.lock().await;
-        let answers = session.run_live(query).await.map_err(|error| wire_error(&error))?;
+        let answers = session.run_live(query, &[]).await.map_err(|error| wire_error(&error))?;
         if answers.is_empty() {
             return Ok(vec![Response::EmptyQuery]);
         }
@@ -391,6 +393,29 @@ impl ExtendedQueryHandler for Door {
             login: self.login.clone(),
             signals: self.signals.clone(),
         })
+    }
+
+    async fn on_describe<C>(&self, client: &mut C, message: Describe) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Prepared>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
+        if message.target_type == TARGET_TYPE_BYTE_STATEMENT
+            && let Some(Entry::Value(stored)) = client.portal_store().get_statement(name)
+            && stored.statement.columns.is_empty()
+        {
+            // No rows at all are something else than rows without columns.
+            let described = self.do_describe_statement(client, &stored).await?;
+            let parameters = described.parameters.iter().map(Type::oid).collect();
+            let parameters = PgWireBackendMessage::ParameterDescription(ParameterDescription::new(parameters));
+            client.send(parameters).await?;
+            client.send(PgWireBackendMessage::NoData(NoData::new())).await?;
+            return Ok(());
+        }
+        self._on_describe(client, message).await
     }
 
     async fn do_query<C>(&self, client: &mut C, portal: &Portal<Prepared>, _max_rows: usize) -> PgWireResult<Response>

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::super::{Call, Cloud, Part, redshift_data};
@@ -31,6 +32,8 @@ type Slot = Arc<tokio::sync::OnceCell<Arc<Engine>>>;
 pub struct Engines {
     cloud: Weak<Cloud>,
     slots: Mutex<HashMap<String, Slot>>,
+    /// Bytes that the queries of one warehouse may use together; zero when nobody said.
+    memory: AtomicUsize,
 }
 
 impl Part for Engines {
@@ -38,11 +41,21 @@ impl Part for Engines {
         Engines {
             cloud: Arc::downgrade(cloud),
             slots: Mutex::default(),
+            memory: AtomicUsize::new(0),
         }
     }
 }
 
 impl Engines {
+    /// Limits what the queries of one warehouse may use together, from the next opening of its engine on.
+    pub fn limit_memory(&self, bytes: usize) {
+        self.memory.store(bytes, Ordering::Relaxed);
+    }
+
+    pub fn memory(&self) -> Option<usize> {
+        Some(self.memory.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
+    }
+
     /// Returns the engine of a namespace, opening it when needed.
     pub async fn engine(&self, warehouse: &Warehouse) -> Result<Arc<Engine>, SqlFailure> {
         let slot = Arc::clone(self.slots().entry(warehouse.namespace_id.clone()).or_default());

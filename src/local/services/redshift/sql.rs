@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lakeform_sql::{Cell, Column, EngineOptions, SessionOptions, SqlError};
+use lakeform_sql::{Answer, Cell, Column, EngineOptions, SessionOptions, SqlError};
 use serde_json::{Value, json};
 
 use super::super::{Call, Cloud};
-use super::engines::Warehouse;
+use super::engines::{Engines, Warehouse};
 use crate::lake::account_lake;
 
 /// Why a statement failed, as Redshift words it.
@@ -68,6 +68,41 @@ pub struct Ran {
     pub affected: Option<u64>,
 }
 
+/// What one statement does; its rows come as they are asked for.
+pub struct Live {
+    /// As of [`Ran`].
+    pub columns: Option<Vec<Value>>,
+    /// As of [`Ran`].
+    pub affected: Option<u64>,
+    rows: Source,
+}
+
+enum Source {
+    /// All of them, once.
+    Kept(Vec<Value>),
+    Coming(lakeform_sql::Rows),
+}
+
+impl Live {
+    /// Returns some of the rows that are left; none when there are no more.
+    pub async fn next(&mut self) -> Result<Vec<Value>, SqlFailure> {
+        loop {
+            match &mut self.rows {
+                Source::Kept(rows) => return Ok(std::mem::take(rows)),
+                Source::Coming(rows) => match rows.next().await {
+                    None => self.rows = Source::Kept(Vec::new()),
+                    Some(rows) => {
+                        let rows: Vec<Value> = rows?.into_iter().map(shown_row).collect();
+                        if !rows.is_empty() {
+                            return Ok(rows);
+                        }
+                    }
+                },
+            }
+        }
+    }
+}
+
 /// The engine of one namespace.
 pub struct Engine(Arc<lakeform_sql::Engine>);
 
@@ -84,6 +119,10 @@ impl Engine {
             admin: warehouse.admin.clone(),
             identifier: warehouse.namespace_id.clone(),
             ..EngineOptions::default()
+        };
+        let options = match cloud.part::<Engines>().memory() {
+            Some(memory) => EngineOptions { memory, ..options },
+            None => options,
         };
         // Opening reads the disk; a thread that may block does it.
         let opened = tokio::task::spawn_blocking(move || lakeform_sql::Engine::open(&folder, lake, options)).await;
@@ -129,19 +168,46 @@ impl Session {
     /// Runs one or more statements, with the Data API's named parameters.
     pub async fn run(&mut self, sql: &str, parameters: &[(String, String)]) -> Result<Vec<Ran>, SqlFailure> {
         let outcomes = self.0.run(sql, parameters).await?;
-        let ran = |outcome: &lakeform_sql::Outcome| {
-            let has_rows = !outcome.columns.is_empty();
-            Ran {
-                columns: has_rows.then(|| outcome.columns.iter().map(shown_column).collect()),
-                rows: if has_rows {
-                    outcome.rows().into_iter().map(shown_row).collect()
-                } else {
-                    Vec::new()
-                },
-                affected: outcome.affected,
-            }
-        };
         Ok(outcomes.iter().map(ran).collect())
+    }
+
+    /// Runs one SQL text. Of several statements in it the last one's result counts, as when a driver sends them.
+    pub async fn run_live(&mut self, sql: &str, parameters: &[(String, String)]) -> Result<Live, SqlFailure> {
+        let mut answers = self.0.run_live(sql, parameters).await?;
+        Ok(match answers.pop() {
+            Some(Answer::Rows(rows)) => Live {
+                columns: Some(rows.columns.iter().map(shown_column).collect()),
+                affected: None,
+                rows: Source::Coming(rows),
+            },
+            done => {
+                let Ran {
+                    columns,
+                    rows,
+                    affected,
+                } = match &done {
+                    Some(Answer::Done(outcome)) => ran(outcome),
+                    _ => Ran::default(),
+                };
+                Live {
+                    columns,
+                    affected,
+                    rows: Source::Kept(rows),
+                }
+            }
+        })
+    }
+}
+
+fn ran(outcome: &lakeform_sql::Outcome) -> Ran {
+    let has_rows = !outcome.columns.is_empty();
+    Ran {
+        columns: has_rows.then(|| outcome.columns.iter().map(shown_column).collect()),
+        rows: match has_rows {
+            true => outcome.rows().into_iter().map(shown_row).collect(),
+            false => Vec::new(),
+        },
+        affected: outcome.affected,
     }
 }
 

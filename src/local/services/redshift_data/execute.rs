@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::super::redshift::engines::Engines;
-use super::super::redshift::sql::{Ran, Session, SqlFailure};
+use super::super::redshift::sql::{Session, SqlFailure};
 use super::super::{Answer, Call, Cloud, Fault, Part as CloudPart, Service, random_u64};
 use super::target::{self, Login, Target};
 use super::{Part, STATEMENTS, Statement, Status, find, results, save, validation};
@@ -315,7 +315,7 @@ async fn run(
         return;
     }
     let outcome = tokio::select! {
-        outcome = perform(cloud, &statement, &target, session_id) => outcome,
+        outcome = perform(cloud, place, &statement, &target, session_id) => outcome,
         reason = async { stopped.wait_for(Option::is_some).await.ok().and_then(|reason| *reason) } => {
             let reason = reason.unwrap_or_default();
             // When a request cancelled the statement, this finds it over and changes nothing.
@@ -323,14 +323,7 @@ async fn run(
             return;
         }
     };
-    let mut stored = Vec::new();
-    for (at, ran) in outcome.ran.into_iter().enumerate() {
-        match results::store(cloud, &place.account, &place.region, &place.id, at, ran).await {
-            Ok(part) => stored.push(part),
-            Err(_) => return,
-        }
-    }
-    let failure = outcome.failure;
+    let Outcome { stored, failure } = outcome;
     let finish = move |statement: &mut Statement| {
         let now = statement.updated;
         let done = stored.len();
@@ -394,52 +387,74 @@ fn sweep(cx: &Call, running: &Running) -> Result<(), Fault> {
 
 /// What the parts did, as far as they came, and why they went no further.
 struct Outcome {
-    ran: Vec<Ran>,
+    stored: Vec<results::Stored>,
     failure: Option<SqlFailure>,
 }
 
-async fn perform(cloud: &Arc<Cloud>, statement: &Statement, target: &Target, session_id: Option<String>) -> Outcome {
-    let mut ran = Vec::new();
-    let failure = perform_into(cloud, statement, target, session_id, &mut ran).await.err();
-    Outcome { ran, failure }
-}
-
-async fn perform_into(
+async fn perform(
     cloud: &Arc<Cloud>,
+    place: &UnderWay,
     statement: &Statement,
     target: &Target,
     session_id: Option<String>,
-    ran: &mut Vec<Ran>,
-) -> Result<(), SqlFailure> {
+) -> Outcome {
+    let mut stored = Vec::new();
+    let failure = match log_in_or_go_on(cloud, target, session_id).await {
+        Ok(session) => {
+            let mut session = session.lock().await;
+            run_parts(cloud, place, statement, &mut session, &mut stored)
+                .await
+                .err()
+        }
+        Err(failure) => Some(failure),
+    };
+    Outcome { stored, failure }
+}
+
+/// Returns the session that an earlier statement kept, or a new one.
+async fn log_in_or_go_on(
+    cloud: &Arc<Cloud>,
+    target: &Target,
+    session_id: Option<String>,
+) -> Result<Arc<tokio::sync::Mutex<Session>>, SqlFailure> {
     let running = cloud.part::<Running>();
     let kept = session_id
         .as_ref()
         .and_then(|id| running.sessions().get(id).map(|open| Arc::clone(&open.session)));
-    let session = match kept {
-        Some(session) => session,
-        None => {
-            let session = Arc::new(tokio::sync::Mutex::new(log_in(cloud, target).await?));
-            if let Some(id) = session_id {
-                let namespace_id = target.warehouse.namespace_id.clone();
-                let open = OpenSession {
-                    namespace_id,
-                    expires: target.session_expires,
-                    session: Arc::clone(&session),
-                };
-                running.sessions().insert(id, open);
-            }
-            session
-        }
-    };
-    let mut session = session.lock().await;
-    if !statement.is_batch {
-        ran.push(run_one(&mut session, &statement.parts[0].sql, &statement.parameters).await?);
-        return Ok(());
+    if let Some(session) = kept {
+        return Ok(session);
     }
-    session.run("BEGIN", &[]).await?;
-    for part in &statement.parts {
-        match run_one(&mut session, &part.sql, &statement.parameters).await {
-            Ok(result) => ran.push(result),
+    let session = Arc::new(tokio::sync::Mutex::new(log_in(cloud, target).await?));
+    if let Some(id) = session_id {
+        let namespace_id = target.warehouse.namespace_id.clone();
+        let open = OpenSession {
+            namespace_id,
+            expires: target.session_expires,
+            session: Arc::clone(&session),
+        };
+        running.sessions().insert(id, open);
+    }
+    Ok(session)
+}
+
+async fn run_parts(
+    cloud: &Arc<Cloud>,
+    place: &UnderWay,
+    statement: &Statement,
+    session: &mut Session,
+    stored: &mut Vec<results::Stored>,
+) -> Result<(), SqlFailure> {
+    if statement.is_batch {
+        session.run("BEGIN", &[]).await?;
+    }
+    for (at, part) in statement.parts.iter().enumerate() {
+        let run = async {
+            let live = session.run_live(&part.sql, &statement.parameters).await?;
+            results::store(cloud, &place.account, &place.region, &place.id, at, live).await
+        };
+        match run.await {
+            Ok(part) => stored.push(part),
+            Err(failure) if !statement.is_batch => return Err(failure),
             Err(failure) => {
                 // The failure that counts is the statement's, not that of the rollback after it.
                 let _ = session.run("ROLLBACK", &[]).await;
@@ -447,7 +462,9 @@ async fn perform_into(
             }
         }
     }
-    session.run("COMMIT", &[]).await?;
+    if statement.is_batch {
+        session.run("COMMIT", &[]).await?;
+    }
     Ok(())
 }
 
@@ -474,12 +491,6 @@ pub async fn log_in(cloud: &Arc<Cloud>, target: &Target) -> Result<Session, SqlF
             engine.session(&target.database, name, false)
         }
     }
-}
-
-/// Runs one SQL text. Of several statements in it the last one's result counts, as when a driver sends them.
-async fn run_one(session: &mut Session, sql: &str, parameters: &[(String, String)]) -> Result<Ran, SqlFailure> {
-    let mut ran = session.run(sql, parameters).await?;
-    Ok(ran.pop().unwrap_or_default())
 }
 
 pub fn cancel(cx: &Call, input: &Value) -> Answer {

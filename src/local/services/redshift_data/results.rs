@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::redshift::sql::Ran;
+use super::super::redshift::sql::{Live, SqlFailure};
 use super::super::{Answer, Call, Cloud, Fault, Service};
 use super::{Part, Statement, Status, find, validation};
 
@@ -28,18 +28,18 @@ fn page_key(statement: &str, part: usize, page: usize) -> String {
     format!("{statement}/{part}/{page:06}")
 }
 
-/// Writes the rows of one part.
+/// Writes the rows of one part, page by page as they come.
 pub async fn store(
     cloud: &Arc<Cloud>,
     account: &str,
     region: &str,
     statement: &str,
     part: usize,
-    ran: Ran,
-) -> Result<Stored, Fault> {
-    let Some(columns) = ran.columns else {
+    mut live: Live,
+) -> Result<Stored, SqlFailure> {
+    let Some(columns) = live.columns.take() else {
         // Data changes say how many rows; definitions have no such number.
-        let rows = ran.affected.map_or(-1, |rows| rows as i64);
+        let rows = live.affected.map_or(-1, |rows| rows as i64);
         return Ok(Stored {
             has_result: false,
             rows,
@@ -48,23 +48,31 @@ pub async fn store(
             columns: Vec::new(),
         });
     };
-    let count = ran.rows.len() as i64;
-    let (mut pages, mut bytes, mut total) = (0, 0, 0);
+    let (mut pages, mut count, mut bytes, mut total) = (0, 0, 0, 0);
     let mut page: Vec<Value> = Vec::new();
-    let mut rows = ran.rows.into_iter().peekable();
-    while let Some(row) = rows.next() {
-        let size = size_of(&row);
-        (bytes, total) = (bytes + size, total + size);
-        page.push(row);
-        if total > MOST_BYTES {
-            return Err(Fault::bad("ValidationException", "The result is larger than 500 MB."));
+    loop {
+        let rows = live.next().await?;
+        let last = rows.is_empty();
+        for row in rows {
+            let size = size_of(&row);
+            (count, bytes, total) = (count + 1, bytes + size, total + size);
+            page.push(row);
+            if total > MOST_BYTES {
+                return Err(SqlFailure::new("53400", "The result is larger than 500 MB."));
+            }
+            if page.len() >= ROWS_PER_PAGE || bytes >= BYTES_PER_PAGE {
+                let full = std::mem::take(&mut page);
+                write(cloud, (account, region), page_key(statement, part, pages), full).await?;
+                (pages, bytes) = (pages + 1, 0);
+            }
         }
-        if page.len() >= ROWS_PER_PAGE || bytes >= BYTES_PER_PAGE || rows.peek().is_none() {
-            let (key, full) = (page_key(statement, part, pages), std::mem::take(&mut page));
-            let put = move |cx: &Call| cx.put(PAGES, &key, &full);
-            cloud.write(Service::RedshiftData, account, region, put).await?;
-            (pages, bytes) = (pages + 1, 0);
+        if last {
+            break;
         }
+    }
+    if !page.is_empty() {
+        write(cloud, (account, region), page_key(statement, part, pages), page).await?;
+        pages += 1;
     }
     Ok(Stored {
         has_result: true,
@@ -73,6 +81,17 @@ pub async fn store(
         pages,
         columns,
     })
+}
+
+async fn write(
+    cloud: &Arc<Cloud>,
+    (account, region): (&str, &str),
+    key: String,
+    page: Vec<Value>,
+) -> Result<(), SqlFailure> {
+    let put = move |cx: &Call| cx.put(PAGES, &key, &page);
+    let written = cloud.write(Service::RedshiftData, account, region, put).await;
+    written.map_err(|fault| SqlFailure::new("58030", format!("the result cannot be stored: {}", fault.message)))
 }
 
 /// Removes all pages of a statement.

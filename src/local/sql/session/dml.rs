@@ -8,6 +8,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{AsArray, Int64Array};
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::{Int32Type, Int64Type};
+use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::sql::sqlparser::ast::{
     self, Assignment, AssignmentTarget, Expr, FromTable, MergeAction, MergeClauseKind, MergeInsertKind, Query,
     SelectItem, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind,
@@ -20,7 +21,7 @@ use super::{Outcome, Session, Step};
 use crate::catalog::{Relation, Segment};
 use crate::error::{Result, SqlError};
 use crate::lexer::Source;
-use crate::native::{Marks, ROW, SEGMENT};
+use crate::native::{Marks, ROW, SEGMENT, SegmentWriter};
 use crate::plan::{Planned, WITH_ROWS};
 use crate::rewrite::{name_from, quoted};
 
@@ -335,45 +336,56 @@ impl Session {
 
     /// Deletes the rows a plan finds and stores its new values, if it has any, in their place.
     async fn replace_rows(&mut self, relation: &Arc<Relation>, planned: &Planned, repeated: Repeated) -> Result<u64> {
-        let table = relation.table().ok_or_else(|| SqlError::internal("no table"))?;
-        let mut gone = Marks::new(&table.segments);
-        let mut writer = self.writer(&relation.columns);
-        let origins: Vec<Origin> = (0..relation.columns.len())
-            .map(|index| Origin::Source(index + 2))
-            .collect();
-        let mut stream = self.stream(planned).await?;
-        while let Some(batch) = stream.next().await {
-            let batch = batch?;
-            let segments = batch.column(0).as_primitive::<Int32Type>();
-            let rows = batch.column(1).as_primitive::<Int64Type>();
-            let mut kept = Vec::new();
-            for row in 0..batch.num_rows() {
-                if gone.mark(segments.value(row) as usize, rows.value(row) as usize) {
-                    kept.push(row as i64);
-                } else if repeated == Repeated::Error {
-                    return Err(SqlError::new(
-                        "21000",
-                        "Found multiple matches to update the same tuple.",
-                    ));
-                }
-            }
-            if batch.num_columns() > 2 {
-                let batch = if kept.len() == batch.num_rows() {
-                    batch
-                } else {
-                    take_record_batch(&batch, &Int64Array::from(kept))?
-                };
-                writer.write(&stored(&relation.columns, &origins, &batch)?)?;
-            }
-        }
-        let added = writer.finish()?;
-        let (mut segments, count) = gone.delete(&table.segments);
-        segments.extend(added);
+        let (streams, _stop) = self.parts(planned, false).await?;
+        let replacing = replace(relation.clone(), streams, self.writer(&relation.columns), repeated);
+        let (segments, count) = self.threads()?.run(replacing).await?;
         if count > 0 {
             self.put_table(relation, |table| table.segments = segments)?;
         }
         Ok(count)
     }
+}
+
+/// Returns the table's segments without the rows that were found, new versions of them behind, and how many those are.
+async fn replace(
+    relation: Arc<Relation>,
+    streams: Vec<SendableRecordBatchStream>,
+    mut writer: SegmentWriter,
+    repeated: Repeated,
+) -> Result<(Vec<Segment>, u64)> {
+    let table = relation.table().ok_or_else(|| SqlError::internal("no table"))?;
+    let mut gone = Marks::new(&table.segments);
+    let origins: Vec<Origin> = (0..relation.columns.len())
+        .map(|index| Origin::Source(index + 2))
+        .collect();
+    let mut found = futures::stream::iter(streams).flatten();
+    while let Some(batch) = found.next().await {
+        let batch = batch?;
+        let segments = batch.column(0).as_primitive::<Int32Type>();
+        let rows = batch.column(1).as_primitive::<Int64Type>();
+        let mut kept = Vec::new();
+        for row in 0..batch.num_rows() {
+            if gone.mark(segments.value(row) as usize, rows.value(row) as usize) {
+                kept.push(row as i64);
+            } else if repeated == Repeated::Error {
+                return Err(SqlError::new(
+                    "21000",
+                    "Found multiple matches to update the same tuple.",
+                ));
+            }
+        }
+        if batch.num_columns() > 2 {
+            let batch = if kept.len() == batch.num_rows() {
+                batch
+            } else {
+                take_record_batch(&batch, &Int64Array::from(kept))?
+            };
+            writer.write(&stored(&relation.columns, &origins, &batch)?)?;
+        }
+    }
+    let (mut segments, count) = gone.delete(&table.segments);
+    segments.extend(writer.finish()?);
+    Ok((segments, count))
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -1,6 +1,6 @@
-//! Rows as they come. A task runs the plan and stays a few batches ahead of whoever takes them, so that a result of
-//! any size passes through little memory. What stops a statement from outside, a cancel or its time limit, stops the
-//! task too.
+//! Rows as they come. A task on the session's threads runs the plan and stays a batch ahead of whoever takes them, so
+//! that a result of any size passes through little memory. What stops a statement from outside, a cancel or its time
+//! limit, stops the task too.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,21 +9,81 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{Stream, StreamExt};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Column, Outcome, Session, Signals};
+use super::{Column, Outcome, Session, Signals, Threads};
 use crate::engine::Engine;
 use crate::error::{Result, SqlError};
-use crate::plan::{Planned, conform, promised_schema};
+use crate::plan::{Planned, Stop, conform, promised_schema};
 use crate::types::SqlType;
 use crate::value::{self, Cell};
 
-/// Batches that wait for the client to take them.
-const AHEAD: usize = 2;
+/// Batches that wait to be taken.
+const AHEAD: usize = 1;
+
+/// A query that runs. Dropping it ends the query.
+#[derive(Debug)]
+pub(crate) struct Running {
+    batches: mpsc::Receiver<Result<RecordBatch>>,
+    task: JoinSet<()>,
+    /// What the query needs for as long as it runs.
+    _holds: (Stop, Arc<Threads>),
+}
+
+impl Running {
+    pub fn start(
+        plan: Arc<dyn ExecutionPlan>,
+        context: Arc<TaskContext>,
+        fields: Vec<(String, SqlType)>,
+        holds: (Stop, Arc<Threads>),
+    ) -> Self {
+        let (sender, batches) = mpsc::channel(AHEAD);
+        let mut task = JoinSet::new();
+        let work = async move {
+            if let Err(error) = pump(plan, context, &fields, &sender).await {
+                // Who has lost interest need not hear of it.
+                let _ = sender.send(Err(error)).await;
+            }
+        };
+        task.spawn_on(work, holds.1.handle());
+        Self {
+            batches,
+            task,
+            _holds: holds,
+        }
+    }
+
+    pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
+        if let Some(batch) = self.batches.recv().await {
+            return Some(batch);
+        }
+        // An end that nobody announced is none.
+        let failed = self.task.join_next().await?.err()?;
+        Some(Err(SqlError::internal(failed)))
+    }
+}
+
+async fn pump(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    fields: &[(String, SqlType)],
+    sender: &mpsc::Sender<Result<RecordBatch>>,
+) -> Result<()> {
+    let schema = promised_schema(fields);
+    let mut stream = execute_stream(plan, context)?;
+    while let Some(batch) = stream.next().await {
+        if sender.send(Ok(conform(&batch?, &schema, fields)?)).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
 
 /// What one statement gave to a client that takes rows as they come.
 #[derive(Debug)]
@@ -101,10 +161,11 @@ impl Limits {
     }
 }
 
-/// A query that has started: its plan, which keeps the files it reads, and its batches as DataFusion makes them.
+/// A query that has started, and its plan, which keeps the files it reads.
+#[derive(Debug)]
 pub(super) struct Started {
     pub planned: Planned,
-    pub stream: SendableRecordBatchStream,
+    pub running: Running,
 }
 
 impl Session {
@@ -123,8 +184,8 @@ impl Session {
     }
 
     pub(super) async fn start_rows(&self, planned: Planned) -> Result<Started> {
-        let stream = self.stream(&planned).await?;
-        Ok(Started { planned, stream })
+        let running = self.running(&planned).await?;
+        Ok(Started { planned, running })
     }
 
     /// Hands the rest of a query to a task of its own. `spoiled` is the transaction that an error in it spoils.
@@ -141,7 +202,7 @@ impl Session {
 
 async fn run(
     engine: Arc<Engine>,
-    started: Started,
+    mut started: Started,
     mut limits: Limits,
     spoiled: Option<Arc<AtomicBool>>,
     sender: mpsc::Sender<Result<RecordBatch>>,
@@ -152,7 +213,7 @@ async fn run(
         biased;
         error = limits.exceeded() => Err(error),
         () = sender.closed() => Ok(()),
-        ended = pump(started, &sender, &mut rows) => ended,
+        ended = pass(&mut started.running, &sender, &mut rows) => ended,
     };
     // The end is noted before the client can see it.
     engine.history.finish(query, ended.as_ref().map(|()| (rows, None)));
@@ -165,11 +226,9 @@ async fn run(
     }
 }
 
-async fn pump(started: Started, sender: &mpsc::Sender<Result<RecordBatch>>, rows: &mut u64) -> Result<()> {
-    let Started { planned, mut stream } = started;
-    let schema = promised_schema(&planned.fields);
-    while let Some(batch) = stream.next().await {
-        let batch = conform(&batch?, &schema, &planned.fields)?;
+async fn pass(running: &mut Running, sender: &mpsc::Sender<Result<RecordBatch>>, rows: &mut u64) -> Result<()> {
+    while let Some(batch) = running.next().await {
+        let batch = batch?;
         *rows += batch.num_rows() as u64;
         if sender.send(Ok(batch)).await.is_err() {
             break;
@@ -206,11 +265,10 @@ impl Session {
     }
 
     async fn collect_into(&self, planned: &Planned, kept: &mut Kept) -> Result<Vec<RecordBatch>> {
-        let schema = promised_schema(&planned.fields);
-        let mut stream = self.stream(planned).await?;
+        let mut running = self.running(planned).await?;
         let mut batches = Vec::new();
-        while let Some(batch) = stream.next().await {
-            let batch = conform(&batch?, &schema, &planned.fields)?;
+        while let Some(batch) = running.next().await {
+            let batch = batch?;
             kept.grow(&batch)?;
             batches.push(batch);
         }
@@ -225,40 +283,30 @@ impl Kept {
 }
 
 /// A cursor's query, read as FETCH asks for it.
+#[derive(Debug)]
 pub(super) struct Cursor {
     pub planned: Planned,
-    /// Never locked: only there because a stream may not be shared between threads.
-    stream: std::sync::Mutex<SendableRecordBatchStream>,
+    running: Running,
     rest: Option<RecordBatch>,
-}
-
-impl std::fmt::Debug for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cursor")
-            .field("fields", &self.planned.fields)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Cursor {
     pub fn new(started: Started) -> Self {
         Self {
             planned: started.planned,
-            stream: std::sync::Mutex::new(started.stream),
+            running: started.running,
             rest: None,
         }
     }
 
     /// Returns the next rows, at most `wanted` of them.
     pub async fn take(&mut self, mut wanted: usize, kept: &mut Kept) -> Result<Vec<RecordBatch>> {
-        let schema = promised_schema(&self.planned.fields);
-        let stream = self.stream.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut taken = Vec::new();
         while wanted > 0 {
             let batch = match self.rest.take() {
                 Some(rest) => rest,
-                None => match stream.next().await {
-                    Some(batch) => conform(&batch?, &schema, &self.planned.fields)?,
+                None => match self.running.next().await {
+                    Some(batch) => batch?,
                     None => break,
                 },
             };

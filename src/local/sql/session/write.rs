@@ -117,16 +117,13 @@ impl Session {
         shape: impl Fn(RecordBatch) -> Result<RecordBatch> + Clone + Send + 'static,
         parallel: bool,
     ) -> Result<(Vec<Segment>, u64)> {
-        let streams = if parallel {
-            self.streams(planned).await?
-        } else {
-            vec![self.stream(planned).await?]
-        };
+        let threads = self.threads()?;
+        let (streams, _stop) = self.parts(planned, parallel).await?;
         let mut tasks = tokio::task::JoinSet::new();
         for (part, mut stream) in streams.into_iter().enumerate() {
             let mut writer = self.writer(columns);
             let shape = shape.clone();
-            tasks.spawn(async move {
+            let work = async move {
                 let mut count = 0;
                 while let Some(batch) = stream.next().await {
                     let batch = batch?;
@@ -134,7 +131,8 @@ impl Session {
                     writer.write(&shape(batch)?)?;
                 }
                 Ok::<_, SqlError>((part, writer.finish()?, count))
-            });
+            };
+            tasks.spawn_on(work, threads.handle());
         }
         let mut parts = Vec::new();
         while let Some(part) = tasks.join_next().await {
