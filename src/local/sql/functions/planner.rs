@@ -9,6 +9,9 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::types::SqlType;
 
+/// Of lists, which only system catalogs have.
+const CONCATENATION: &str = "array_concat";
+
 #[derive(Debug)]
 pub struct OperatorRules {
     functions: Vec<Arc<ScalarUDF>>,
@@ -17,7 +20,9 @@ pub struct OperatorRules {
 impl OperatorRules {
     pub fn shared(functions: impl Iterator<Item = Arc<ScalarUDF>>) -> Arc<dyn ExprPlanner> {
         Arc::new(Self {
-            functions: functions.filter(|function| function.name().starts_with('$')).collect(),
+            functions: functions
+                .filter(|function| function.name().starts_with('$') || function.name() == CONCATENATION)
+                .collect(),
         })
     }
 
@@ -132,6 +137,9 @@ impl ExprPlanner for OperatorRules {
                     return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right: r }));
                 }
                 Ok(PlannerResult::Original(RawBinaryExpr { op, left: l, right: r }))
+            }
+            BinaryOperator::StringConcat if left == SqlType::TextArray && right == SqlType::TextArray => {
+                self.call(CONCATENATION, args(l, r))
             }
             BinaryOperator::StringConcat => self.call("$concat", args(l, r)),
             op => Ok(PlannerResult::Original(RawBinaryExpr { op, left: l, right: r })),

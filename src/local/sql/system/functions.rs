@@ -13,7 +13,7 @@ use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use crate::cast::{Mode, cast, text_array};
-use crate::catalog::{Catalog, Grantee, Oid};
+use crate::catalog::{Catalog, Grantee, Oid, Relation};
 use crate::engine::Engine;
 use crate::error::{Result, SqlError};
 use crate::session::{Session, Signals};
@@ -99,10 +99,29 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
             .map(|view| Cell::Text(view.definition.clone())))
     }),
     ("pg_get_constraintdef", SqlType::Text, |_, _| Ok(None)),
+    ("pg_get_ruledef", SqlType::Text, |_, _| Ok(None)),
     ("pg_get_indexdef", SqlType::Text, |_, _| Ok(None)),
     ("pg_get_function_result", SqlType::Text, |_, _| Ok(None)),
     ("pg_get_function_arguments", SqlType::Text, |_, _| Ok(None)),
     ("pg_relation_size", SqlType::Int8, size),
+    ("pg_table_size", SqlType::Int8, size),
+    ("pg_database_size", SqlType::Int8, |facts, args| {
+        let name = args[0].clone().unwrap_or_default();
+        let database = facts.catalog.database(&name).map(|database| database.oid);
+        let database = database.unwrap_or_else(|| number(args, 0));
+        let inside = |relation: &&Arc<Relation>| {
+            let schema = facts.catalog.schemas.get(&relation.schema);
+            schema.is_some_and(|schema| schema.database == database)
+        };
+        let bytes: u64 = facts
+            .catalog
+            .relations
+            .values()
+            .filter(inside)
+            .map(|relation| bytes(relation))
+            .sum();
+        Ok(Some(Cell::Int(bytes as i64)))
+    }),
     ("pg_total_relation_size", SqlType::Int8, size),
     ("pg_is_in_recovery", SqlType::Bool, |_, _| Ok(Some(Cell::Bool(false)))),
     ("pg_cancel_backend", SqlType::Int4, |facts, args| {
@@ -155,6 +174,11 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
     }),
 ];
 
+/// Whether there is a function of this name.
+pub fn is_function(name: &str) -> bool {
+    FUNCTIONS.iter().any(|(known, ..)| *known == name)
+}
+
 /// Stands between the items of a list, which travel as one text.
 const ITEM: &str = "\u{1f}";
 
@@ -187,11 +211,16 @@ fn pretty_size(bytes: i64) -> String {
 }
 
 fn size(facts: &Facts, args: &[Option<String>]) -> Result<Option<Cell>> {
-    let relation = facts.catalog.relations.get(&number(args, 0));
-    let bytes: Option<u64> = relation
-        .and_then(|relation| relation.table())
-        .map(|table| table.segments.iter().map(|segment| segment.bytes).sum());
-    Ok(bytes.map(|bytes| Cell::Int(bytes as i64)))
+    let named = args[0]
+        .as_deref()
+        .and_then(|name| relation_oid(facts, &name.to_lowercase()));
+    let relation = facts.catalog.relations.get(&named.unwrap_or_else(|| number(args, 0)));
+    Ok(relation.map(|relation| Cell::Int(bytes(relation) as i64)))
+}
+
+fn bytes(relation: &Relation) -> u64 {
+    let segments = relation.table().into_iter().flat_map(|table| &table.segments);
+    segments.map(|segment| segment.bytes).sum()
 }
 
 fn number<T: std::str::FromStr + Default>(args: &[Option<String>], index: usize) -> T {
@@ -205,6 +234,7 @@ fn relation_oid(facts: &Facts, name: &str) -> Option<Oid> {
     let name = name.replace('"', "");
     let parts: Vec<&str> = name.split('.').collect();
     match parts[..] {
+        [system] | ["pg_catalog", system] if super::pg::oid_of(system).is_some() => super::pg::oid_of(system),
         [.., schema, table] => {
             let schema = facts.catalog.schema(facts.database, schema)?;
             Some(facts.catalog.relation(schema.oid, table)?.oid)

@@ -7,7 +7,24 @@ use crate::types::SqlType;
 /// OIDs of system catalogs that others point at.
 pub const PG_CLASS: i64 = 1259;
 pub const PG_REWRITE: i64 = 2618;
+const TABLESPACE: i64 = 1663;
 pub const PG_NAMESPACE: i64 = 2615;
+
+/// Returns the OID of a system catalog that clients name by it.
+pub fn oid_of(catalog: &str) -> Option<Oid> {
+    let oid = match catalog {
+        "pg_class" => PG_CLASS,
+        "pg_namespace" => PG_NAMESPACE,
+        "pg_rewrite" => PG_REWRITE,
+        "pg_type" => 1247,
+        "pg_attribute" => 1249,
+        "pg_proc" => 1255,
+        "pg_database" => 1262,
+        "pg_constraint" => 2606,
+        _ => return None,
+    };
+    Some(oid as Oid)
+}
 
 pub fn table(view: &Visible, name: &str) -> Option<Rows> {
     Some(match name {
@@ -41,6 +58,7 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
         "pg_type" => types(),
         "pg_proc" | "pg_proc_info" => Rows::new(&[
             ("oid", OID),
+            ("prooid", OID),
             ("proname", NAME),
             ("pronamespace", OID),
             ("proowner", I4),
@@ -53,6 +71,8 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
             ("pronargs", I2),
             ("prorettype", OID),
             ("proargtypes", TEXT),
+            ("proallargtypes", LIST),
+            ("proargmodes", LIST),
             ("proargnames", LIST),
             ("prosrc", TEXT),
             ("probin", TEXT),
@@ -219,7 +239,7 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
                     V::Null,
                     t("C"),
                     t("C"),
-                    i(1663),
+                    i(TABLESPACE),
                     i(-1),
                 ]);
             }
@@ -350,7 +370,46 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
             ("tgconstraint", OID),
         ]),
         "pg_am" => Rows::new(&[("oid", OID), ("amname", NAME)]),
-        "pg_tablespace" => Rows::new(&[("oid", OID), ("spcname", NAME), ("spcowner", I4)]),
+        "pg_tablespace" => {
+            let mut rows = Rows::new(&[("oid", OID), ("spcname", NAME), ("spcowner", I4)]);
+            rows.push(vec![i(TABLESPACE), t("pg_default"), i(1)]);
+            rows
+        }
+        "pg_cast" => Rows::new(&[
+            ("castsource", OID),
+            ("casttarget", OID),
+            ("castfunc", OID),
+            ("castcontext", CHAR),
+        ]),
+        "pg_operator" => Rows::new(&[
+            ("oid", OID),
+            ("oprname", NAME),
+            ("oprnamespace", OID),
+            ("oprowner", I4),
+            ("oprkind", CHAR),
+            ("oprleft", OID),
+            ("oprright", OID),
+            ("oprresult", OID),
+            ("oprcode", OID),
+        ]),
+        "pg_conversion" => Rows::new(&[
+            ("oid", OID),
+            ("conname", NAME),
+            ("connamespace", OID),
+            ("conowner", I4),
+            ("conforencoding", I4),
+            ("contoencoding", I4),
+            ("conproc", OID),
+            ("condefault", BOOL),
+        ]),
+        "pg_default_acl" => Rows::new(&[
+            ("oid", OID),
+            ("defacluser", OID),
+            ("defaclrole", OID),
+            ("defaclnamespace", OID),
+            ("defaclobjtype", CHAR),
+            ("defaclacl", LIST),
+        ]),
         "pg_settings" => {
             let mut rows = Rows::new(&[
                 ("name", TEXT),
