@@ -50,9 +50,40 @@ impl Warehouse {
 fn python_drivers_do_their_work() {
     let python = Python::of("sqlclients");
     let warehouse = Warehouse::new();
-    for script in ["with_awswrangler.py", "with_data_api.py"] {
+    for script in [
+        "with_psycopg2.py",
+        "with_redshift_connector.py",
+        "with_awswrangler.py",
+        "with_data_api.py",
+    ] {
         python.ok(script, &warehouse.args());
     }
+}
+
+#[test]
+fn a_cluster_that_does_not_run_refuses_everybody() {
+    Python::of("sqlclients").ok("with_pausing.py", &Warehouse::new().args());
+}
+
+#[test]
+fn the_jdbc_driver_does_its_work() {
+    let python = Python::of("sqlclients");
+    let warehouse = Warehouse::new();
+    let login = warehouse.login(&python);
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sqlclients/Jdbc.java");
+    let mut java = Command::new("java");
+    java.args(["-cp", "/usr/share/java/postgresql.jar"]).arg(program);
+    for name in ["PGHOST", "PGPORT", "PGUSER", "PGPASSWORD"] {
+        let (_, value) = login.iter().find(|(known, _)| known == name).expect("a login");
+        java.arg(value);
+    }
+    let output = java
+        .arg(&warehouse.authority)
+        .output()
+        .unwrap_or_else(|error| panic!("java: {error}; .ci/run installs it"));
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{complained}");
 }
 
 #[test]
