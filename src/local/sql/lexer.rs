@@ -64,7 +64,7 @@ pub fn split(text: &str) -> Result<Vec<Source>> {
             continue;
         }
         current.push(Lexeme {
-            token: fold(token),
+            token: fold(with_octals(token, &text[start..end])),
             start,
             end,
         });
@@ -88,6 +88,48 @@ fn finish(text: &str, current: &mut Vec<Lexeme>, statements: &mut Vec<Source>) {
         tokens,
         offset: text[..start].chars().count(),
     });
+}
+
+/// Reads `\001` in a string as the character of that number, which the tokenizer does not.
+fn with_octals(mut token: TokenWithSpan, written: &str) -> TokenWithSpan {
+    let octal = |pair: &[u8]| pair[0] == b'\\' && (b'0'..=b'7').contains(&pair[1]);
+    if let Token::SingleQuotedString(string) = &mut token.token
+        && written.as_bytes().windows(2).any(octal)
+        && let Some(inner) = written.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''))
+    {
+        *string = unescaped(inner);
+    }
+    token
+}
+
+fn unescaped(written: &str) -> String {
+    let mut text = String::with_capacity(written.len());
+    let mut rest = written.chars().peekable();
+    while let Some(c) = rest.next() {
+        match (c, rest.peek()) {
+            ('\\', Some('0'..='7')) => {
+                let mut number = 0;
+                for _ in 0..3 {
+                    let Some(digit) = rest.next_if(|c| ('0'..='7').contains(c)).and_then(|c| c.to_digit(8)) else {
+                        break;
+                    };
+                    number = number * 8 + digit;
+                }
+                text.extend(char::from_u32(number & 0xff));
+            }
+            ('\\', Some(_)) => text.extend(rest.next().map(|c| match c {
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                other => other,
+            })),
+            ('\'', Some('\'')) => text.extend(rest.next()),
+            _ => text.push(c),
+        }
+    }
+    text
 }
 
 /// Redshift folds every identifier to lower case, quoted or not.

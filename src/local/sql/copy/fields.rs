@@ -171,9 +171,7 @@ fn decode(fields: Vec<Vec<u8>>, copy: &Copy, width: usize) -> Result<Vec<Option<
             },
             Ok(text) => text,
             Err(error) => match copy.accept_invalid_chars {
-                Some(replacement) => {
-                    String::from_utf8_lossy(error.as_bytes()).replace('\u{fffd}', &replacement.to_string())
-                }
+                Some(replacement) => replaced(error.as_bytes(), replacement),
                 None => {
                     return Err(Problem {
                         column: Some(index),
@@ -187,6 +185,16 @@ fn decode(fields: Vec<Vec<u8>>, copy: &Copy, width: usize) -> Result<Vec<Option<
     }
     values.resize(width, None);
     Ok(values)
+}
+
+/// Puts one character in the place of each byte that is no text.
+fn replaced(bytes: &[u8], replacement: char) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(std::iter::repeat_n(replacement, chunk.invalid().len()));
+    }
+    text
 }
 
 /// Takes one record: its text, its fields, what follows it, and how many lines it spans.

@@ -100,9 +100,6 @@ fn values(
     option: &str,
     paths: Option<&[Path]>,
 ) -> std::result::Result<Vec<Option<String>>, Problem> {
-    if option == "noshred" {
-        return Ok(vec![Some(value.to_string())]);
-    }
     if let Some(paths) = paths {
         if paths.len() != columns.len() {
             return Err(Problem::new(

@@ -39,7 +39,7 @@ pub struct Copy {
 pub enum CopyFormat {
     Delimited,
     Csv,
-    /// `auto`, `auto ignorecase`, `noshred` or the address of a jsonpaths file.
+    /// `auto`, `auto ignorecase` or the address of a jsonpaths file.
     Json(String),
     Parquet,
 }
@@ -152,11 +152,14 @@ fn option(c: &mut Cursor, copy: &mut Copy, delimiter: &mut Option<u8>) -> Result
         }
         "json" => {
             c.eat("as");
-            copy.format = CopyFormat::Json(if c.at_end() {
-                "auto".into()
-            } else {
-                c.string().unwrap_or_else(|_| "auto".into())
-            });
+            let option = match c.at_end() {
+                true => "auto".into(),
+                false => c.string().unwrap_or_else(|_| "auto".into()),
+            };
+            if option == "noshred" {
+                return Err(SqlError::unsupported("COPY JSON 'noshred' into data type super"));
+            }
+            copy.format = CopyFormat::Json(option);
         }
         "parquet" => copy.format = CopyFormat::Parquet,
         "gzip" => copy.compression = Compression::Gzip,

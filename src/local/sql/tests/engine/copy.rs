@@ -117,6 +117,202 @@ async fn bad_records_are_noted_and_fail_the_load_beyond_maxerror() {
     );
 }
 
+/// What one option of COPY makes of a file: the columns of the table, the file, the options, the rows.
+const OPTIONS: &[(&str, &[u8], &str, &[&str])] = &[
+    ("id int, t varchar(9)", b"1\ta\n", r"delimiter '\t'", &["1|a"]),
+    ("id int, t varchar(9)", b"1\x01a\n", r"delimiter as '\001'", &["1|a"]),
+    ("id int, t varchar(9)", b"1,%a,%%b%\n", "csv quote as '%'", &["1|a,%b"]),
+    (
+        "id int, t varchar(9)",
+        b"1;\"a;b\"\n",
+        "delimiter ';' removequotes",
+        &["1|a;b"],
+    ),
+    ("id int, t varchar(9)", b"1|a\\|b\n", "escape", &["1|a|b"]),
+    ("id int, t varchar(9)", b"id|t\n1|a\n", "ignoreheader as 1", &["1|a"]),
+    (
+        "id int, t varchar(9)",
+        b"1|NULL\nNULL|b\n",
+        "null as 'NULL'",
+        &["1|null", "null|b"],
+    ),
+    ("id int, t varchar(9)", b"1|\\N\n", "", &["1|null"]),
+    ("d date", b"31.12.2023\n", "dateformat as 'DD.MM.YYYY'", &["2023-12-31"]),
+    (
+        "at timestamp",
+        b"2023/02/28 11-05-06\n",
+        "timeformat 'YYYY/MM/DD HH24-MI-SS'",
+        &["2023-02-28 11:05:06"],
+    ),
+    (
+        "at timestamp",
+        b"1700000000\n",
+        "timeformat 'epochsecs'",
+        &["2023-11-14 22:13:20"],
+    ),
+    (
+        "at timestamp",
+        b"1700000000123\n",
+        "timeformat 'epochmillisecs'",
+        &["2023-11-14 22:13:20.123"],
+    ),
+    (
+        "d date",
+        b"2023-12-31\nnever\n",
+        "dateformat 'YYYY-MM-DD' acceptanydate",
+        &["2023-12-31", "null"],
+    ),
+    ("t varchar(9)", b"a\xffb\n", "acceptinvchars", &["a?b"]),
+    ("t varchar(9)", b"a\xe2\x82b\n", "acceptinvchars as '^'", &["a^^b"]),
+    ("id int, t varchar(9)", b"1|  \n2|\n", "blanksasnull", &["1|null", "2|"]),
+    (
+        "id int, t varchar(9)",
+        b"1|  \n2|\n",
+        "emptyasnull",
+        &["1|  ", "2|null"],
+    ),
+    (
+        "id int, t varchar(9), u int",
+        b"1|a\n2|b|3\n",
+        "fillrecord",
+        &["1|a|null", "2|b|3"],
+    ),
+    ("t varchar(9)", b"a  \n", "trimblanks", &["a"]),
+    ("t varchar(3)", b"abcdef\n", "truncatecolumns", &["abc"]),
+    (
+        "id int, t varchar(9)",
+        b"1|a\n\n2|b\n",
+        "ignoreblanklines",
+        &["1|a", "2|b"],
+    ),
+    ("id int, t varchar(9)", b"1|a\nx|b\n", "maxerror as 1", &["1|a"]),
+    ("id int", b"1\n", "noload", &[]),
+    (
+        "id int",
+        b"1\n",
+        "region as 'eu-west-1' compupdate off statupdate on comprows 1000 encoding utf8",
+        &["1"],
+    ),
+    (
+        "id int, t varchar(9)",
+        b"{\"ID\": 1, \"T\": \"a\"}",
+        "json 'auto ignorecase'",
+        &["1|a"],
+    ),
+    (
+        "id int, t varchar(9)",
+        b"{\"ID\": 1, \"t\": \"a\"}",
+        "format as json 'auto'",
+        &["null|a"],
+    ),
+];
+
+#[tokio::test]
+async fn every_option_does_its_part() {
+    for (columns, file, options, expected) in OPTIONS {
+        let world = world();
+        world.lake.put("raw", "c/1", *file);
+        let mut s = world.session();
+        tag(&mut s, &format!("create table t ({columns})")).await;
+        tag(&mut s, &format!("copy t {FROM} {options}")).await;
+        assert_eq!(rows(&mut s, "select * from t order by 1").await, *expected, "{options}");
+    }
+}
+
+#[tokio::test]
+async fn without_its_option_the_same_file_is_refused() {
+    let refused: &[(&str, &[u8], &str, &str)] = &[
+        ("t varchar(9)", b"a\xffb\n", "", "invalid or unsupported UTF8"),
+        ("id int, t varchar(9), u int", b"1|a\n", "", "Delimiter not found"),
+        ("t varchar(3)", b"abcdef\n", "", "String length exceeds DDL length"),
+        ("id int", b"1|2\n", "", "Extra column(s) found"),
+        ("id int not null", b"\\N\n", "", "Missing data for not-null field"),
+        (
+            "d date",
+            b"31.12.2023\n",
+            "dateformat 'YYYY-MM-DD'",
+            "Invalid Date Format",
+        ),
+    ];
+    for (columns, file, options, reason) in refused {
+        let world = world();
+        world.lake.put("raw", "c/1", *file);
+        let mut s = world.session();
+        tag(&mut s, &format!("create table t ({columns})")).await;
+        assert!(
+            error(&mut s, &format!("copy t {FROM} {options}"))
+                .await
+                .message
+                .contains("stl_load_errors")
+        );
+        for (table, reasons) in [
+            ("stl_load_errors", "err_reason"),
+            ("sys_load_error_detail", "error_message"),
+        ] {
+            let noted = rows(&mut s, &format!("select line_number, {reasons} from {table}")).await;
+            assert!(
+                noted.len() == 1 && noted[0].starts_with("1|") && noted[0].contains(reason),
+                "{noted:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_names_the_files_and_a_prefix_begins_their_names() {
+    let world = world();
+    for (key, text) in [("c/a1", "1\n"), ("c/a2", "2\n"), ("c/b1", "3\n"), ("d/x", "4\n")] {
+        world.lake.put("raw", key, text);
+    }
+    let manifest = |second: &str| {
+        format!(
+            r#"{{"entries": [{{"url": "s3://raw/c/a1", "mandatory": true}}, {{"url": "s3://raw/{second}", "mandatory": false}}, {{"url": "s3://raw/d/x"}}]}}"#
+        )
+    };
+    world.lake.put("raw", "m/there", manifest("c/b1"));
+    world.lake.put("raw", "m/gone", manifest("c/gone"));
+    world.lake.put(
+        "raw",
+        "m/missing",
+        r#"{"entries": [{"url": "s3://raw/c/gone", "mandatory": true}]}"#,
+    );
+    let mut s = world.session();
+    tag(&mut s, "create table t (id int)").await;
+    for (from, options, expected) in [
+        ("c/a", "", "1,2"),
+        ("c/", "", "1,2,3"),
+        ("m/there", "manifest", "1,3,4"),
+        ("m/gone", "manifest", "1,4"),
+    ] {
+        tag(
+            &mut s,
+            &format!("truncate t; copy t from 's3://raw/{from}' iam_role default {options}"),
+        )
+        .await;
+        assert_eq!(
+            rows(&mut s, "select listagg(id, ',') within group (order by id) from t").await,
+            [expected],
+            "{from}"
+        );
+    }
+    let missing = error(&mut s, "copy t from 's3://raw/m/missing' iam_role default manifest").await;
+    assert!(missing.message.contains("s3://raw/c/gone"), "{missing}");
+    let nothing = error(&mut s, "copy t from 's3://raw/none' iam_role default").await;
+    assert_eq!(nothing.message, "The specified S3 prefix 'none' does not exist");
+}
+
+#[tokio::test]
+async fn zstd_is_read_and_identities_may_be_given() {
+    let world = world();
+    world
+        .lake
+        .put("raw", "c/1.zst", zstd::encode_all(&b"7|a\n9|b\n"[..], 1).unwrap());
+    let mut s = world.session();
+    tag(&mut s, "create table t (k bigint identity(1,1), t varchar(9))").await;
+    tag(&mut s, &format!("copy t {FROM} zstd explicit_ids")).await;
+    assert_eq!(rows(&mut s, "select * from t order by k").await, ["7|a", "9|b"]);
+}
+
 #[tokio::test]
 async fn formats_that_are_not_there_are_refused() {
     let world = world();
@@ -128,10 +324,14 @@ async fn formats_that_are_not_there_are_refused() {
             .sqlstate,
         "0A000"
     );
-    assert_eq!(
-        error(&mut s, &format!("copy t {FROM} fixedwidth 'id:3'"))
-            .await
-            .sqlstate,
-        "0A000"
-    );
+    for options in [
+        "fixedwidth 'id:3'",
+        "format orc",
+        "bzip2",
+        "format json 'noshred'",
+        "roundec",
+    ] {
+        let refused = error(&mut s, &format!("copy t {FROM} {options}")).await;
+        assert_eq!(refused.sqlstate, "0A000", "{options}: {refused}");
+    }
 }
