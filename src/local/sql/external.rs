@@ -9,6 +9,7 @@ pub mod parquet;
 
 pub use chunks::{Chunks, Object};
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -58,6 +59,8 @@ struct ExternalProvider {
     format: Format,
     /// File columns, then partition keys.
     types: Vec<SqlType>,
+    /// Why columns that have no type here cannot be read.
+    refused: BTreeMap<usize, SqlError>,
     schema: SchemaRef,
 }
 
@@ -72,12 +75,18 @@ pub async fn provider(
     }
     let format = format_of(&table)?;
     let all = || table.columns.iter().chain(&table.partition_keys);
-    let types = all()
-        .map(|(name, glue_type)| {
-            SqlType::from_glue(glue_type)
-                .map_err(|error| error.with_detail(format!("external column {name} of {}", table.name)))
+    // Who does not name such a column need not care for it.
+    let mut refused = BTreeMap::new();
+    let types: Vec<SqlType> = all()
+        .enumerate()
+        .map(|(index, (name, glue_type))| {
+            SqlType::from_glue(glue_type).unwrap_or_else(|error| {
+                let place = format!("external column {name} of {}", table.name);
+                refused.insert(index, error.with_detail(place));
+                SqlType::Varchar(VARCHAR_MAX)
+            })
         })
-        .collect::<Result<Vec<_>>>()?;
+        .collect();
     let mut fields: Vec<_> = all()
         .zip(&types)
         .map(|((name, _), sql_type)| sql_type.field(name, true))
@@ -92,6 +101,7 @@ pub async fn provider(
         table,
         format,
         types,
+        refused,
         schema,
     }))
 }
@@ -182,6 +192,9 @@ impl TableProvider for ExternalProvider {
         let projected: Vec<usize> = projection
             .cloned()
             .unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        if let Some(error) = projected.iter().find_map(|index| self.refused.get(index)) {
+            return Err(error.clone().into());
+        }
         let schema = Arc::new(self.schema.project(&projected)?);
         let mut slices = Vec::new();
         for partition in self.partitions(state, filters).await? {

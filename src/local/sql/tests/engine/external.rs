@@ -245,3 +245,46 @@ async fn creating_an_external_table_writes_to_the_catalog() {
     tag(&mut session, "drop table x.t").await;
     assert!(world.lake.table(ROLE, "new-one", "t").await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_nested_column_is_refused_by_name_and_hides_no_other() {
+    let world = world();
+    world.lake.put(
+        "raw",
+        "n/a.json",
+        "{\"id\": 1, \"tags\": [\"a\"], \"who\": {\"name\": \"x\"}}\n",
+    );
+    let table = ExternalTable {
+        serde: "org.openx.data.jsonserde.JsonSerDe".into(),
+        serde_parameters: BTreeMap::new(),
+        parameters: BTreeMap::new(),
+        ..csv_table(
+            "nested",
+            &[("id", "int"), ("tags", "array<string>"), ("who", "struct<name:string>")],
+            "s3://raw/n/",
+        )
+    };
+    world.lake.add_table("dbt-redshift-dev", table);
+    let mut session = world.session();
+    tag(&mut session, SCHEMA).await;
+    assert_eq!(
+        rows(&mut session, "select id, id + 1 from dev_bronze.nested").await,
+        ["1|2"]
+    );
+    assert_eq!(
+        rows(&mut session, "select count(*) from dev_bronze.nested").await,
+        ["1"]
+    );
+    for (sql, column) in [
+        ("select tags from dev_bronze.nested", "array<string>"),
+        (
+            "select id from dev_bronze.nested where who is not null",
+            "struct<name:string>",
+        ),
+        ("select * from dev_bronze.nested", "array<string>"),
+    ] {
+        let refused = error(&mut session, sql).await;
+        assert_eq!(refused.sqlstate, "0A000", "{sql}");
+        assert!(refused.message.contains(column), "{refused}");
+    }
+}
