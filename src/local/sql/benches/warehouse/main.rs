@@ -6,7 +6,8 @@
 //! $ cargo bench -p lakeform-sql --bench warehouse -- --rows 10000000 --python /tmp/duck/bin/python
 //! ```
 //!
-//! Each line is the best of three runs. Without `--python`, DuckDB is left out. `--only lakeform` leaves out both peers,
+//! Each line is the CPU time of the best of three runs, because a machine that others use too tells lies about elapsed
+//! time; a load, an upsert and a new table are run once. Without `--python`, DuckDB is left out. `--only lakeform` leaves out both peers,
 //! for sizes at which only our memory is of interest: the last line says the most that the process ever held.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is a program whose result is its output")]
@@ -211,9 +212,9 @@ impl Ours {
     async fn best(&mut self, runs: usize, sql: &str) -> Result<f64, lakeform_sql::SqlError> {
         let mut best = f64::INFINITY;
         for _ in 0..runs {
-            let start = Instant::now();
+            let start = cpu_seconds();
             self.session.run(sql, &[]).await?;
-            best = best.min(start.elapsed().as_secs_f64());
+            best = best.min(cpu_seconds() - start);
         }
         Ok(best)
     }
@@ -242,9 +243,9 @@ async fn best(
     let Some(bare) = bare else { return Ok(None) };
     let mut best = f64::INFINITY;
     for _ in 0..runs {
-        let start = Instant::now();
+        let start = cpu_seconds();
         run(bare).await?;
-        best = best.min(start.elapsed().as_secs_f64());
+        best = best.min(cpu_seconds() - start);
     }
     Ok(Some(best))
 }
@@ -279,6 +280,19 @@ impl<'a> Line<'a> {
             ratio(duck)
         );
     }
+}
+
+/// Returns the time that this process's threads have worked, in the system's ticks of ten milliseconds.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    // User and system time are the 14th and 15th field of the line.
+    let ticks: u64 = fields
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    ticks as f64 / 100.0
 }
 
 /// Returns the most kilobytes that this process held, where the system says so.
