@@ -51,6 +51,12 @@ impl SqlError {
         Self::new("0A000", format!("{feature} is not supported by the local Redshift"))
     }
 
+    pub fn no_function(name: impl fmt::Display) -> Self {
+        Self::new("42883", format!("function {name}() does not exist")).with_hint(
+            "No function matches the given name and argument types. You may need to add explicit type casts.",
+        )
+    }
+
     pub fn syntax(message: impl Into<String>) -> Self {
         Self::new("42601", message)
     }

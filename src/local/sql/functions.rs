@@ -173,8 +173,24 @@ pub fn number_at<T: datafusion::arrow::datatypes::ArrowPrimitiveType>(
     (!array.is_null(row)).then(|| array.value(row))
 }
 
+/// Whether the library has a function that may be called by this name.
+pub fn is_function(name: &str) -> bool {
+    tables().any(|function| function.name == name)
+}
+
 /// Returns every function of the library.
 pub fn all() -> Vec<Arc<ScalarUDF>> {
+    tables()
+        .map(|function| {
+            Arc::new(ScalarUDF::new_from_impl(Udf {
+                function,
+                signature: Signature::user_defined(volatility(function.name)),
+            }))
+        })
+        .collect()
+}
+
+fn tables() -> impl Iterator<Item = &'static Function> {
     [
         cast::FUNCTIONS,
         datetime::FUNCTIONS,
@@ -186,13 +202,6 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     ]
     .into_iter()
     .flatten()
-    .map(|function| {
-        Arc::new(ScalarUDF::new_from_impl(Udf {
-            function,
-            signature: Signature::user_defined(volatility(function.name)),
-        }))
-    })
-    .collect()
 }
 
 fn volatility(name: &str) -> Volatility {

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod expr;
+mod known;
 mod lookup;
 
 use std::collections::BTreeMap;
@@ -472,6 +473,9 @@ impl Rewriter<'_> {
 
     fn factor(&self, factor: &mut TableFactor, scope: &mut Scope) -> Result<()> {
         match factor {
+            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
+                Err(SqlError::unsupported("TABLESAMPLE"))
+            }
             TableFactor::Table { name, alias, args, .. } => {
                 let original = name_from(name)?;
                 if original.name == "generate_series" && args.is_some() {

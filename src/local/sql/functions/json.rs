@@ -63,19 +63,18 @@ fn extract_path(call: &Call) -> Result<ArrayRef> {
             };
             match next {
                 Some(next) => value = next,
-                // A path that leads nowhere is an empty string, not null.
-                None => return Ok(Some(String::new())),
+                None => return Ok(None),
             }
         }
-        Ok(Some(as_text(&value)))
+        Ok(as_text(&value))
     })
 }
 
-fn as_text(value: &Value) -> String {
+fn as_text(value: &Value) -> Option<String> {
     match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
     }
 }
 
@@ -92,7 +91,7 @@ fn extract_element(call: &Call) -> Result<ArrayRef> {
         let element = value
             .as_array()
             .and_then(|items| items.get(usize::try_from(position).ok()?));
-        Ok(Some(element.map(as_text).unwrap_or_default()))
+        Ok(element.and_then(as_text))
     })
 }
 

@@ -77,6 +77,12 @@ fn to_char(call: &Call) -> Result<ArrayRef> {
         let (Some(number), Some(format)) = (at(&numbers, row), at(&formats, row)) else {
             return Ok(None);
         };
+        if let Some(pattern) = ["RN", "TH", "V", "EEEE"]
+            .into_iter()
+            .find(|pattern| format.to_uppercase().contains(pattern))
+        {
+            return Err(SqlError::unsupported(format!("the pattern {pattern} of to_char")));
+        }
         Ok(Some(format_number(number, format)))
     })
 }
@@ -276,9 +282,15 @@ fn format_number(number: &str, format: &str) -> String {
                 }
             }
             '$' | 'L' => out.push('$'),
-            'S' => out.push(if negative { '-' } else { '+' }),
             _ => {}
         }
+    }
+    let sign = if negative { '-' } else { '+' };
+    if whole_format.starts_with('S') {
+        let digits_at = out.find(|c: char| c != ' ').unwrap_or(out.len());
+        out.insert(digits_at, sign);
+    } else if whole_format.contains('S') {
+        out.push(sign);
     }
     if decimals > 0 {
         let fraction = if fill {
@@ -296,7 +308,7 @@ fn format_number(number: &str, format: &str) -> String {
         out.push('.');
         out.push_str(&fraction);
         if fraction_format.contains('S') {
-            out.push(if negative { '-' } else { '+' });
+            out.push(sign);
         }
     }
     if !sign_shown {
@@ -308,6 +320,10 @@ fn format_number(number: &str, format: &str) -> String {
         }
     } else if format.contains("MI") {
         out.push(if negative { '-' } else { ' ' });
+    } else if format.contains("PR") {
+        let digits_at = out.find(|c: char| c != ' ').unwrap_or(out.len());
+        out.insert(if negative { digits_at } else { 0 }, if negative { '<' } else { ' ' });
+        out.push(if negative { '>' } else { ' ' });
     }
     out
 }
@@ -469,6 +485,12 @@ mod tests {
             ("1234", "FM9,999", "1,234"),
             ("0.5", "FM990.00", "0.50"),
             ("1234", "999", " ###"),
+            ("-5", "S99", " -5"),
+            ("12", "S99", "+12"),
+            ("12", "99S", "12+"),
+            ("-485", "999PR", "<485>"),
+            ("485", "999PR", " 485 "),
+            ("-5", "999PR", "  <5>"),
         ] {
             assert_eq!(format_number(number, format), expected, "{number} {format}");
         }

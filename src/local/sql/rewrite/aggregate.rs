@@ -23,7 +23,7 @@ pub fn listagg(function: Function) -> Result<Expr> {
     Ok(call("$list_join", vec![collected, delimiter, boolean(distinct)]))
 }
 
-/// MEDIAN and PERCENTILE_CONT of a window; of a group, they are the executor's own.
+/// MEDIAN and PERCENTILE_CONT. The executor's own is only nearly right between two values.
 pub fn percentile_cont(function: Function, fraction: Expr, order_by: Vec<ast::OrderByExpr>) -> Result<Expr> {
     let value = ordered_value(&order_by, "PERCENTILE_CONT")?;
     let list = sorted_list(function, call("$cast", vec![value, text("float8")]), order_by)?;
@@ -104,13 +104,5 @@ fn sorted_list(mut function: Function, value: Expr, order_by: Vec<ast::OrderByEx
 
 pub fn median(function: Function) -> Result<Expr> {
     let value = arguments(&function).remove(0);
-    if function.over.is_some() {
-        return percentile_cont(function, bare_number("0.5"), vec![ascending(value)]);
-    }
-    Ok(Expr::Function(Function {
-        name: ObjectName::from(vec![quoted("percentile_cont")]),
-        args: list_of(bare_number("0.5"), Vec::new()),
-        within_group: vec![ascending(value)],
-        ..function
-    }))
+    percentile_cont(function, bare_number("0.5"), vec![ascending(value)])
 }

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::aggregate::{listagg, median, percentile_cont, percentile_disc};
-use super::{Rewriter, Scope, lookup, name_of, quoted};
+use super::{Rewriter, Scope, known, lookup, name_of, quoted};
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 
@@ -286,6 +286,20 @@ impl<'a> Visitor<'a> {
                     vec![take(inner), take(pattern), Expr::Value(escape.clone()), boolean(true)],
                 ),
             ),
+            Expr::Case {
+                operand, conditions, ..
+            } if conditions.iter().any(|when| literal_text(&when.condition).is_some()) => {
+                // Comparing gives quoted literals the operand's type.
+                let Some(operand) = operand.take() else { return Ok(()) };
+                for when in conditions {
+                    when.condition = Expr::BinaryOp {
+                        left: operand.clone(),
+                        op: BinaryOperator::Eq,
+                        right: Box::new(take(&mut when.condition)),
+                    };
+                }
+                return Ok(());
+            }
             Expr::Collate { expr: inner, .. } => take(inner),
             Expr::UnaryOp { op, expr: inner } => match op {
                 UnaryOperator::BitwiseNot => Expr::BinaryOp {
@@ -377,13 +391,19 @@ impl<'a> Visitor<'a> {
 
     fn function(&self, mut function: Function) -> Result<Expr> {
         let name = function_name(&function);
+        // Quoted names are those that were written here.
+        let typed = function.name.0.last().and_then(|part| part.as_ident());
+        let typed = typed.is_some_and(|ident| ident.quote_style.is_none());
         if matches!(function.args, FunctionArguments::None) || arguments(&function).is_empty() {
             if let Some(value) = self.rewriter.names.session_value(&name) {
                 return Ok(value);
             }
             if name == "count" {
-                return Err(SqlError::new("42883", "function count() does not exist"));
+                return Err(SqlError::no_function(name));
             }
+        }
+        if typed {
+            known::check(&name)?;
         }
         if let Some(WindowType::WindowSpec(spec)) = &mut function.over
             && let Some(frame) = &mut spec.window_frame
@@ -449,7 +469,7 @@ impl<'a> Visitor<'a> {
                 let [fraction] = take_array(args);
                 percentile_disc(function, fraction)?
             }
-            ("percentile_cont", 1) if function.over.is_some() => {
+            ("percentile_cont", 1) => {
                 let [fraction] = take_array(args);
                 let order_by = function.within_group.clone();
                 percentile_cont(function, fraction, order_by)?
@@ -610,7 +630,7 @@ fn collected(subquery: &Query) -> Result<Query> {
         return Ok(direct);
     }
     let mut query =
-        crate::parse::query("select array_agg(\"$item\") as \"array\" from (select 1) as \"$array\" (\"$item\")")?;
+        crate::parse::query("select \"array_agg\"(\"$item\") as \"array\" from (select 1) as \"$array\" (\"$item\")")?;
     if let ast::SetExpr::Select(select) = query.body.as_mut()
         && let Some(ast::TableFactor::Derived { subquery: inner, .. }) =
             select.from.first_mut().map(|item| &mut item.relation)
