@@ -14,7 +14,7 @@ pub(crate) trait Work {
 
 /// Does some work with the widest instructions of this machine.
 pub(crate) fn widest<W: Work>(work: W) -> W::Done {
-    #[cfg(all(target_arch = "x86_64", not(target_feature = "avx2")))]
+    #[cfg(target_arch = "x86_64")]
     {
         use std::arch::is_x86_feature_detected as has;
 
@@ -47,4 +47,28 @@ pub(crate) fn narrowest<T>(something: impl FnOnce() -> T) -> T {
     let done = something();
     NARROW.set(false);
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Sum<'a>(&'a mut [u64; 32]);
+
+    impl Work for Sum<'_> {
+        type Done = u64;
+
+        #[inline(always)]
+        fn run(self) -> u64 {
+            self.0.iter_mut().for_each(|value| *value = value.wrapping_mul(*value));
+            self.0.iter().sum()
+        }
+    }
+
+    #[test]
+    fn work_is_done_alike_with_any_instructions() {
+        let sum = || widest(Sum(&mut std::array::from_fn(|value| value as u64)));
+        assert_eq!(sum(), (0..32).map(|value| value * value).sum());
+        assert_eq!(sum(), narrowest(sum));
+    }
 }
