@@ -5,11 +5,11 @@
 use crate::Aws;
 use crate::error::{Doing, Result, found};
 use crate::nat_gateway::ALLOCATION;
-use crate::redshift_namespace;
-use crate::redshift_workgroup;
 use crate::role;
+use crate::serverless::Served;
 use crate::tagging;
 use crate::tags;
+use aws_sdk_redshiftserverless::types::{Namespace, Workgroup};
 use futures::future::try_join_all;
 use futures::try_join;
 use lakeform_engine::Kind;
@@ -59,14 +59,14 @@ pub(crate) async fn name_serverless(aws: &Aws, found: &mut [(Kind, String, Strin
     let mut names: HashMap<String, String> = HashMap::new();
     let has = |kind: Kind| found.iter().any(|(found, ..)| *found == kind);
     if has(Kind::RedshiftNamespace) {
-        let all = redshift_namespace::all(aws).await?;
+        let all = Namespace::all(aws).await?;
         names.extend(
             all.into_iter()
                 .filter_map(|one| Some((one.namespace_arn?, one.namespace_name?))),
         );
     }
     if has(Kind::RedshiftWorkgroup) {
-        let all = redshift_workgroup::all(aws).await?;
+        let all = Workgroup::all(aws).await?;
         names.extend(
             all.into_iter()
                 .filter_map(|one| Some((one.workgroup_arn?, one.workgroup_name?))),

@@ -2,13 +2,12 @@
 
 use crate::Aws;
 use crate::error::{Doing, Result, Says, accept, found};
-use crate::looks::Wait;
 use crate::provider::{
     self, answers, ask_created, ask_updated, changes, live, maybe, name_of, names, ours_or_refuse, outputs, typed,
 };
-use crate::serverless;
+use crate::serverless::{self, Served};
 use crate::tags::{self, Tags, sdk_tags};
-use crate::wait::{Look, busy, retry, until};
+use crate::wait::{busy, retry};
 use aws_sdk_redshiftserverless::types::{LogExport, Namespace, NamespaceStatus, Tag};
 use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
 use lakeform_engine::{CloudError, Live};
@@ -49,21 +48,7 @@ impl Wanted {
 }
 
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
-    let names = names(asks, "name");
-    let namespaces: Vec<Namespace> = match names.as_slice() {
-        [] => return Ok(vec![None; asks.len()]),
-        [name] => get(aws, name).await?.into_iter().collect(),
-        _ => {
-            let mut all = all(aws).await?;
-            all.retain(|namespace| {
-                namespace
-                    .namespace_name
-                    .as_ref()
-                    .is_some_and(|name| names.contains(name))
-            });
-            all
-        }
-    };
+    let namespaces: Vec<Namespace> = serverless::named(aws, &names(asks, "name")).await?;
     let arns = namespaces
         .iter()
         .filter_map(|namespace| namespace.namespace_arn.clone())
@@ -83,42 +68,28 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     Ok(answers(asks, lives, |ask| name_of(ask, "name")))
 }
 
-pub(crate) async fn all(aws: &Aws) -> Result<Vec<Namespace>> {
-    let pages = aws
-        .serverless
-        .list_namespaces()
-        .into_paginator()
-        .page_size(100)
-        .items()
-        .send();
-    pages
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("read namespaces")
-}
+impl Served for Namespace {
+    const KIND: &str = "namespace";
 
-/// Looks at a namespace, together with all others that are waited for.
-async fn look(aws: &Aws, wait: &Wait) -> Result<Option<Namespace>> {
-    wait.look(aws.connection.fresh(), async |names| {
-        let namespaces = match names.as_slice() {
-            [name] => get(aws, name).await?.into_iter().collect(),
-            _ => all(aws).await?,
-        };
-        let named = |namespace: Namespace| Some((namespace.namespace_name.clone()?, namespace));
-        Ok(namespaces.into_iter().filter_map(named).collect())
-    })
-    .await
-}
+    async fn get(aws: &Aws, name: &str) -> Result<Option<Self>> {
+        let request = aws.serverless.get_namespace().namespace_name(name);
+        let answer = request.send().await.doing("read the namespace");
+        Ok(found(answer)?.and_then(|answer| answer.namespace))
+    }
 
-async fn get(aws: &Aws, name: &str) -> Result<Option<Namespace>> {
-    let answer = aws
-        .serverless
-        .get_namespace()
-        .namespace_name(name)
-        .send()
-        .await
-        .doing("read the namespace");
-    Ok(found(answer)?.and_then(|answer| answer.namespace))
+    async fn all(aws: &Aws) -> Result<Vec<Self>> {
+        let pages = aws.serverless.list_namespaces().into_paginator().page_size(100);
+        let all = pages.items().send().collect::<std::result::Result<Vec<_>, _>>().await;
+        all.doing("read namespaces")
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.namespace_name.as_deref()
+    }
+
+    fn state(&self) -> Option<&str> {
+        self.status.as_ref().map(NamespaceStatus::as_str)
+    }
 }
 
 pub(crate) async fn find(aws: &Aws, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
@@ -221,25 +192,8 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     report(Progress::Made {
         id: wanted.name.clone(),
     });
-    available(aws, &wanted.name, report).await?;
+    serverless::available::<Namespace>(aws, &wanted.name, report).await?;
     provider::visible(aws, doing, report, async || read(aws, std::slice::from_ref(&ask)).await).await
-}
-
-async fn available(aws: &Aws, name: &str, report: Report<'_>) -> Result<()> {
-    let wait = aws.connection.looks.wait("namespace", name);
-    until(
-        serverless::patience(aws),
-        "wait for the namespace",
-        report,
-        async || {
-            Ok(match look(aws, &wait).await?.and_then(|namespace| namespace.status) {
-                Some(NamespaceStatus::Available) => Look::Done(()),
-                Some(state) => Look::Pending(state.as_str().to_ascii_lowercase()),
-                None => Look::Pending("not yet visible".to_owned()),
-            })
-        },
-    )
-    .await
 }
 
 pub(crate) async fn update(aws: &Aws, update: &Update, report: Report<'_>) -> Result<Live> {
@@ -268,7 +222,7 @@ pub(crate) async fn update(aws: &Aws, update: &Update, report: Report<'_>) -> Re
             step.clone().send().await.doing(doing)
         })
         .await?;
-        available(aws, &update.id, report).await?;
+        serverless::available::<Namespace>(aws, &update.id, report).await?;
     }
     provider::one(read(aws, &[ask_updated(update)]).await?, doing)
 }
@@ -286,14 +240,7 @@ pub(crate) async fn delete(aws: &Aws, delete: &Delete, report: Report<'_>) -> Re
         accept(request.send().await.doing(doing), Meaning::NotFound)
     })
     .await?;
-    let wait = aws.connection.looks.wait("namespace", &delete.id);
-    until(serverless::patience(aws), doing, report, async || {
-        Ok(match look(aws, &wait).await? {
-            None => Look::Done(()),
-            Some(_) => Look::Pending("deleting".to_owned()),
-        })
-    })
-    .await
+    serverless::gone::<Namespace>(aws, &delete.id, report).await
 }
 
 #[cfg(test)]

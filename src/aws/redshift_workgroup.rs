@@ -3,13 +3,12 @@
 
 use crate::Aws;
 use crate::error::{Doing, Result, Says, accept, found};
-use crate::looks::Wait;
 use crate::provider::{
     self, answers, ask_created, ask_updated, changes, live, maybe, name_of, names, ours_or_refuse, outputs, typed,
 };
-use crate::serverless;
+use crate::serverless::{self, Served};
 use crate::tags::{self, Tags, sdk_tags};
-use crate::wait::{Look, busy, retry, until};
+use crate::wait::{busy, retry};
 use aws_sdk_redshiftserverless::types::{
     ConfigParameter, PerformanceTarget, PerformanceTargetStatus, Tag, Workgroup, WorkgroupStatus,
 };
@@ -82,21 +81,7 @@ fn is_default(key: &str, value: &str) -> bool {
 }
 
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
-    let names = names(asks, "name");
-    let workgroups: Vec<Workgroup> = match names.as_slice() {
-        [] => return Ok(vec![None; asks.len()]),
-        [name] => get(aws, name).await?.into_iter().collect(),
-        _ => {
-            let mut all = all(aws).await?;
-            all.retain(|workgroup| {
-                workgroup
-                    .workgroup_name
-                    .as_ref()
-                    .is_some_and(|name| names.contains(name))
-            });
-            all
-        }
-    };
+    let workgroups: Vec<Workgroup> = serverless::named(aws, &names(asks, "name")).await?;
     let arns = workgroups
         .iter()
         .filter_map(|workgroup| workgroup.workgroup_arn.clone())
@@ -117,42 +102,28 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     Ok(answers(asks, lives, |ask| name_of(ask, "name")))
 }
 
-pub(crate) async fn all(aws: &Aws) -> Result<Vec<Workgroup>> {
-    let pages = aws
-        .serverless
-        .list_workgroups()
-        .into_paginator()
-        .page_size(100)
-        .items()
-        .send();
-    pages
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("read workgroups")
-}
+impl Served for Workgroup {
+    const KIND: &str = "workgroup";
 
-/// Looks at a workgroup, together with all others that are waited for.
-async fn look(aws: &Aws, wait: &Wait) -> Result<Option<Workgroup>> {
-    wait.look(aws.connection.fresh(), async |names| {
-        let workgroups = match names.as_slice() {
-            [name] => get(aws, name).await?.into_iter().collect(),
-            _ => all(aws).await?,
-        };
-        let named = |workgroup: Workgroup| Some((workgroup.workgroup_name.clone()?, workgroup));
-        Ok(workgroups.into_iter().filter_map(named).collect())
-    })
-    .await
-}
+    async fn get(aws: &Aws, name: &str) -> Result<Option<Self>> {
+        let request = aws.serverless.get_workgroup().workgroup_name(name);
+        let answer = request.send().await.doing("read the workgroup");
+        Ok(found(answer)?.and_then(|answer| answer.workgroup))
+    }
 
-async fn get(aws: &Aws, name: &str) -> Result<Option<Workgroup>> {
-    let answer = aws
-        .serverless
-        .get_workgroup()
-        .workgroup_name(name)
-        .send()
-        .await
-        .doing("read the workgroup");
-    Ok(found(answer)?.and_then(|answer| answer.workgroup))
+    async fn all(aws: &Aws) -> Result<Vec<Self>> {
+        let pages = aws.serverless.list_workgroups().into_paginator().page_size(100);
+        let all = pages.items().send().collect::<std::result::Result<Vec<_>, _>>().await;
+        all.doing("read workgroups")
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.workgroup_name.as_deref()
+    }
+
+    fn state(&self) -> Option<&str> {
+        self.status.as_ref().map(WorkgroupStatus::as_str)
+    }
 }
 
 pub(crate) async fn find(aws: &Aws, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
@@ -275,25 +246,8 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     report(Progress::Made {
         id: wanted.name.clone(),
     });
-    available(aws, &wanted.name, report).await?;
+    serverless::available::<Workgroup>(aws, &wanted.name, report).await?;
     provider::visible(aws, doing, report, async || read(aws, std::slice::from_ref(&ask)).await).await
-}
-
-async fn available(aws: &Aws, name: &str, report: Report<'_>) -> Result<()> {
-    let wait = aws.connection.looks.wait("workgroup", name);
-    until(
-        serverless::patience(aws),
-        "wait for the workgroup",
-        report,
-        async || {
-            Ok(match look(aws, &wait).await?.and_then(|workgroup| workgroup.status) {
-                Some(WorkgroupStatus::Available) => Look::Done(()),
-                Some(state) => Look::Pending(state.as_str().to_ascii_lowercase()),
-                None => Look::Pending("not yet visible".to_owned()),
-            })
-        },
-    )
-    .await
 }
 
 pub(crate) async fn update(aws: &Aws, update: &Update, report: Report<'_>) -> Result<Live> {
@@ -350,7 +304,7 @@ pub(crate) async fn update(aws: &Aws, update: &Update, report: Report<'_>) -> Re
             step.clone().send().await.doing(doing)
         })
         .await?;
-        available(aws, &update.id, report).await?;
+        serverless::available::<Workgroup>(aws, &update.id, report).await?;
     }
     provider::one(read(aws, &[ask_updated(update)]).await?, doing)
 }
@@ -363,12 +317,5 @@ pub(crate) async fn delete(aws: &Aws, delete: &Delete, report: Report<'_>) -> Re
         accept(request.send().await.doing(doing), Meaning::NotFound)
     })
     .await?;
-    let wait = aws.connection.looks.wait("workgroup", &delete.id);
-    until(serverless::patience(aws), doing, report, async || {
-        Ok(match look(aws, &wait).await? {
-            None => Look::Done(()),
-            Some(_) => Look::Pending("deleting".to_owned()),
-        })
-    })
-    .await
+    serverless::gone::<Workgroup>(aws, &delete.id, report).await
 }

@@ -1,16 +1,78 @@
-//! What the kinds of Redshift Serverless share: tags, and one change at a time.
+//! What the kinds of Redshift Serverless share: looking, waiting, tags, and one change at a time.
 
 use crate::Aws;
 use crate::connection::Pace;
 use crate::error::{Doing, Result, found};
+use crate::looks::Wait;
 use crate::provider::tag_change;
 use crate::tagging;
 use crate::tags::{Tags, sdk_tags};
-use crate::wait::{Patience, busy};
+use crate::wait::{Look, Patience, busy, until};
 use aws_sdk_redshiftserverless::types::Tag;
 use lakeform_engine::CloudError;
-use lakeform_engine::cloud::Update;
+use lakeform_engine::cloud::{Report, Update};
 use std::collections::HashMap;
+
+/// A namespace or a workgroup, as AWS tells it.
+pub(crate) trait Served: Clone + Send + Sync + 'static {
+    const KIND: &str;
+
+    async fn get(aws: &Aws, name: &str) -> Result<Option<Self>>;
+    async fn all(aws: &Aws) -> Result<Vec<Self>>;
+    fn name(&self) -> Option<&str>;
+    /// AWS's word for the state it is in.
+    fn state(&self) -> Option<&str>;
+}
+
+/// Reads those of these names that are there, in one request or in pages of all.
+pub(crate) async fn named<T: Served>(aws: &Aws, names: &[String]) -> Result<Vec<T>> {
+    match names {
+        [] => Ok(Vec::new()),
+        [name] => Ok(T::get(aws, name).await?.into_iter().collect()),
+        names => {
+            let mut all = T::all(aws).await?;
+            all.retain(|one| one.name().is_some_and(|name| names.iter().any(|wanted| wanted == name)));
+            Ok(all)
+        }
+    }
+}
+
+/// Looks at one, together with all others of its kind that are waited for.
+async fn look<T: Served>(aws: &Aws, wait: &Wait) -> Result<Option<T>> {
+    wait.look(aws.connection.fresh(), async |names| {
+        let pair = |one: T| Some((one.name()?.to_owned(), one));
+        Ok(named::<T>(aws, &names).await?.into_iter().filter_map(pair).collect())
+    })
+    .await
+}
+
+/// Waits until it can be used and changed.
+pub(crate) async fn available<T: Served>(aws: &Aws, name: &str, report: Report<'_>) -> Result<()> {
+    let wait = aws.connection.looks.wait(T::KIND, name);
+    let doing = format!("wait for the {}", T::KIND);
+    until(patience(aws), &doing, report, async || {
+        let seen = look::<T>(aws, &wait).await?;
+        Ok(match seen.as_ref().and_then(T::state) {
+            Some("AVAILABLE") => Look::Done(()),
+            Some(state) => Look::Pending(state.to_ascii_lowercase()),
+            None => Look::Pending("not yet visible".to_owned()),
+        })
+    })
+    .await
+}
+
+/// Waits until it is gone.
+pub(crate) async fn gone<T: Served>(aws: &Aws, name: &str, report: Report<'_>) -> Result<()> {
+    let wait = aws.connection.looks.wait(T::KIND, name);
+    let doing = format!("delete the {}", T::KIND);
+    until(patience(aws), &doing, report, async || {
+        Ok(match look::<T>(aws, &wait).await? {
+            None => Look::Done(()),
+            Some(_) => Look::Pending("deleting".to_owned()),
+        })
+    })
+    .await
+}
 
 /// Returns tags by ARN.
 pub(crate) async fn tags(aws: &Aws, arns: Vec<String>) -> Result<HashMap<String, Tags>> {
