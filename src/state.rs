@@ -126,7 +126,7 @@ impl Held {
         loop {
             let held = match place(project).await? {
                 Some(place) => Self::in_bucket(place, &stack, command, generation).await,
-                None => Self::in_folder(&project.state, &project.journal_name(), &stack, command, generation),
+                None => Self::in_folder(&project.state, &project.journal_name(), &stack, command, generation).await,
             };
             match held {
                 Err(error) if error.code == ExitCode::Locked && asked.elapsed() < project.lock_timeout => {
@@ -137,7 +137,7 @@ impl Held {
         }
     }
 
-    fn in_folder(
+    async fn in_folder(
         folder: &Path,
         name: &str,
         stack: &str,
@@ -156,6 +156,7 @@ impl Held {
             command: None,
         }
         .begun(entries, stack, command, generation)
+        .await
     }
 
     async fn in_bucket(
@@ -175,9 +176,10 @@ impl Held {
             command: None,
         }
         .begun(entries, stack, command, generation)
+        .await
     }
 
-    fn begun(
+    async fn begun(
         mut self,
         entries: Vec<Entry>,
         stack: &str,
@@ -192,31 +194,27 @@ impl Held {
                 stack: stack.to_owned(),
                 generation,
             };
-            self.append(&opened).map_err(CommandError::new)?;
+            self.append(&[opened]).await.map_err(CommandError::new)?;
         }
         self.command = Some(command.to_owned());
         Ok(self)
     }
 
-    /// Writes an entry so that it survives whatever happens next.
-    pub fn append(&mut self, entry: &Entry) -> Result<(), String> {
-        // Before the first, so that a command which has nothing to do leaves no trace.
-        if let Some(command) = self.command.take() {
-            self.write(&Entry::Began { command })?;
-        }
-        self.write(entry)
-    }
-
-    fn write(&mut self, entry: &Entry) -> Result<(), String> {
+    /// Writes entries so that they survive whatever happens next. Of a write that ends in the middle the first few
+    /// entries may be there.
+    pub async fn append(&mut self, entries: &[Entry]) -> Result<(), String> {
         if !self.lease.alive() {
             return Err("the lease on the stack is over: no sign of life could be given for too long".to_owned());
         }
-        let line = self.line(entry);
+        // Before the first, so that a command which has nothing to do leaves no trace.
+        let began = self.command.clone().map(|command| Entry::Began { command });
+        let lines: String = began.iter().chain(entries).map(|entry| self.line(entry)).collect();
         match &mut self.journal {
-            Journal::Folder(journal) => journal.append(&line)?,
-            Journal::Bucket(journal) => wait(journal.append(&line))?,
+            Journal::Folder(journal) => journal.append(&lines)?,
+            Journal::Bucket(journal) => journal.append(&lines).await?,
         }
-        self.ledger.add(entry);
+        self.command = None;
+        entries.iter().for_each(|entry| self.ledger.add(entry));
         Ok(())
     }
 
@@ -255,8 +253,7 @@ async fn beat(lease: Arc<Lease>) {
     }
 }
 
-/// Waits for a write over the network where nothing else may go on meanwhile: the next step must not begin before it
-/// is in the journal.
+/// Waits for what is sent over the network where nothing can be awaited.
 fn wait<T>(write: impl Future<Output = T>) -> T {
     tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(write))
 }
@@ -284,8 +281,8 @@ pub fn now() -> String {
 mod tests {
     use super::*;
 
-    fn hold(folder: &Path) -> Result<Held, CommandError> {
-        Held::in_folder(folder, "s", "s", "apply", None)
+    async fn hold(folder: &Path) -> Result<Held, CommandError> {
+        Held::in_folder(folder, "s", "s", "apply", None).await
     }
 
     fn forgot() -> Entry {
@@ -297,23 +294,23 @@ mod tests {
     #[tokio::test]
     async fn a_stack_is_held_by_one_at_a_time() {
         let folder = tempfile::tempdir().expect("a folder");
-        let held = hold(folder.path()).expect("the first");
-        let second = hold(folder.path()).map(drop).expect_err("the second");
+        let held = hold(folder.path()).await.expect("the first");
+        let second = hold(folder.path()).await.map(drop).expect_err("the second");
         assert_eq!(second.code, ExitCode::Locked);
         drop(held);
-        hold(folder.path()).expect("after the first");
+        hold(folder.path()).await.expect("after the first");
     }
 
     #[tokio::test]
     async fn a_torn_line_is_cut_off_and_the_journal_goes_on() {
         let folder = tempfile::tempdir().expect("a folder");
-        drop(hold(folder.path()).expect("opens"));
+        drop(hold(folder.path()).await.expect("opens"));
         let path = folder.path().join("s/journal.jsonl");
         let mut text = std::fs::read_to_string(&path).expect("reads");
         text.push_str("{\"entry\":\"inte");
         std::fs::write(&path, text).expect("writes");
-        let mut held = hold(folder.path()).expect("opens again");
-        held.append(&forgot()).expect("appends");
+        let mut held = hold(folder.path()).await.expect("opens again");
+        held.append(&[forgot()]).await.expect("appends");
         drop(held);
         let text = std::fs::read_to_string(&path).expect("reads");
         // Opened, begun by `apply`, forgotten.
@@ -323,20 +320,20 @@ mod tests {
     #[tokio::test]
     async fn a_damaged_journal_is_an_error_and_stays_as_it_is() {
         let folder = tempfile::tempdir().expect("a folder");
-        drop(hold(folder.path()).expect("opens"));
+        drop(hold(folder.path()).await.expect("opens"));
         let path = folder.path().join("s/journal.jsonl");
         let text = format!("{}rubbish\n{{}}\n", std::fs::read_to_string(&path).expect("reads"));
         std::fs::write(&path, &text).expect("writes");
-        assert!(hold(folder.path()).is_err());
+        assert!(hold(folder.path()).await.is_err());
         assert_eq!(std::fs::read_to_string(&path).expect("reads"), text);
     }
 
     #[tokio::test]
     async fn a_holder_whose_lease_is_over_writes_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut held = hold(folder.path()).expect("opens");
+        let mut held = hold(folder.path()).await.expect("opens");
         held.lease().lose();
-        assert!(held.append(&forgot()).is_err());
+        assert!(held.append(&[forgot()]).await.is_err());
         assert!(held.ledger.records.is_empty());
     }
 

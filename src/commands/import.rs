@@ -11,6 +11,7 @@ use crate::ui::{Ui, table};
 use lakeform_engine::cloud::{Ask, Cloud};
 use lakeform_engine::declare::{self, Known};
 use lakeform_engine::diagnostic::Severity;
+use lakeform_engine::journal::Entry;
 use lakeform_engine::plan::{Action, Options};
 use lakeform_engine::{Address, Fields, Kind, Live, apply};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,10 +29,11 @@ pub async fn run(global: &Global, args: &Import, ui: &Ui) -> Result<ExitCode, Co
     let text = tables(&project, &held, &declared, &missing); // (pure)
     if declared.is_empty() && missing.is_empty() {
         ui.say("There is nothing to take over.");
+        show(&[], "", ui);
         return Ok(ExitCode::Done);
     }
     if !missing.is_empty() && !args.write {
-        ui.data(&text);
+        show(&[], &text, ui);
         ui.say(format!(
             "\nNothing was taken over. `--write` adds this to `{}` and does so.",
             project.file.display()
@@ -45,14 +47,31 @@ pub async fn run(global: &Global, args: &Import, ui: &Ui) -> Result<ExitCode, Co
         add_to_file(global, &project, &text)?; // (disk)
     }
     let project = Project::open(global, ui)?; // (disk)
-    let mut rows = Vec::new();
-    for (address, live) in declared.iter().chain(&missing) {
-        held.append(&work::adopted(&project.stack, address.clone(), live))
-            .map_err(CommandError::new)?;
-        rows.push(vec![address.to_string(), live.id.clone()]);
-    }
-    ui.data(table::render(&["imported", "id"], &rows));
+    let taken = || declared.iter().chain(&missing);
+    let entries: Vec<Entry> = taken()
+        .map(|(address, live)| work::adopted(&project.stack, address.clone(), live))
+        .collect();
+    held.append(&entries).await.map_err(CommandError::new)?;
+    let imported: Vec<Vec<String>> = taken()
+        .map(|(address, live)| vec![address.to_string(), live.id.clone()])
+        .collect();
+    show(&imported, &text, ui);
     differences(&project, &world, &held, ui).await
+}
+
+/// Shows what was taken over, by address and id; if nothing was, the tables that would declare it.
+fn show(imported: &[Vec<String>], tables: &str, ui: &Ui) {
+    if ui.json {
+        let listed: Vec<_> = imported
+            .iter()
+            .map(|row| serde_json::json!({"address": row[0], "id": row[1]}))
+            .collect();
+        ui.json(&serde_json::json!({"type": "imported", "imported": listed, "tables": tables}));
+    } else if imported.is_empty() {
+        ui.data(tables);
+    } else {
+        ui.data(table::render(&["imported", "id"], imported));
+    }
 }
 
 /// One object to take over: under which address, if that was said.

@@ -29,7 +29,7 @@ pub async fn run(global: &Global, ui: &Ui) -> Result<ExitCode, CommandError> {
     let candidates = candidates(&project.stack, &held.ledger, &owned, &mut found); // (pure)
     let lives = look(&world, candidates).await?; // (cloud)
     for (address, live) in certain(&project.stack, &held.ledger, lives, &mut found) {
-        found.take(&mut held, &project.stack, address, &live)?; // (disk)
+        found.take(&mut held, &project.stack, address, &live).await?; // (disk)
     }
     // Each step of data work may need what the one before told.
     for address in graph::order(&graph::needs(&project.stack)) {
@@ -40,7 +40,7 @@ pub async fn run(global: &Global, ui: &Ui) -> Result<ExitCode, CommandError> {
         let ask = asks.into_iter().find(|ask| ask.address == address);
         let ask = ask.expect("every declared resource is asked for");
         if let Some(live) = world.data.recover(&ask).await? {
-            found.take(&mut held, &project.stack, address, &live)?;
+            found.take(&mut held, &project.stack, address, &live).await?;
         }
     }
     Ok(found.show(ui))
@@ -55,9 +55,16 @@ struct Found {
 }
 
 impl Found {
-    fn take(&mut self, held: &mut Held, stack: &Stack, address: Address, live: &Live) -> Result<(), CommandError> {
+    async fn take(
+        &mut self,
+        held: &mut Held,
+        stack: &Stack,
+        address: Address,
+        live: &Live,
+    ) -> Result<(), CommandError> {
         self.recovered.push(vec![address.to_string(), live.id.clone()]);
-        held.append(&work::adopted(stack, address, live))
+        held.append(&[work::adopted(stack, address, live)])
+            .await
             .map_err(CommandError::new)
     }
 

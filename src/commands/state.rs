@@ -54,20 +54,20 @@ pub async fn run(global: &Global, args: &State, ui: &Ui) -> Result<ExitCode, Com
             if held.ledger.records.contains_key(&to) {
                 return Err(CommandError::new(format!("`{to}` is taken")));
             }
-            held.append(&Entry::Moved {
+            let moved = Entry::Moved {
                 from: from.clone(),
                 to: to.clone(),
-            })
-            .map_err(CommandError::new)?;
+            };
+            held.append(&[moved]).await.map_err(CommandError::new)?;
             ui.say(format!("Moved {from} to {to}."));
         }
         StateCommand::Rm { address } => {
             let mut held = Held::open(&project, "state rm").await?;
             let (address, _) = find(&held.ledger, address)?;
-            held.append(&Entry::Forgot {
+            let forgot = Entry::Forgot {
                 address: address.clone(),
-            })
-            .map_err(CommandError::new)?;
+            };
+            held.append(&[forgot]).await.map_err(CommandError::new)?;
             ui.say(format!("Forgot {address}; it stays where it is."));
         }
     }

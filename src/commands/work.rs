@@ -7,6 +7,7 @@ use crate::project::Project;
 use crate::state::Held;
 use crate::ui::progress::Board;
 use crate::ui::{Ui, duration};
+use futures::FutureExt;
 use lakeform_engine::apply::{self, Apply, Outcome};
 use lakeform_engine::journal::{Entry, Ledger, Verb};
 use lakeform_engine::plan::{Options, Plan};
@@ -16,6 +17,7 @@ use lakeform_engine::{Address, Kind, Live, Stack};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 
 /// Reads `--target`, `--except` and `--replace`.
 pub fn options(selection: &Selection, stack: &Stack, ledger: &Ledger) -> Result<Options, CommandError> {
@@ -181,13 +183,14 @@ pub async fn carry_out(
         super::dbt::installed()?;
     }
     world.only_while(held.lease());
-    for entry in &settled {
-        held.append(entry).map_err(CommandError::new)?;
+    if !settled.is_empty() {
+        held.append(&settled).await.map_err(CommandError::new)?;
     }
     let (stack, generation) = (held.ledger.stack.clone(), held.ledger.generation.clone());
     let board = RefCell::new(Board::new(*ui, plan, world.local));
     let mut new_op = || uuid::Uuid::new_v4().simple().to_string();
-    let mut journal = |entry: &Entry| held.append(entry);
+    let held = &Mutex::new(held);
+    let journal = |entries: Vec<Entry>| async move { held.lock().await.append(&entries).await }.boxed_local();
     let mut events = |event: apply::Event<'_>| board.borrow_mut().event(&event);
     let apply = Apply {
         cloud: world,
@@ -195,7 +198,7 @@ pub async fn carry_out(
         generation: &generation,
         parallelism: run.parallelism,
         new_op: &mut new_op,
-        journal: &mut journal,
+        journal: &journal,
         events: &mut events,
     };
     let stop = async {

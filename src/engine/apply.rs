@@ -1,18 +1,22 @@
 //! Carries a plan out: each step when what it waits for is done, an entry in the journal before and after. One task,
 //! no locks, no clock. A failure stops only what depends on it.
+//!
+//! While entries are being written, steps go on; what becomes due meanwhile is written together, next. So a journal
+//! that is slow costs a write for all who wait, not one for each.
 
 use crate::address::{Address, Reference};
 use crate::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owner, Progress, Update};
 use crate::graph;
 use crate::journal::{Entry, Ledger, Open, Record, Verb};
 use crate::normalise;
-use crate::plan::{self, Action, Change, Plan};
+use crate::plan::{self, Action, Change, Plan, Step};
 use crate::schema::{Compare, Identity};
 use crate::stack::Stack;
 use crate::value::{Fields, Value};
 use futures::channel::mpsc;
-use futures::future::{FutureExt, LocalBoxFuture};
+use futures::future::{Fuse, FusedFuture, FutureExt, LocalBoxFuture, try_join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
@@ -26,8 +30,9 @@ pub struct Apply<'a, C: Cloud> {
     pub parallelism: usize,
     /// Returns a new op id.
     pub new_op: &'a mut dyn FnMut() -> String,
-    /// Writes an entry so that it survives whatever happens next.
-    pub journal: &'a mut dyn FnMut(&Entry) -> Result<(), String>,
+    /// Writes entries, in order, so that they survive whatever happens next. Whoever dies in the middle leaves the
+    /// first few of them. One write is under way at a time.
+    pub journal: &'a dyn Fn(Vec<Entry>) -> LocalBoxFuture<'a, Result<(), String>>,
     /// Is told what happens.
     pub events: &'a mut dyn FnMut(Event<'_>),
 }
@@ -86,33 +91,28 @@ impl Outcome {
     }
 }
 
-/// Closes what earlier runs left open: looks up what an interrupted create made and takes it over. Returns the
-/// entries that say so; the caller writes them when it holds the lock.
+/// Closes what earlier runs left open: looks up, all at once, what interrupted creates made and takes it over. Returns
+/// the entries that say so; the caller writes them when it holds the lock.
 pub async fn settle<C: Cloud>(cloud: &C, ledger: &Ledger) -> Result<Vec<Entry>, CloudError> {
-    let mut entries = Vec::new();
-    for open in ledger.open.values() {
-        let entry = match open.verb {
+    let closing = ledger.open.values().map(async |open| {
+        let failed = |message: &str| Entry::Failed {
+            op: open.op.clone(),
+            message: message.into(),
+            open: false,
+        };
+        Ok(match open.verb {
             Verb::Create => match find(cloud, ledger, open).await? {
                 Some(live) => Entry::Done {
                     op: open.op.clone(),
                     record: Some(record_of(&live, &open.fields, open.needs.clone(), open.protect)),
                 },
-                None => Entry::Failed {
-                    op: open.op.clone(),
-                    message: "interrupted before it had an effect".into(),
-                    open: false,
-                },
+                None => failed("interrupted before it had an effect"),
             },
             // Whatever they did is seen by the next read.
-            Verb::Update | Verb::Delete => Entry::Failed {
-                op: open.op.clone(),
-                message: "interrupted".into(),
-                open: false,
-            },
-        };
-        entries.push(entry);
-    }
-    Ok(entries)
+            Verb::Update | Verb::Delete => failed("interrupted"),
+        })
+    });
+    try_join_all(closing).await
 }
 
 async fn find<C: Cloud>(cloud: &C, ledger: &Ledger, open: &Open) -> Result<Option<Live>, CloudError> {
@@ -199,165 +199,321 @@ pub async fn observe<C: Cloud>(cloud: &C, asks: Vec<Ask>) -> Result<crate::plan:
     Ok(observed)
 }
 
-struct Finished {
-    step: usize,
-    op: String,
-    result: Result<Option<Live>, CloudError>,
-}
-
-struct Running {
-    op: String,
-    made: Option<String>,
-}
-
 /// Carries out `plan`. `stop` resolving means: begin nothing more, end what can be ended, return.
-pub async fn apply<C: Cloud>(mut cx: Apply<'_, C>, plan: &Plan, stop: impl Future<Output = ()>) -> Outcome {
-    let mut outcome = Outcome::default();
+pub async fn apply<'a, C: Cloud>(cx: Apply<'a, C>, plan: &'a Plan, stop: impl Future<Output = ()>) -> Outcome {
+    let (cloud, journal) = (cx.cloud, cx.journal);
+    let mut run = Run::new(cx, plan);
     let gone = plan.changes.iter().filter(|change| change.action == Action::Forget);
     let forgotten = gone.map(|change| Entry::Forgot {
         address: change.address.clone(),
     });
-    for entry in plan.entries.iter().cloned().chain(forgotten) {
-        if let Err(error) = (cx.journal)(&entry) {
-            outcome.journal_error = Some(error);
-            return outcome;
-        }
-    }
-    let mut outputs: BTreeMap<Address, Fields> = plan
-        .changes
-        .iter()
-        .filter_map(|change| {
-            Some((
-                change.address.clone(),
-                offered(change, change.live.as_ref()?, &change.desired),
-            ))
-        })
-        .collect();
-    let weights = plan::weights(plan);
-    let changes: BTreeMap<&Address, &Change> = plan.changes.iter().map(|change| (&change.address, change)).collect();
-    let mut waiting: BTreeMap<usize, BTreeSet<usize>> = plan
-        .steps
-        .iter()
-        .enumerate()
-        .map(|(index, step)| (index, step.after.clone()))
-        .collect();
-    let mut running: BTreeMap<usize, Running> = BTreeMap::new();
-    let mut futures: FuturesUnordered<LocalBoxFuture<'_, Finished>> = FuturesUnordered::new();
+    run.due.entries = plan.entries.iter().cloned().chain(forgotten).collect();
+    let mut steps: FuturesUnordered<LocalBoxFuture<'_, Finished>> = FuturesUnordered::new();
+    let mut writing: Fuse<LocalBoxFuture<'_, Result<(), String>>> = Fuse::terminated();
+    let mut written = Batch::default();
     let (sender, mut news) = mpsc::unbounded::<(usize, Progress)>();
     let mut stop = Box::pin(stop.fuse());
-    let mut stopping = false;
     loop {
-        while !stopping && outcome.journal_error.is_none() && running.len() < cx.parallelism.max(1) {
-            let ready = waiting
-                .iter()
-                .filter(|(_, after)| after.is_empty())
-                .map(|(index, _)| *index);
-            // The longest way to the end first.
-            let Some(index) = ready.max_by_key(|index| (weights[*index], std::cmp::Reverse(*index))) else {
-                break;
-            };
-            waiting.remove(&index);
-            let step = &plan.steps[index];
-            let change = changes[&step.address];
-            let op = (cx.new_op)();
-            let lookup = |reference: &Reference| outputs.get(&reference.address)?.get(&reference.output).cloned();
+        if writing.is_terminated() {
+            run.choose();
+            if !run.due.entries.is_empty() {
+                written = std::mem::take(&mut run.due);
+                writing = journal(std::mem::take(&mut written.entries)).fuse();
+            } else if run.may_leave() {
+                return run.outcome;
+            }
+        }
+        futures::select_biased! {
+            item = news.next() => {
+                if let Some((index, progress)) = item {
+                    run.heed(index, &progress);
+                }
+            }
+            finished = steps.select_next_some() => {
+                // A step may tell something and end at once; that it made something must not be lost.
+                while let Ok((index, progress)) = news.try_recv() {
+                    run.heed(index, &progress);
+                }
+                run.finish(finished);
+            }
+            result = writing => {
+                for index in run.wrote(std::mem::take(&mut written), result) {
+                    let (change, step) = (run.changes[&plan.steps[index].address], &plan.steps[index]);
+                    let (owner, fields) = (run.owner(index), run.running[&index].fields.clone());
+                    let step = carry_out(cloud, change, step.verb, owner, fields, index, sender.clone());
+                    steps.push(step.boxed_local());
+                }
+            }
+            () = stop => run.stop(),
+        }
+    }
+}
+
+/// A plan on its way.
+struct Run<'a, C: Cloud> {
+    cx: Apply<'a, C>,
+    plan: &'a Plan,
+    changes: BTreeMap<&'a Address, &'a Change>,
+    weights: Vec<u64>,
+    /// What waits for each step, and for how many steps each still waits.
+    followers: Vec<Vec<usize>>,
+    waits: Vec<usize>,
+    /// Steps that wait for nothing, the longest way to the end first.
+    ready: BTreeSet<(Reverse<u64>, usize)>,
+    running: BTreeMap<usize, Running>,
+    skipped: BTreeSet<usize>,
+    outputs: BTreeMap<Address, Fields>,
+    due: Batch,
+    outcome: Outcome,
+}
+
+/// A step under way, from when its intent is due.
+struct Running {
+    op: String,
+    fields: Fields,
+    made: Option<String>,
+}
+
+/// What is written together.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<Entry>,
+    /// Steps whose intent is among them: they begin when it is written.
+    begun: Vec<usize>,
+}
+
+struct Finished {
+    step: usize,
+    result: Result<Option<Live>, CloudError>,
+}
+
+impl<'a, C: Cloud> Run<'a, C> {
+    fn new(cx: Apply<'a, C>, plan: &'a Plan) -> Self {
+        let outputs = plan.changes.iter().filter_map(|change| {
+            let live = change.live.as_ref()?;
+            Some((change.address.clone(), offered(change, live, &change.desired)))
+        });
+        let mut followers = vec![Vec::new(); plan.steps.len()];
+        for (index, step) in plan.steps.iter().enumerate() {
+            step.after.iter().for_each(|after| followers[*after].push(index));
+        }
+        let mut run = Self {
+            plan,
+            changes: plan.changes.iter().map(|change| (&change.address, change)).collect(),
+            weights: plan::weights(plan),
+            followers,
+            waits: plan.steps.iter().map(|step| step.after.len()).collect(),
+            ready: BTreeSet::new(),
+            running: BTreeMap::new(),
+            skipped: BTreeSet::new(),
+            outputs: outputs.collect(),
+            due: Batch::default(),
+            outcome: Outcome::default(),
+            cx,
+        };
+        (0..plan.steps.len()).for_each(|index| run.note_ready(index));
+        run
+    }
+
+    fn note_ready(&mut self, index: usize) {
+        if self.waits[index] == 0 {
+            self.ready.insert((Reverse(self.weights[index]), index));
+        }
+    }
+
+    /// Chooses what begins next; the intents are due.
+    fn choose(&mut self) {
+        while !self.outcome.stopped
+            && self.outcome.journal_error.is_none()
+            && self.running.len() < self.cx.parallelism.max(1)
+            && let Some((_, index)) = self.ready.pop_first()
+        {
+            let step = &self.plan.steps[index];
+            let change = self.changes[&step.address];
+            let op = (self.cx.new_op)();
+            let lookup = |reference: &Reference| self.outputs.get(&reference.address)?.get(&reference.output).cloned();
             let fields: Fields = change
                 .desired
                 .iter()
                 .map(|(name, value)| (name.clone(), value.resolve(&lookup)))
                 .collect();
-            let intent = Entry::Intent {
+            self.due.entries.push(Entry::Intent {
                 op: op.clone(),
                 address: step.address.clone(),
                 verb: step.verb,
                 fields: without_secrets(&step.address, &fields),
                 needs: change.needs.clone(),
                 protect: change.protect,
-            };
-            if let Err(error) = (cx.journal)(&intent) {
-                outcome.journal_error = Some(error);
-                break;
-            }
-            (cx.events)(Event::Started {
-                address: &step.address,
-                verb: step.verb,
             });
-            let owner = Owner {
-                stack: cx.stack.to_owned(),
-                generation: cx.generation.to_owned(),
-                address: step.address.clone(),
-                op: op.clone(),
-            };
-            running.insert(
-                index,
-                Running {
-                    op: op.clone(),
-                    made: None,
-                },
-            );
-            let sender = sender.clone();
-            futures.push(carry_out(cx.cloud, change, step.verb, owner, fields, index, sender).boxed_local());
-        }
-        if running.is_empty() {
-            break;
-        }
-        futures::select_biased! {
-            item = news.next() => {
-                let Some((index, progress)) = item else { continue };
-                heed(&mut cx, plan, index, &progress, &mut running, &mut outcome);
-            }
-            finished = futures.next() => {
-                let Some(finished) = finished else { continue };
-                // A step may tell something and end at once; that it made something must not be lost.
-                while let Ok((index, progress)) = news.try_recv() {
-                    heed(&mut cx, plan, index, &progress, &mut running, &mut outcome);
-                }
-                let run = running.remove(&finished.step).expect("it was running");
-                finish(&mut cx, plan, finished, run, &mut waiting, &mut outputs, &mut outcome);
-            }
-            () = stop => {
-                stopping = true;
-                outcome.stopped = true;
-                (cx.events)(Event::Stopping { running: running.len() });
-            }
-        }
-        // What has its id, or can simply be repeated, need not be waited for: the next run goes on with it.
-        if stopping {
-            let leave = |index: &usize, run: &Running| plan.steps[*index].verb != Verb::Create || run.made.is_some();
-            if running.iter().all(|(index, run)| leave(index, run)) {
-                break;
-            }
+            self.due.begun.push(index);
+            let made = None;
+            self.running.insert(index, Running { op, fields, made });
         }
     }
-    outcome
-}
 
-/// Takes in the news of a running step.
-fn heed<C: Cloud>(
-    cx: &mut Apply<'_, C>,
-    plan: &Plan,
-    index: usize,
-    progress: &Progress,
-    running: &mut BTreeMap<usize, Running>,
-    outcome: &mut Outcome,
-) {
-    let Some(run) = running.get_mut(&index) else { return };
-    let step = &plan.steps[index];
-    if let Progress::Made { id } = progress {
-        run.made = Some(id.clone());
-        let made = Entry::Made {
-            op: run.op.clone(),
-            id: id.clone(),
-        };
-        if let Err(error) = (cx.journal)(&made) {
-            outcome.journal_error.get_or_insert(error);
+    /// Takes in how a write ended; returns the steps that begin now.
+    fn wrote(&mut self, batch: Batch, result: Result<(), String>) -> Vec<usize> {
+        if let Err(error) = result {
+            self.outcome.journal_error.get_or_insert(error);
+            batch.begun.iter().for_each(|index| drop(self.running.remove(index)));
+            return Vec::new();
+        }
+        if self.outcome.stopped {
+            // Told to stop while it was being written: nothing has been asked of the cloud.
+            for index in batch.begun {
+                let running = self.running.remove(&index).expect("it was chosen");
+                self.due.entries.push(Entry::Failed {
+                    op: running.op,
+                    message: "stopped before it began".into(),
+                    open: false,
+                });
+            }
+            return Vec::new();
+        }
+        for index in &batch.begun {
+            let Step { address, verb, .. } = &self.plan.steps[*index];
+            (self.cx.events)(Event::Started { address, verb: *verb });
+        }
+        batch.begun
+    }
+
+    fn owner(&self, index: usize) -> Owner {
+        Owner {
+            stack: self.cx.stack.to_owned(),
+            generation: self.cx.generation.to_owned(),
+            address: self.plan.steps[index].address.clone(),
+            op: self.running[&index].op.clone(),
         }
     }
-    (cx.events)(Event::Progress {
-        address: &step.address,
-        verb: step.verb,
-        progress,
-    });
+
+    fn stop(&mut self) {
+        self.outcome.stopped = true;
+        let running = self.running.len();
+        (self.cx.events)(Event::Stopping { running });
+    }
+
+    /// Whether nothing has to be waited for. What has its id, or can simply be repeated, is left when told to stop: the
+    /// next run goes on with it.
+    fn may_leave(&self) -> bool {
+        let left = |(index, running): (&usize, &Running)| {
+            self.plan.steps[*index].verb != Verb::Create || running.made.is_some()
+        };
+        self.running.is_empty() || self.outcome.stopped && self.running.iter().all(left)
+    }
+
+    /// Takes in the news of a running step.
+    fn heed(&mut self, index: usize, progress: &Progress) {
+        let Some(running) = self.running.get_mut(&index) else {
+            return;
+        };
+        if let Progress::Made { id } = progress {
+            running.made = Some(id.clone());
+            self.due.entries.push(Entry::Made {
+                op: running.op.clone(),
+                id: id.clone(),
+            });
+        }
+        let Step { address, verb, .. } = &self.plan.steps[index];
+        let verb = *verb;
+        (self.cx.events)(Event::Progress {
+            address,
+            verb,
+            progress,
+        });
+    }
+
+    /// Takes in the end of a step; what tells of it is due.
+    fn finish(&mut self, finished: Finished) {
+        let index = finished.step;
+        let running = self.running.remove(&index).expect("it was running");
+        let entry = match finished.result {
+            Ok(live) => self.done(index, running, live),
+            Err(error) => self.failed(index, running, error),
+        };
+        self.due.entries.push(entry);
+    }
+
+    fn done(&mut self, index: usize, running: Running, live: Option<Live>) -> Entry {
+        let Step { address, verb, .. } = &self.plan.steps[index];
+        let change = self.changes[address];
+        let record = live.as_ref().map(|live| {
+            let kept = without_secrets(address, &running.fields);
+            record_of(live, &kept, change.needs.clone(), change.protect)
+        });
+        if let Some(live) = live {
+            self.outputs
+                .insert(address.clone(), offered(change, &live, &running.fields));
+            self.outcome.live.insert(address.clone(), live);
+        }
+        // Their intents are written behind this end or later, so none begins before it is there.
+        for follower in std::mem::take(&mut self.followers[index]) {
+            self.waits[follower] -= 1;
+            self.note_ready(follower);
+        }
+        self.outcome.done.push((address.clone(), *verb));
+        (self.cx.events)(Event::Done { address, verb: *verb });
+        Entry::Done { op: running.op, record }
+    }
+
+    fn failed(&mut self, index: usize, running: Running, error: CloudError) -> Entry {
+        let Step { address, verb, .. } = &self.plan.steps[index];
+        let verb = *verb;
+        (self.cx.events)(Event::Failed {
+            address,
+            verb,
+            error: &error,
+        });
+        self.skip_followers(index);
+        let change = self.changes[address];
+        let (op, message) = (running.op, error.to_string());
+        let entry = match (
+            running.made.filter(|_| verb == Verb::Create),
+            address.kind.schema().identity,
+        ) {
+            // It exists, though AWS may not show it yet. The next run looks for it before it plans: a plan that
+            // does not see it would make another one, or forget it.
+            (Some(_), Identity::Assigned | Identity::Named(_)) => Entry::Failed {
+                op,
+                message,
+                open: true,
+            },
+            // It exists, though it is not finished: ours, and the next plan shows what is missing.
+            (Some(id), Identity::Address) => Entry::Adopted {
+                address: address.clone(),
+                record: Record {
+                    id,
+                    fields: without_secrets(address, &running.fields),
+                    outputs: Fields::new(),
+                    needs: change.needs.clone(),
+                    protect: change.protect,
+                },
+            },
+            (None, _) => Entry::Failed {
+                op,
+                message,
+                open: verb == Verb::Create && effect_unknown(error.meaning),
+            },
+        };
+        self.outcome.failed.push((address.clone(), verb, error));
+        entry
+    }
+
+    /// Gives up everything that waits for a step, directly or not.
+    fn skip_followers(&mut self, index: usize) {
+        let mut found = BTreeSet::new();
+        let mut open = vec![index];
+        while let Some(index) = open.pop() {
+            let new = self.followers[index].iter().filter(|follower| found.insert(**follower));
+            open.extend(new);
+        }
+        let cause = &self.plan.steps[index].address;
+        for follower in found.into_iter().filter(|follower| self.skipped.insert(*follower)) {
+            let Step { address, verb, .. } = &self.plan.steps[follower];
+            let verb = *verb;
+            (self.cx.events)(Event::Skipped { address, verb, cause });
+            self.outcome.skipped.push((address.clone(), verb, cause.clone()));
+        }
+    }
 }
 
 async fn carry_out<C: Cloud>(
@@ -369,7 +525,6 @@ async fn carry_out<C: Cloud>(
     step: usize,
     sender: mpsc::UnboundedSender<(usize, Progress)>,
 ) -> Finished {
-    let op = owner.op.clone();
     // The receiver lives as long as the steps; a lost message is only a lost message.
     let report = move |progress: Progress| drop(sender.unbounded_send((step, progress)));
     let unsettled = fields
@@ -405,7 +560,7 @@ async fn carry_out<C: Cloud>(
         }
         (Verb::Update | Verb::Delete, None) => unreachable!("planned: only what is live is changed or deleted"),
     };
-    Finished { step, op, result }
+    Finished { step, result }
 }
 
 /// Names of the fields that differ now that everything is known.
@@ -425,100 +580,6 @@ fn changed(change: &Change, live: &Live, fields: &Fields) -> Vec<String> {
         .map(|field| field.name.clone())
         .filter(|name| differs(name))
         .collect()
-}
-
-fn finish<C: Cloud>(
-    cx: &mut Apply<'_, C>,
-    plan: &Plan,
-    finished: Finished,
-    run: Running,
-    waiting: &mut BTreeMap<usize, BTreeSet<usize>>,
-    outputs: &mut BTreeMap<Address, Fields>,
-    outcome: &mut Outcome,
-) {
-    let step = &plan.steps[finished.step];
-    let change = plan.change(&step.address).expect("every step has its change");
-    let lookup = |reference: &Reference| outputs.get(&reference.address)?.get(&reference.output).cloned();
-    let fields: Fields = change
-        .desired
-        .iter()
-        .map(|(name, value)| (name.clone(), value.resolve(&lookup)))
-        .collect();
-    let kept = without_secrets(&step.address, &fields);
-    let entry = match finished.result {
-        Ok(live) => {
-            let record = live.as_ref().map(|live| {
-                outputs.insert(step.address.clone(), offered(change, live, &fields));
-                record_of(live, &kept, change.needs.clone(), change.protect)
-            });
-            if let Some(live) = live {
-                outcome.live.insert(step.address.clone(), live);
-            }
-            for after in waiting.values_mut() {
-                after.remove(&finished.step);
-            }
-            outcome.done.push((step.address.clone(), step.verb));
-            (cx.events)(Event::Done {
-                address: &step.address,
-                verb: step.verb,
-            });
-            Entry::Done {
-                op: finished.op,
-                record,
-            }
-        }
-        Err(error) => {
-            (cx.events)(Event::Failed {
-                address: &step.address,
-                verb: step.verb,
-                error: &error,
-            });
-            for skipped in dependents(plan, finished.step) {
-                if waiting.remove(&skipped).is_some() {
-                    let skipped = &plan.steps[skipped];
-                    (cx.events)(Event::Skipped {
-                        address: &skipped.address,
-                        verb: skipped.verb,
-                        cause: &step.address,
-                    });
-                    outcome
-                        .skipped
-                        .push((skipped.address.clone(), skipped.verb, step.address.clone()));
-                }
-            }
-            let made = run.made.filter(|_| step.verb == Verb::Create);
-            let entry = match (made, step.address.kind.schema().identity) {
-                // It exists, though AWS may not show it yet. The next run looks for it before it plans: a plan that
-                // does not see it would make another one, or forget it.
-                (Some(_), Identity::Assigned | Identity::Named(_)) => Entry::Failed {
-                    op: finished.op,
-                    message: error.to_string(),
-                    open: true,
-                },
-                // It exists, though it is not finished: ours, and the next plan shows what is missing.
-                (Some(id), Identity::Address) => Entry::Adopted {
-                    address: step.address.clone(),
-                    record: Record {
-                        id,
-                        fields: kept,
-                        outputs: Fields::new(),
-                        needs: change.needs.clone(),
-                        protect: change.protect,
-                    },
-                },
-                (None, _) => Entry::Failed {
-                    op: finished.op,
-                    message: error.to_string(),
-                    open: step.verb == Verb::Create && effect_unknown(error.meaning),
-                },
-            };
-            outcome.failed.push((step.address.clone(), step.verb, error));
-            entry
-        }
-    };
-    if let Err(error) = (cx.journal)(&entry) {
-        outcome.journal_error.get_or_insert(error);
-    }
 }
 
 /// Whether a create that failed so may have made something.
@@ -567,25 +628,6 @@ pub(crate) fn without_secrets(address: &Address, fields: &Fields) -> Fields {
         .filter(|(name, _)| !schema.field(name).is_some_and(|field| field.secret))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
-}
-
-/// Everything that waits for a step, directly or not.
-fn dependents(plan: &Plan, step: usize) -> BTreeSet<usize> {
-    let mut found = BTreeSet::from([step]);
-    loop {
-        let more: Vec<usize> = plan
-            .steps
-            .iter()
-            .enumerate()
-            .filter(|(index, step)| !found.contains(index) && step.after.iter().any(|after| found.contains(after)))
-            .map(|(index, _)| index)
-            .collect();
-        if more.is_empty() {
-            found.remove(&step);
-            return found;
-        }
-        found.extend(more);
-    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::render::{self, Look, Paint};
 use crate::stack::Stack;
 use crate::value::{Fields, Value};
 use cloud::{FakeCloud, Object, Seeded, run};
+use futures::future::{FutureExt, LocalBoxFuture};
 use stacks::{random_stack, stack};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,6 +86,22 @@ impl Site {
             shown: RefCell::new(String::new()),
             crowded: Cell::new(false),
         }
+    }
+
+    /// Writes entries one after the other, while the cloud goes on.
+    fn write_all<'a>(
+        &'a self,
+        entries: Vec<Entry>,
+        write: &'a dyn Fn(&Entry) -> Result<(), String>,
+    ) -> LocalBoxFuture<'a, Result<(), String>> {
+        let writing = async move {
+            for entry in &entries {
+                self.cloud.pause().await;
+                write(entry)?;
+            }
+            Ok(())
+        };
+        writing.boxed_local()
     }
 
     fn ledger(&self) -> Ledger {
@@ -167,7 +184,7 @@ impl Site {
                 generation: GENERATION,
                 parallelism,
                 new_op: &mut new_op,
-                journal: &mut |entry| write(entry),
+                journal: &|entries| self.write_all(entries, &write),
                 events: &mut started,
             };
             let stop = async {

@@ -8,6 +8,9 @@ use crate::render::{self, Look, Paint};
 use crate::simulation::cloud::{FakeCloud, run};
 pub use crate::simulation::stacks::{LAKEHOUSE, checked, checked_in, outside, random_stack, stack};
 use crate::stack::Stack;
+use futures::FutureExt;
+use futures::future::ready;
+use std::cell::RefCell;
 use std::fmt::Write as _;
 
 /// Returns what there is to say about a text behind a plain `[stack]` table, one line each.
@@ -109,9 +112,10 @@ impl Bench {
             self.ops += 1;
             format!("op-{}", self.ops)
         };
-        let mut journal = |entry: &Entry| {
-            self.ledger.add(entry);
-            Ok(())
+        let ledger = RefCell::new(&mut self.ledger);
+        let journal = |entries: Vec<Entry>| {
+            entries.iter().for_each(|entry| ledger.borrow_mut().add(entry));
+            ready(Ok(())).boxed_local()
         };
         let cx = Apply {
             cloud: &self.cloud,
@@ -119,7 +123,7 @@ impl Bench {
             generation: "g",
             parallelism: 8,
             new_op: &mut new_op,
-            journal: &mut journal,
+            journal: &journal,
             events: &mut |_| {},
         };
         run(apply(cx, plan, std::future::pending()), || false).expect("alive")

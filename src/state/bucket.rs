@@ -1,5 +1,5 @@
-//! The state of a stack in a bucket, for teams: one object for each journal entry and for each holder, every one
-//! written only if nothing has that name yet. README.md in this folder says why nothing is lost or done twice.
+//! The state of a stack in a bucket, for teams: one object for each write of journal entries and for each holder, every
+//! one written only if nothing has that name yet. README.md in this folder says why nothing is lost or done twice.
 
 use super::lease::{BEAT, Holder, LEASE, Lease};
 use super::{locked, read};
@@ -12,7 +12,7 @@ use lakeform_engine::journal::Entry;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-/// So many entries beyond the last copy of the whole journal make a new copy worth writing.
+/// So many objects beyond the last copy of the whole journal make a new copy worth writing.
 const LOOSE: u64 = 200;
 /// Objects read at the same time.
 const READS: usize = 32;
@@ -29,7 +29,7 @@ pub struct Place {
 /// The journal and lock of one stack, held by this process.
 pub struct Bucket {
     place: Place,
-    /// The number of the last entry.
+    /// The number of the last object of entries.
     last: u64,
     holder: Holder,
 }
@@ -38,7 +38,7 @@ pub struct Bucket {
 struct Journal {
     text: String,
     last: u64,
-    /// Entries that no copy of the whole holds.
+    /// Objects that no copy of the whole holds.
     loose: u64,
 }
 
@@ -113,7 +113,7 @@ impl Place {
             .find(|(number, expected)| *number != expected)
         {
             let doing = format!("read the journal in {}", self.url());
-            let message = format!("entry {expected} is missing, although entry {number} is there");
+            let message = format!("number {expected} is missing, although number {number} is there");
             return Err(CloudError::new(Meaning::Failed, doing, message));
         }
         let keys: Vec<String> = loose.iter().map(|number| self.key("journal", *number)).collect();
@@ -257,10 +257,10 @@ fn stamped(line: &str, at: &str, token: u64) -> String {
 }
 
 impl Bucket {
-    /// Writes the next entry, unless somebody else has taken over and written there.
-    pub async fn append(&mut self, line: &str) -> Result<(), String> {
+    /// Writes the next lines, unless somebody else has taken over and written there.
+    pub async fn append(&mut self, lines: &str) -> Result<(), String> {
         let key = self.place.key("journal", self.last + 1);
-        match self.place.claim(&key, line).await {
+        match self.place.claim(&key, lines).await {
             Ok(true) => {
                 self.last += 1;
                 Ok(())

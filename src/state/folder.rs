@@ -102,20 +102,20 @@ impl Folder {
         Ok(())
     }
 
-    /// Writes a line so that it survives whatever happens next, unless somebody else has taken over.
-    pub fn append(&mut self, line: &str) -> Result<(), String> {
+    /// Writes lines so that they survive whatever happens next, unless somebody else has taken over.
+    pub fn append(&mut self, lines: &str) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("writing `{}`: {error}", self.journal_path.display());
-        // Whoever pushes us aside holds this, too: either the line is there before they read, or it is refused.
+        // Whoever pushes us aside holds this, too: either the lines are there before they read, or it is refused.
         self.journal.lock().map_err(failed)?;
         let written = match holder(&self.lock_path) {
             Some(holder) if holder.token == self.token => {
                 let written = self
                     .journal
-                    .write_all(line.as_bytes())
+                    .write_all(lines.as_bytes())
                     .and_then(|()| self.journal.sync_data());
                 match written {
                     Ok(()) => {
-                        self.length += line.len() as u64;
+                        self.length += lines.len() as u64;
                         Ok(())
                     }
                     Err(error) => {

@@ -2,6 +2,7 @@ use super::*;
 use crate::plan::Options;
 use crate::simulation::cloud::run;
 use crate::testing::{Bench, LAKEHOUSE};
+use futures::future::ready;
 
 #[test]
 fn a_failure_stops_only_what_depends_on_it() {
@@ -33,7 +34,7 @@ fn a_journal_that_cannot_be_written_stops_everything() {
         generation: "g",
         parallelism: 8,
         new_op: &mut op,
-        journal: &mut |_| Err("the disk is full".to_owned()),
+        journal: &|_| ready(Err("the disk is full".to_owned())).boxed_local(),
         events: &mut |_| {},
     };
     let outcome = run(apply(cx, &plan, std::future::pending()), || false).expect("alive");

@@ -97,6 +97,19 @@ enum Fault {
     Unseen,
 }
 
+impl Fault {
+    /// The answer of a call that ends before it has an effect.
+    fn before_effect(self, doing: &str) -> Result<(), CloudError> {
+        let meaning = match self {
+            Fault::Throttled => Meaning::Throttled,
+            Fault::Unavailable => Meaning::Unavailable,
+            Fault::Busy => Meaning::Busy,
+            Fault::None | Fault::Lost | Fault::Half | Fault::Unseen => return Ok(()),
+        };
+        Err(refusal(meaning, doing))
+    }
+}
+
 impl FakeCloud {
     pub fn new(seed: u64) -> Self {
         Self {
@@ -131,7 +144,7 @@ impl FakeCloud {
     }
 
     /// Lets others run a while; for ever when the process is dead.
-    async fn pause(&self) {
+    pub async fn pause(&self) {
         for _ in 0..self.draw(|seeded| seeded.below(4)) {
             Yield(false).await;
         }
@@ -622,12 +635,7 @@ impl Cloud for FakeCloud {
         self.pause().await;
         let fault = self.fault();
         let doing = format!("create {}", create.owner.address);
-        match fault {
-            Fault::Throttled => return Err(refusal(Meaning::Throttled, &doing)),
-            Fault::Unavailable => return Err(refusal(Meaning::Unavailable, &doing)),
-            Fault::Busy => return Err(refusal(Meaning::Busy, &doing)),
-            Fault::None | Fault::Lost | Fault::Half | Fault::Unseen => {}
-        }
+        fault.before_effect(&doing)?;
         let kind = create.owner.address.kind;
         if self.world.borrow_mut().too_young(kind, &create.fields) {
             let message = "Service is unable to assume the role";
@@ -663,12 +671,7 @@ impl Cloud for FakeCloud {
         self.pause().await;
         let fault = self.fault();
         let doing = format!("update {}", update.owner.address);
-        match fault {
-            Fault::Throttled => return Err(refusal(Meaning::Throttled, &doing)),
-            Fault::Unavailable => return Err(refusal(Meaning::Unavailable, &doing)),
-            Fault::Busy => return Err(refusal(Meaning::Busy, &doing)),
-            Fault::None | Fault::Lost | Fault::Half | Fault::Unseen => {}
-        }
+        fault.before_effect(&doing)?;
         {
             let stale = self.world.borrow().fault_percent > 0 && self.draw(|seeded| seeded.chance(20));
             let mut world = self.world.borrow_mut();
@@ -711,12 +714,7 @@ impl Cloud for FakeCloud {
         self.pause().await;
         let fault = self.fault();
         let doing = format!("delete {}", delete.owner.address);
-        match fault {
-            Fault::Throttled => return Err(refusal(Meaning::Throttled, &doing)),
-            Fault::Unavailable => return Err(refusal(Meaning::Unavailable, &doing)),
-            Fault::Busy => return Err(refusal(Meaning::Busy, &doing)),
-            Fault::None | Fault::Lost | Fault::Half | Fault::Unseen => {}
-        }
+        fault.before_effect(&doing)?;
         let percent = self.world.borrow().fault_percent;
         let held = self.draw(|seeded| if seeded.chance(5) { 1 + seeded.below(2) } else { 0 });
         if percent > 0

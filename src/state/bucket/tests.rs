@@ -117,6 +117,19 @@ async fn an_answer_that_is_lost_does_not_make_a_holder_fence_itself() {
 }
 
 #[tokio::test]
+async fn entries_that_are_due_together_are_one_object_and_read_in_order() {
+    let (_disk, _local, place) = place().await;
+    let (mut held, _) = place.clone().hold("apply").await.expect("held");
+    held.append(&line(1)).await.expect("writes");
+    let together: String = (2..=4).map(line).collect();
+    held.append(&together).await.expect("writes");
+    held.append(&line(5)).await.expect("writes");
+    assert_eq!(place.numbers("journal").await.expect("listed"), [1, 2, 3]);
+    let whole: String = (1..=5).map(line).collect();
+    assert_eq!(place.whole().await.expect("reads"), whole);
+}
+
+#[tokio::test]
 async fn a_long_journal_is_read_from_its_copy() {
     let (_disk, _local, place) = place().await;
     let (mut held, _) = place.clone().hold("apply").await.expect("held");
@@ -148,7 +161,7 @@ async fn a_hole_in_the_journal_is_an_error() {
     assert!(
         error
             .message
-            .is_some_and(|message| message.contains("entry 2 is missing"))
+            .is_some_and(|message| message.contains("number 2 is missing"))
     );
 }
 
