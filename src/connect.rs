@@ -81,6 +81,18 @@ impl World {
         })
     }
 
+    /// A world of these, for tests.
+    #[cfg(test)]
+    pub fn of(aws: Aws, data: Data) -> Self {
+        Self {
+            aws,
+            data,
+            place: "a test".to_owned(),
+            local: true,
+            _chaos: None,
+        }
+    }
+
     /// From now on nothing is asked or changed unless the stack is still ours.
     pub fn only_while(&self, lease: Arc<Lease>) {
         self.aws.connection().only_while(move || lease.alive());

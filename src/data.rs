@@ -61,9 +61,9 @@ impl Data {
     }
 
     /// Data steps can be repeated, so only what an interrupted one left behind must be looked for: objects.
-    pub async fn find(&self, ask: &Ask, _owner: &Owner) -> Result<Option<Live>, CloudError> {
+    pub async fn find(&self, ask: &Ask, owner: &Owner) -> Result<Option<Live>, CloudError> {
         match ask.address.kind {
-            Kind::Dataset => dataset::found(self, ask).await,
+            Kind::Dataset => dataset::found(self, ask, &owner.op).await,
             _ => Ok(None),
         }
     }
@@ -183,3 +183,6 @@ fn unsupported(kind: Kind, verb: &str) -> CloudError {
         format!("`{kind}` cannot be applied by this version"),
     )
 }
+
+#[cfg(test)]
+mod tests;

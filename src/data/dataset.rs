@@ -54,7 +54,9 @@ pub async fn read(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
     let Some(manifest) = load::<Manifest>(&data.aws, &place.bucket, &keys.manifest(None)).await? else {
         // A first run that was killed left its mark. Without a record, whoever left it, it was not this stack.
         return match &ask.record {
-            Some(_) => found(data, ask).await,
+            Some(_) => Ok(load::<Begun>(&data.aws, &place.bucket, &keys.begun(None))
+                .await?
+                .map(|begun| unfinished(&place, &begun))),
             None => Ok(None),
         };
     };
@@ -77,27 +79,46 @@ pub async fn read(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
         (true, true) => Some("pending: a run has begun and not ended".to_owned()),
     };
     Ok(Some(Live {
-        id: ask.address.to_string(),
-        fields: fields_of(&place, &manifest.recipe),
-        outputs: outputs(&place, &manifest),
-        owner: None,
         status,
-        extras: Vec::new(),
+        ..written(&place, &manifest)
     }))
 }
 
-/// What an interrupted create left.
-pub async fn found(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
+/// What an interrupted create left: its mark, or its manifest when it came as far as taking the mark away.
+pub async fn found(data: &Data, ask: &Ask, op: &str) -> Result<Option<Live>, CloudError> {
     let place = Place::of(&ask.address.to_string(), &ask.fields)?;
-    let begun = load::<Begun>(&data.aws, &place.bucket, &place.keys().begun(None)).await?;
-    Ok(begun.map(|begun| Live {
-        id: ask.address.to_string(),
-        fields: fields_of(&place, &begun.recipe),
+    let (bucket, keys) = (&place.bucket, place.keys());
+    if let Some(manifest) = load::<Manifest>(&data.aws, bucket, &keys.manifest(None)).await?
+        && manifest.op.as_deref() == Some(op)
+    {
+        return Ok(Some(written(&place, &manifest)));
+    }
+    let begun = load::<Begun>(&data.aws, bucket, &keys.begun(None)).await?;
+    Ok(begun
+        .filter(|begun| begun.op.as_deref() == Some(op))
+        .map(|begun| unfinished(&place, &begun)))
+}
+
+fn written(place: &Place, manifest: &Manifest) -> Live {
+    Live {
+        id: place.address.clone(),
+        fields: fields_of(place, &manifest.recipe),
+        outputs: outputs(place, manifest),
+        owner: None,
+        status: None,
+        extras: Vec::new(),
+    }
+}
+
+fn unfinished(place: &Place, begun: &Begun) -> Live {
+    Live {
+        id: place.address.clone(),
+        fields: fields_of(place, &begun.recipe),
         outputs: Fields::new(),
         owner: None,
         status: Some("pending: a run has begun and not ended".to_owned()),
         extras: Vec::new(),
-    }))
+    }
 }
 
 fn fields_of(place: &Place, recipe: &Recipe) -> Fields {
@@ -144,7 +165,16 @@ pub async fn make(
     let place = Place::of(&owner.address.to_string(), fields)?;
     fields.extend(fields_of(&place, &recipe));
     let batches = batches(&recipe, &data.folder, None)?;
-    let filled = fill(&data.aws, &place, &recipe, batches, all_threads(), report).await?;
+    let filled = fill(
+        &data.aws,
+        &place,
+        &recipe,
+        batches,
+        all_threads(),
+        Some(&owner.op),
+        report,
+    )
+    .await?;
     Ok(outputs(&place, &filled.manifest))
 }
 
@@ -157,12 +187,14 @@ pub struct Filled {
 
 /// Brings the files of a recipe, or a share of them, into a bucket. The order is what makes a crash at any moment
 /// harmless: the mark of a begun run, the data, the COPY manifests, the manifest, and only then the end of the mark.
+/// `op` is the step whose work this is, if it is a step's.
 pub async fn fill(
     aws: &Aws,
     place: &Place,
     recipe: &Recipe,
     batches: Batches,
     threads: usize,
+    op: Option<&str>,
     report: Report<'_>,
 ) -> Result<Filled, CloudError> {
     let (bucket, keys) = (place.bucket.as_str(), place.keys());
@@ -175,7 +207,8 @@ pub async fn fill(
         .chain(batches.extras().iter().map(|(key, _)| key))
         .map(|key| format!("{}{key}", place.prefix))
         .collect();
-    let begun = Begun::new(recipe, wanted.union(&earlier.begun).cloned().collect());
+    let mut begun = Begun::new(recipe, wanted.union(&earlier.begun).cloned().collect());
+    begun.op = op.map(str::to_owned);
     save(aws, bucket, &keys.begun(part), &begun).await?;
     // Other shares are other machines' work, and may be under way right now.
     let ours = match part {
@@ -194,6 +227,7 @@ pub async fn fill(
     let uploaded = upload(&target, &workers, report).await?;
     let mut manifest = Manifest::new(recipe, workers.batches(), &place.prefix, uploaded.files);
     manifest.address.clone_from(&place.address);
+    manifest.op = op.map(str::to_owned);
     if part.is_none() {
         // Files of an earlier, larger run would still be crawled and counted.
         let stale: Vec<String> = earlier

@@ -21,6 +21,9 @@ pub struct Manifest {
     /// The dataset's address in its stack.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub address: String,
+    /// The step that wrote it: tells a later run whose work was interrupted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub op: Option<String>,
     pub recipe: Recipe,
     /// Which share of the files this is, as `i/n`; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,6 +56,9 @@ pub struct Table {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begun {
     pub format_version: u32,
+    /// The step that writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub op: Option<String>,
     pub recipe: Recipe,
     pub keys: BTreeSet<String>,
 }
@@ -81,6 +87,7 @@ impl Manifest {
         Self {
             format_version: VERSION,
             address: String::new(),
+            op: None,
             recipe: recipe.clone(),
             part: batches.plans[0].options.part.map(|(index, of)| format!("{index}/{of}")),
             fingerprint: batches.fingerprint.clone(),
@@ -260,6 +267,7 @@ impl Begun {
     pub fn new(recipe: &Recipe, keys: BTreeSet<String>) -> Self {
         Self {
             format_version: VERSION,
+            op: None,
             recipe: recipe.clone(),
             keys,
         }

@@ -61,7 +61,7 @@ pub async fn upload(
             }
         };
         let filled = tokio::select! {
-            filled = fill(&world.aws, &place, &recipe, batches, threads, &report) => filled, // (cloud)
+            filled = fill(&world.aws, &place, &recipe, batches, threads, None, &report) => filled, // (cloud)
             _ = tokio::signal::ctrl_c() => {
                 meter.finish();
                 return Err(CommandError::new("interrupted").code(ExitCode::Interrupted).hint(

@@ -23,7 +23,8 @@ use tokio::sync::Notify;
 
 const BUCKET: &str = "lake-of-tests";
 
-/// The way to the local cloud, which counts what is sent and can be cut.
+/// The way to the local cloud, which counts what is sent and can be cut. What got through is carried out there,
+/// whatever becomes of who sent it.
 #[derive(Default)]
 struct Wire {
     /// After so many parts nothing more gets through, as when a process dies.
@@ -32,6 +33,16 @@ struct Wire {
     arrived: AtomicUsize,
     whole: AtomicUsize,
     is_cut: Notify,
+    has_arrived: Notify,
+}
+
+impl Wire {
+    /// Waits for the parts that got through before it was cut.
+    async fn all_arrived(&self) {
+        while Some(self.arrived.load(Ordering::SeqCst)) < self.cut {
+            self.has_arrived.notified().await;
+        }
+    }
 }
 
 fn aws(local: &Arc<Local>, wire: &Arc<Wire>) -> Aws {
@@ -54,11 +65,15 @@ fn aws(local: &Arc<Local>, wire: &Arc<Wire>) -> Aws {
                     wire.is_cut.notify_one();
                     std::future::pending::<()>().await;
                 }
-                let answer = local.handle(request).await;
-                if part && answer.status().is_success() {
-                    wire.arrived.fetch_add(1, Ordering::SeqCst);
-                }
-                answer
+                let carried_out = tokio::spawn(async move {
+                    let answer = local.handle(request).await;
+                    if part && answer.status().is_success() {
+                        wire.arrived.fetch_add(1, Ordering::SeqCst);
+                        wire.has_arrived.notify_one();
+                    }
+                    answer
+                });
+                carried_out.await.expect("the local cloud does not panic")
             })
         }),
     ))
@@ -121,7 +136,16 @@ fn batches(rows: u64, seed: u64) -> Batches {
 
 async fn run(local: &Arc<Local>, wire: &Arc<Wire>, rows: u64, seed: u64) -> Result<Filled, CloudError> {
     let aws = aws(local, wire);
-    fill(&aws, &place(), &Recipe::default(), batches(rows, seed), 2, &|_| {}).await
+    fill(
+        &aws,
+        &place(),
+        &Recipe::default(),
+        batches(rows, seed),
+        2,
+        None,
+        &|_| {},
+    )
+    .await
 }
 
 fn parts(rows: u64) -> usize {
@@ -181,6 +205,7 @@ async fn an_upload_that_dies_at_any_part_goes_on_with_what_is_missing() {
             ended = run(&local, &cut, ROWS, seed) => panic!("it ended: {}", ended.is_ok()),
             () = cut.is_cut.notified() => {}
         }
+        cut.all_arrived().await;
         let arrived = cut.arrived.load(Ordering::SeqCst);
         let wire = Arc::new(Wire::default());
         let filled = run(&local, &wire, ROWS, seed).await.expect("the second run ends well");
@@ -222,7 +247,7 @@ async fn parts_that_fail_are_sent_again_and_no_others() {
         ..Faults::default()
     });
     let aws = Aws::new(in_process("us-east-1", &local));
-    let filled = fill(&aws, &place(), &Recipe::default(), batches(ROWS, 1), 2, &|_| {})
+    let filled = fill(&aws, &place(), &Recipe::default(), batches(ROWS, 1), 2, None, &|_| {})
         .await
         .expect("it ends well");
     assert_eq!(stored(&aws).await, expected(&filled.manifest));
@@ -299,7 +324,7 @@ async fn shares_come_to_the_same_objects_and_are_joined() {
             fingerprint: share.fingerprint().to_owned(),
             plans: vec![Arc::new(share)],
         };
-        fill(&aws, &place(), &Recipe::default(), share, 2, &|_| {})
+        fill(&aws, &place(), &Recipe::default(), share, 2, None, &|_| {})
             .await
             .expect("uploaded");
     }
