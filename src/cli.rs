@@ -76,7 +76,7 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub lock_timeout: u64,
-    /// Write JSON for machines to stdout
+    /// Write JSON for machines to stdout: one document, or a line for each event of what takes long
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
     /// No colours (also: NO_COLOR)
@@ -147,7 +147,7 @@ pub struct Init {
 #[derive(Debug, Args)]
 pub struct Check {
     /// Show the file in its full form, with every shorthand written out
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     pub expand: bool,
     /// Write the problems as SARIF 2.1.0 to stdout
     #[arg(long, conflicts_with_all = ["expand", "json"])]

@@ -5,7 +5,7 @@ use crate::connect::Weather;
 use crate::data::recipe::{Recipe, RecipeError};
 use crate::error::{CommandError, ExitCode};
 use crate::ui::Ui;
-use crate::ui::problems::{Source, show};
+use crate::ui::problems::{Source, refuse, show};
 use lakeform_aws::Connection;
 use lakeform_datagen::Dataset;
 use lakeform_engine::check::{Checked, check};
@@ -233,10 +233,11 @@ impl Project {
             .filter(|problem| problem.severity == Severity::Error || checked.stack.is_some())
             .cloned()
             .collect();
-        show(ui, &file.source(&name), &shown);
+        let source = file.source(&name);
         let Some(mut stack) = checked.stack else {
-            return Err(CommandError::said(ExitCode::Error));
+            return Err(refuse(ui, &source, &shown));
         };
+        show(ui, &source, &shown);
         match (global.cloud, &stack.place) {
             (None, _) | (Some(CloudChoice::Aws), Place::Aws { .. }) => {}
             (Some(CloudChoice::Local), _) => stack.place = Place::Local,

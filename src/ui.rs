@@ -43,8 +43,13 @@ impl Ui {
     /// Tells the reader something, on stderr.
     pub fn say(&self, text: impl AsRef<str>) {
         if !self.json || self.verbose > 0 {
-            eprintln!("{}", text.as_ref());
+            self.warn(text);
         }
+    }
+
+    /// Tells what people must know even when a machine reads stdout, on stderr.
+    pub fn warn(&self, text: impl AsRef<str>) {
+        eprintln!("{}", text.as_ref());
     }
 
     /// Like [`Ui::say`], for those who asked for more.

@@ -5,7 +5,7 @@ use crate::error::{CommandError, ExitCode};
 use crate::project::StackFile;
 use crate::ui::Ui;
 use crate::ui::problems::show;
-use lakeform_engine::Severity;
+use lakeform_engine::{Severity, report};
 
 pub fn run(global: &Global, args: &Check, ui: &Ui) -> Result<ExitCode, CommandError> {
     let file = StackFile::read(global)?;
@@ -19,10 +19,9 @@ pub fn run(global: &Global, args: &Check, ui: &Ui) -> Result<ExitCode, CommandEr
     let name = file.name();
     if args.sarif {
         let version = env!("CARGO_PKG_VERSION");
-        ui.data(format!(
-            "{}\n",
-            lakeform_engine::report::sarif(&name, &file.text, &checked.problems, version)
-        ));
+        ui.json(&report::sarif(&name, &file.text, &checked.problems, version));
+    } else if ui.json {
+        ui.json(&report::json(&name, &file.text, &checked.problems));
     } else {
         show(ui, &file.source(&name), &checked.problems);
     }

@@ -13,7 +13,7 @@ use crate::data::workers;
 use crate::error::{CommandError, ExitCode};
 use crate::project::{DatasetError, Project};
 use crate::state::Held;
-use crate::ui::problems::{Source, show};
+use crate::ui::problems::{Source, refuse, show};
 use crate::ui::{Ui, duration};
 use lakeform_datagen::{self as datagen, Dataset};
 use lakeform_engine::journal::Ledger;
@@ -256,12 +256,12 @@ fn told(error: RecipeError, recipe: &Recipe, ui: &Ui) -> CommandError {
         RecipeError::Asked { text, problems } => {
             // Problems of the request itself stand nowhere in the definition.
             let (placed, asked): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| !problem.span.is_empty());
-            if !placed.is_empty() {
-                show_problems(ui, &recipe.definition, &text, &placed);
-            }
+            let (name, text) = (recipe.definition.as_str(), text.as_str());
+            let (source, placed) = (Source { name, text }, diagnostics(&placed));
             match asked.split_first() {
-                None => CommandError::said(ExitCode::Error),
+                None => refuse(ui, &source, &placed),
                 Some((first, others)) => {
+                    show(ui, &source, &placed);
                     let mut error = CommandError::new(format!("{}: {}", first.message, first.label));
                     error.hints.extend(first.hint.clone());
                     error.hints.extend(
@@ -286,21 +286,18 @@ fn no_definition(definition: &str, error: DatasetError, ui: &Ui) -> CommandError
         }
         DatasetError::Unreadable(error) => CommandError::io(format!("reading `{definition}`"), &error),
         DatasetError::Wrong { path, text, problems } => {
-            show_problems(ui, &path.display().to_string(), &text, &problems);
-            CommandError::said(ExitCode::Error)
+            let (name, text) = (path.display().to_string(), text.as_str());
+            refuse(ui, &Source { name: &name, text }, &diagnostics(&problems))
         }
     }
 }
 
-fn show_problems(ui: &Ui, name: &str, text: &str, problems: &[datagen::Problem]) {
-    let diagnostics: Vec<Diagnostic> = problems
-        .iter()
-        .map(|problem| {
-            let span = problem.span.clone().into();
-            let mut diagnostic = Diagnostic::error(problem.code, problem.message.clone(), span, problem.label.clone());
-            diagnostic.hint.clone_from(&problem.hint);
-            diagnostic
-        })
-        .collect();
-    show(ui, &Source { name, text }, &diagnostics);
+fn diagnostics(problems: &[datagen::Problem]) -> Vec<Diagnostic> {
+    let diagnostic = |problem: &datagen::Problem| {
+        let span = problem.span.clone().into();
+        let mut diagnostic = Diagnostic::error(problem.code, problem.message.clone(), span, problem.label.clone());
+        diagnostic.hint.clone_from(&problem.hint);
+        diagnostic
+    };
+    problems.iter().map(diagnostic).collect()
 }

@@ -101,6 +101,13 @@ const GITIGNORE: &str = "/state/*\n!/state/README.md\n";
 
 pub fn run(args: &Init, ui: &Ui) -> Result<ExitCode, CommandError> {
     let Some(wanted) = &args.template else {
+        if ui.json {
+            let listed = TEMPLATES
+                .iter()
+                .map(|template| serde_json::json!({"name": template.name, "about": template.about}));
+            ui.json(&listed.collect());
+            return Ok(ExitCode::Done);
+        }
         ui.say("The templates:");
         for template in TEMPLATES {
             ui.data(format!("{}  {}\n", template.name, template.about));

@@ -46,6 +46,7 @@ pub fn json(file: &str, text: &str, problems: &[Diagnostic]) -> Json {
         .filter(|problem| problem.severity == Severity::Error)
         .count();
     json!({
+        "type": "problems",
         "format_version": FORMAT_VERSION,
         "file": file,
         "errors": errors,

@@ -1,8 +1,9 @@
 //! Problems of a stack file, as the Rust compiler shows them.
 
-use super::Ui;
+use super::{Ui, several};
+use crate::error::{CommandError, ExitCode};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use lakeform_engine::{Diagnostic, Severity, Span};
+use lakeform_engine::{Diagnostic, Severity, Span, report};
 
 /// The text of a file and what it is called.
 pub struct Source<'a> {
@@ -38,18 +39,6 @@ impl Source<'_> {
 
 /// Shows problems and how many there are.
 pub fn show(ui: &Ui, source: &Source<'_>, problems: &[Diagnostic]) {
-    if ui.json {
-        for problem in problems {
-            let (line, column) = source.position(problem.span);
-            ui.json(&serde_json::json!({
-                "type": "diagnostic", "code": problem.code, "severity": problem.severity,
-                "summary": problem.summary, "label": problem.label, "hint": problem.hint,
-                "file": source.name, "line": line, "column": column,
-                "span": problem.span,
-            }));
-        }
-        return;
-    }
     let renderer = if ui.colour {
         Renderer::styled()
     } else {
@@ -75,26 +64,31 @@ pub fn show(ui: &Ui, source: &Source<'_>, problems: &[Diagnostic]) {
         if let Some(hint) = &problem.hint {
             group = group.element(Level::HELP.message(hint.as_str()));
         }
-        ui.say(renderer.render(&[group]));
-        ui.say("");
+        ui.warn(renderer.render(&[group]));
+        ui.warn("");
     }
     let errors = problems
         .iter()
         .filter(|problem| problem.severity == Severity::Error)
         .count();
     let warnings = problems.len() - errors;
-    let several = |count: usize, word: &str| match count {
-        1 => format!("1 {word}"),
-        count => format!("{count} {word}s"),
-    };
     match (errors, warnings) {
         (0, 0) => {}
-        (0, warnings) => ui.say(several(warnings, "warning")),
-        (errors, 0) => ui.say(several(errors, "error")),
-        (errors, warnings) => ui.say(format!(
+        (0, warnings) => ui.warn(several(warnings, "warning")),
+        (errors, 0) => ui.warn(several(errors, "error")),
+        (errors, warnings) => ui.warn(format!(
             "{}, {}",
             several(errors, "error"),
             several(warnings, "warning")
         )),
     }
+}
+
+/// Shows problems that end a command, for machines too, and returns its end.
+pub fn refuse(ui: &Ui, source: &Source<'_>, problems: &[Diagnostic]) -> CommandError {
+    show(ui, source, problems);
+    if ui.json {
+        ui.json(&report::json(source.name, source.text, problems));
+    }
+    CommandError::said(ExitCode::Error)
 }

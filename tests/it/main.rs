@@ -11,6 +11,7 @@ mod docs;
 mod drift;
 mod http;
 mod import;
+mod json;
 mod lakehouse;
 mod local_cloud;
 mod moto;
