@@ -230,6 +230,50 @@ fn with_faults_up_still_arrives_and_the_faults_can_be_repeated() {
     );
 }
 
+/// Serves a cloud with this weather, and a stack with a network and a role on it.
+fn in_weather(weather: &str) -> (Sandbox, Served) {
+    let sandbox = Sandbox::new();
+    let stack = "[stack]\nname = \"net\"\n[vpc.main]\ncidr = \"10.0.0.0/16\"\nzones = [\"a\", \"b\"]\ntiers.private = \
+                 { cidr = \"10.0.16.0/20\" }\n[security_group.door]\nvpc = \"vpc.main\"\n\
+                 [role.reader]\nservice = \"redshift\"\n";
+    std::fs::write(sandbox.path().join("stack.toml"), stack).expect("written");
+    let served = Served::new(&sandbox, &[]);
+    let (status, answer) = send(&served.http, "POST", "/_lakeform/faults", "", weather.as_bytes()).expect("an answer");
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+    (sandbox, served)
+}
+
+fn injected(served: &Served, effect: &str) -> usize {
+    let (_, answer) = send(&served.http, "GET", "/_lakeform/faults", "", b"").expect("an answer");
+    let told = json(&String::from_utf8_lossy(&answer));
+    let records = told["injected"].as_array().expect("records");
+    records.iter().filter(|record| record["effect"] == effect).count()
+}
+
+#[test]
+fn destroy_waits_for_interfaces_that_aws_takes_away() {
+    let strangers = r#"{"rules": [
+        {"operation": "ec2:DeleteSubnet", "effect": "foreign_interface", "seconds": 1.0, "times": 2},
+        {"operation": "ec2:DeleteSecurityGroup", "effect": "foreign_interface", "seconds": 1.0, "times": 1}
+    ]}"#;
+    let (sandbox, served) = in_weather(strangers);
+    sandbox.ok(&["apply", "--yes"]);
+    sandbox.ok(&["destroy", "--yes"]);
+    assert_eq!(injected(&served, "foreign_interface"), 3);
+}
+
+#[test]
+fn what_was_just_made_is_waited_for_where_reads_lag_behind() {
+    let lagging = r#"{"rules": [
+        {"operation": "ec2:DescribeVpcAttribute", "effect": "stale", "times": 2},
+        {"operation": "iam:ListAttachedRolePolicies", "effect": "stale", "times": 2}
+    ]}"#;
+    let (sandbox, served) = in_weather(lagging);
+    sandbox.ok(&["apply", "--yes"]);
+    assert_eq!(sandbox.ok(&["plan", "--detailed-exitcode"]).code, 0);
+    assert!(injected(&served, "stale") > 0);
+}
+
 #[test]
 fn what_was_acknowledged_survives_kill_9_under_load() {
     const THREADS: usize = 4;
