@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn work_is_done_alike_with_any_instructions() {
         let sum = || widest(Sum(&mut std::array::from_fn(|value| value as u64)));
-        assert_eq!(sum(), (0..32).map(|value| value * value).sum());
-        assert_eq!(sum(), narrowest(sum));
+        assert_eq!(sum(), (0..32).map(|value| value * value).sum::<u64>());
+        assert_eq!(narrowest(sum), sum());
     }
 }
