@@ -6,10 +6,14 @@ use lakeform_engine::cloud::{Ask, Cloud, CloudError, Live, Meaning, Report};
 use lakeform_engine::{Address, Fields, Kind, Value};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How many names of columns a message tells, and how much of each.
 const NAMES: usize = 12;
 const NAME: usize = 40;
+/// How often, and after what pauses, what a run has just made is looked for again.
+const LOOKS: usize = 4;
+const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Deserialize)]
 struct Wanted {
@@ -43,9 +47,12 @@ pub async fn read(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
 pub async fn make(data: &Data, fields: &Fields, report: Report<'_>) -> Result<Fields, CloudError> {
     let wanted: Wanted = typed(Kind::Crawl, fields)?;
     let manifest = manifest_of(data, &wanted.dataset).await?;
-    let database = database_of(data, &wanted.crawler).await?;
+    let unseen =
+        |database: &Result<String, CloudError>| matches!(database, Err(error) if error.meaning == Meaning::NotFound);
+    let database = look_again(async || database_of(data, &wanted.crawler).await, unseen).await?;
     data.aws.crawl(&wanted.crawler, report).await?;
-    let (outputs, problems) = found(data, &manifest, &database).await?;
+    let differs = |found: &Result<Found, CloudError>| matches!(found, Ok((_, problems)) if !problems.is_empty());
+    let (outputs, problems) = look_again(async || found(data, &manifest, &database).await, differs).await?;
     if !problems.is_empty() {
         let doing = format!("compare what `{}` found with what was generated", wanted.crawler);
         return Err(CloudError::new(Meaning::Failed, doing, problems.join("; "))
@@ -70,8 +77,23 @@ pub async fn recover(data: &Data, fields: &Fields) -> Result<Option<Fields>, Clo
     Ok(problems.is_empty().then_some(outputs))
 }
 
+/// Looks a few times more, for a moment, while what was just made may not show yet.
+async fn look_again<T>(look: impl AsyncFn() -> T, early: impl Fn(&T) -> bool) -> T {
+    for _ in 0..LOOKS {
+        let seen = look().await;
+        if !early(&seen) {
+            return seen;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    look().await
+}
+
+/// Outputs, and what is not as it was generated.
+type Found = (Fields, Vec<String>);
+
 /// The outputs of a crawl as the catalog has them now, and what is not as it was generated.
-async fn found(data: &Data, manifest: &Manifest, database: &str) -> Result<(Fields, Vec<String>), CloudError> {
+async fn found(data: &Data, manifest: &Manifest, database: &str) -> Result<Found, CloudError> {
     let present = data.aws.catalog_tables(database).await?.unwrap_or_default();
     let mut tables = BTreeMap::new();
     let mut problems = Vec::new();
