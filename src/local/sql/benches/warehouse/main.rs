@@ -109,6 +109,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
 
     let mut ours = Ours::open(dir, &files, arguments.memory)?;
+    ours.declare().await?;
     let mut bare = if arguments.only {
         None
     } else {
@@ -187,6 +188,11 @@ impl Ours {
             superuser: true,
         })?;
         Ok(Self { engine, session })
+    }
+
+    async fn declare(&mut self) -> Result<(), lakeform_sql::SqlError> {
+        let schema = "create external schema if not exists lake from data catalog database 'lake' iam_role default";
+        self.session.run(schema, &[]).await.map(drop)
     }
 
     async fn load(&mut self) -> Result<f64, lakeform_sql::SqlError> {
