@@ -5,6 +5,7 @@
 //! this pass knows the schema. Expressions are handled in `expr`.
 
 mod aggregate;
+mod build;
 mod expr;
 mod known;
 mod lookup;
@@ -21,7 +22,7 @@ use datafusion::sql::sqlparser::ast::{
 use crate::error::{Result, SqlError};
 use crate::utility::{Name, name_of};
 
-pub use expr::{text as literal, typed};
+pub use build::{text as literal, typed};
 
 /// The schema of names that views bound by identity use: `"$oid"."100004"`.
 pub const BY_OID: &str = "$oid";
@@ -178,7 +179,7 @@ impl Rewriter<'_> {
             return Err(SqlError::unsupported("TOP with PERCENT or TIES"));
         }
         let quantity = match top.quantity {
-            Some(TopQuantity::Constant(count)) => expr::bare_number(&count.to_string()),
+            Some(TopQuantity::Constant(count)) => build::bare_number(&count.to_string()),
             Some(TopQuantity::Expr(expr)) => expr,
             None => return Err(SqlError::syntax("TOP needs a number")),
         };
@@ -199,10 +200,10 @@ impl Rewriter<'_> {
             if let Expr::Value(value) = expr
                 && let ast::Value::Placeholder(name) = &value.value
             {
-                *expr = self.names.parameter(expr::parameter_number(name)?)?;
+                *expr = self.names.parameter(build::parameter_number(name)?)?;
             }
-            if let Some(text) = expr::literal_text(expr) {
-                *expr = expr::bare_number(text.trim());
+            if let Some(text) = build::literal_text(expr) {
+                *expr = build::bare_number(text.trim());
             }
             Ok(())
         };
@@ -347,7 +348,7 @@ impl Rewriter<'_> {
         if let ast::GroupByExpr::Expressions(exprs, _) = &mut select.group_by {
             for expr in exprs {
                 // A bare number in GROUP BY counts outputs.
-                if expr::literal_number(expr).is_none() {
+                if build::literal_number(expr).is_none() {
                     self.expr(expr, &scope, &BTreeMap::new())?;
                 }
             }
@@ -369,7 +370,7 @@ impl Rewriter<'_> {
             }
         }
         for order in order_by {
-            if expr::literal_number(&order.expr).is_none() {
+            if build::literal_number(&order.expr).is_none() {
                 let is_output = matches!(&order.expr, Expr::Identifier(ident) if columns.contains(&ident.value));
                 if !is_output {
                     self.expr(&mut order.expr, &scope, &aliases)?;

@@ -6,10 +6,12 @@ mod ddl;
 mod dml;
 mod names;
 mod rows;
+mod schema;
 mod show;
 mod signals;
 mod threads;
 mod transaction;
+mod view;
 mod write;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@ pub mod functions;
 pub mod history;
 mod information;
 mod pg;
+mod stl;
 mod svv;
 
 use std::sync::Arc;

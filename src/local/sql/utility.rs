@@ -1,10 +1,13 @@
 //! Statements that are Redshift's own: schemas, tables, views, users, COPY, SHOW, transactions. Queries and DML go to
 //! sqlparser; everything else is read here, keyword by keyword, so that each clause is either understood or refused.
 
+mod access;
 mod copy;
 mod cursor;
+mod settings;
 mod table;
 
+pub use access::{GrantTarget, GranteeName};
 pub use copy::{Compression, Copy, CopyFormat};
 pub use cursor::Cursor;
 pub use table::{AlterAction, CreateTable, DefinedColumn, TableSource, ordered_partition};
@@ -213,22 +216,6 @@ pub enum CommentTarget {
     Database,
 }
 
-#[derive(Clone, Debug)]
-pub enum GrantTarget {
-    Relations(Vec<Name>),
-    AllTables(Vec<String>),
-    Schemas(Vec<String>),
-    /// A database, a role or default privileges: nothing here reads them.
-    Unread,
-}
-
-#[derive(Clone, Debug)]
-pub enum GranteeName {
-    Public,
-    User(String),
-    Group(String),
-}
-
 /// Reads one statement.
 pub fn parse(source: &Source) -> Result<Command> {
     let mut cursor = Cursor::new(source);
@@ -260,7 +247,7 @@ fn statement(c: &mut Cursor) -> Result<Command> {
             c.skip_rest();
             Ok(Command::Rollback)
         }
-        "set" => set(c),
+        "set" => settings::set(c),
         "reset" => {
             c.next();
             let word = c.setting_name()?;
@@ -270,7 +257,7 @@ fn statement(c: &mut Cursor) -> Result<Command> {
                 _ => Ok(Command::Reset { name: Some(word) }),
             }
         }
-        "show" => show(c),
+        "show" => settings::show(c),
         "use" => {
             c.next();
             Ok(Command::Use { database: c.ident()? })
@@ -284,7 +271,7 @@ fn statement(c: &mut Cursor) -> Result<Command> {
             Ok(Command::Truncate { name: c.name()? })
         }
         "comment" => comment(c),
-        "grant" | "revoke" => grant(c),
+        "grant" | "revoke" => access::grant(c),
         "copy" => Ok(Command::Copy(Box::new(copy::parse(c)?))),
         "lock" => {
             c.next();
@@ -379,107 +366,17 @@ fn statement(c: &mut Cursor) -> Result<Command> {
         "cancel" => Err(SqlError::unsupported("CANCEL")),
         "savepoint" | "release" => Err(SqlError::unsupported("SAVEPOINT")),
         "attach" | "detach" => Err(SqlError::unsupported("row-level security and masking policies")),
+        "merge"
+            if c.source
+                .tokens
+                .last()
+                .is_some_and(|last| last.word() == Some("duplicates")) =>
+        {
+            Err(SqlError::unsupported("MERGE … REMOVE DUPLICATES"))
+        }
         "select" | "with" | "insert" | "update" | "delete" | "merge" | "values" => Ok(Command::Query(c.source.clone())),
         _ if c.peek().is_some_and(|lexeme| lexeme.is(&Token::LParen)) => Ok(Command::Query(c.source.clone())),
         _ => Err(c.unexpected()),
-    }
-}
-
-fn set(c: &mut Cursor) -> Result<Command> {
-    c.next();
-    if c.eat("session") && c.eat("authorization") {
-        let name = c.ident_or_string()?;
-        return Ok(Command::SetUser {
-            name: if name == "default" { None } else { Some(name) },
-        });
-    }
-    c.eat("local");
-    if c.eat("role") {
-        c.skip_rest();
-        return Ok(Command::Set {
-            name: "role".into(),
-            value: String::new(),
-        });
-    }
-    if c.eat("transaction") || c.eat("characteristics") {
-        c.skip_rest();
-        return Ok(Command::Set {
-            name: "transaction".into(),
-            value: String::new(),
-        });
-    }
-    let name = c.setting_name()?;
-    if name != "time zone" && !c.eat("to") && !c.eat_token(&Token::Eq) {
-        return Err(c.unexpected());
-    }
-    let from = c.position;
-    c.skip_rest();
-    let value = c.source.tokens[from..]
-        .iter()
-        .map(|lexeme| match &lexeme.token.token {
-            Token::SingleQuotedString(text) => text.clone(),
-            Token::Word(word) => word.value.clone(),
-            Token::Comma => ", ".into(),
-            other => other.to_string(),
-        })
-        .collect::<String>();
-    let name = if name == "time zone" { "timezone".into() } else { name };
-    Ok(Command::Set { name, value })
-}
-
-fn show(c: &mut Cursor) -> Result<Command> {
-    c.next();
-    match c.peek_word() {
-        Some("schemas") => {
-            c.next();
-            c.expect("from")?;
-            c.expect("database")?;
-            let database = c.ident()?;
-            Ok(Command::ShowSchemas {
-                database,
-                like: c.like()?,
-            })
-        }
-        Some("tables") => {
-            c.next();
-            c.expect("from")?;
-            c.expect("schema")?;
-            let schema = c.name()?;
-            Ok(Command::ShowTables {
-                schema,
-                like: c.like()?,
-            })
-        }
-        Some("columns") => {
-            c.next();
-            c.expect("from")?;
-            c.expect("table")?;
-            let table = c.name()?;
-            Ok(Command::ShowColumns { table, like: c.like()? })
-        }
-        Some("databases") => {
-            c.next();
-            c.skip_rest();
-            Ok(Command::ShowDatabases)
-        }
-        Some("table") => {
-            c.next();
-            Ok(Command::ShowTable { table: c.name()? })
-        }
-        Some("view") => {
-            c.next();
-            Ok(Command::ShowView { view: c.name()? })
-        }
-        Some(
-            "grants" | "procedures" | "functions" | "parameters" | "constraints" | "external" | "procedure" | "model"
-            | "datashares",
-        ) => {
-            let what = c.peek_word().unwrap_or_default().to_uppercase();
-            Err(SqlError::unsupported(format!("SHOW {what}")))
-        }
-        _ => Ok(Command::ShowSetting {
-            name: c.setting_name()?,
-        }),
     }
 }
 
@@ -576,7 +473,7 @@ fn create(c: &mut Cursor) -> Result<Command> {
         }
         Some("user") => {
             c.next();
-            user(c, false)
+            access::user(c, false)
         }
         Some("group") => {
             c.next();
@@ -683,54 +580,6 @@ fn create_external_schema(c: &mut Cursor) -> Result<Command> {
     })
 }
 
-fn user(c: &mut Cursor, alter: bool) -> Result<Command> {
-    let name = c.ident_or_string()?;
-    let (mut password, mut superuser, mut createdb, mut groups) = (None, None, None, Vec::new());
-    c.eat("with");
-    while !c.at_end() {
-        match c.peek_word() {
-            Some("password") => {
-                c.next();
-                if !c.eat("disable") {
-                    password = Some(c.string()?);
-                }
-            }
-            Some("createuser") => {
-                c.next();
-                superuser = Some(true);
-            }
-            Some("nocreateuser") => {
-                c.next();
-                superuser = Some(false);
-            }
-            Some("createdb") => {
-                c.next();
-                createdb = Some(true);
-            }
-            Some("nocreatedb") => {
-                c.next();
-                createdb = Some(false);
-            }
-            Some("in") => {
-                c.next();
-                c.expect("group")?;
-                groups = c.list(Cursor::ident)?;
-            }
-            Some("rename") => return Err(SqlError::unsupported("ALTER USER RENAME")),
-            Some("valid" | "syslog" | "connection" | "session" | "external" | "set" | "reset") => c.skip_rest(),
-            _ => return Err(c.unexpected()),
-        }
-    }
-    Ok(Command::CreateUser {
-        name,
-        password,
-        superuser,
-        createdb,
-        groups,
-        alter,
-    })
-}
-
 fn alter(c: &mut Cursor) -> Result<Command> {
     c.next();
     match c.peek_word() {
@@ -757,7 +606,7 @@ fn alter(c: &mut Cursor) -> Result<Command> {
         }
         Some("user") => {
             c.next();
-            user(c, true)
+            access::user(c, true)
         }
         Some("group") => {
             c.next();
@@ -878,86 +727,6 @@ fn comment(c: &mut Cursor) -> Result<Command> {
     c.expect("is")?;
     let text = if c.eat("null") { None } else { Some(c.string()?) };
     Ok(Command::Comment { target, text })
-}
-
-fn grant(c: &mut Cursor) -> Result<Command> {
-    let revoke = c.peek_is("revoke");
-    c.next();
-    if c.peek_is("grant") && c.peek_word_at(1) == Some("option") {
-        c.next();
-        c.next();
-        c.expect("for")?;
-    }
-    let mut privileges = Vec::new();
-    while !c.peek_is("on") && !c.peek_is("to") && !c.peek_is("from") {
-        if c.at_end() {
-            return Err(c.unexpected());
-        }
-        if let Some(word) = c.peek_word() {
-            if word != "privileges" {
-                privileges.push(word.to_string());
-            }
-        } else if c.peek_token(&Token::LParen) {
-            return Err(SqlError::unsupported("column privileges"));
-        }
-        c.next();
-    }
-    let target = if c.eat("on") {
-        match c.peek_word() {
-            Some("schema") => {
-                c.next();
-                GrantTarget::Schemas(c.list(Cursor::ident)?)
-            }
-            Some("database") => {
-                c.next();
-                c.list(Cursor::ident)?;
-                GrantTarget::Unread
-            }
-            Some("all") => {
-                c.next();
-                c.expect("tables")?;
-                c.expect("in")?;
-                c.expect("schema")?;
-                GrantTarget::AllTables(c.list(Cursor::ident)?)
-            }
-            Some(what @ ("function" | "procedure" | "language" | "datashare" | "model" | "copy" | "external")) => {
-                return Err(SqlError::unsupported(format!("privileges on {what}")));
-            }
-            _ => {
-                c.eat("table");
-                GrantTarget::Relations(c.list(Cursor::name)?)
-            }
-        }
-    } else {
-        GrantTarget::Unread
-    };
-    c.expect(if revoke { "from" } else { "to" })?;
-    let grantees = c.list(|c| {
-        Ok(match c.peek_word() {
-            Some("public") => {
-                c.next();
-                GranteeName::Public
-            }
-            Some("group" | "role") => {
-                c.next();
-                GranteeName::Group(c.ident()?)
-            }
-            _ => GranteeName::User(c.ident()?),
-        })
-    })?;
-    let with_option = c.eat("with");
-    if with_option {
-        c.next();
-        c.expect("option")?;
-    }
-    c.cascade();
-    Ok(Command::Grant {
-        revoke,
-        privileges,
-        target,
-        grantees,
-        with_option,
-    })
 }
 
 pub fn name_of(mut parts: Vec<String>) -> Option<Name> {

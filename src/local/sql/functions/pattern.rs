@@ -53,26 +53,28 @@ impl Patterns {
 }
 
 fn like(call: &Call) -> Result<ArrayRef> {
-    let (texts, wanted, escapes, insensitive) = (call.text(0)?, call.text(1)?, call.text(2)?, call.bool(3)?);
-    let mut patterns = Patterns::new(insensitive.iter().next().flatten().unwrap_or(false));
-    call.bools(|row| {
-        let (Some(text), Some(pattern)) = (at(&texts, row), at(&wanted, row)) else {
-            return Ok(None);
-        };
-        let escape = at(&escapes, row).and_then(|escape| escape.chars().next());
-        Ok(Some(patterns.get(&wildcards(pattern, escape, false))?.is_match(text)))
-    })
+    let insensitive = call.bool(3)?.iter().next().flatten().unwrap_or(false);
+    whole_text(call, insensitive, false)
 }
 
 fn similar_to(call: &Call) -> Result<ArrayRef> {
+    whole_text(call, false, true)
+}
+
+/// Whether a text as a whole fits a pattern with wildcards.
+fn whole_text(call: &Call, insensitive: bool, similar: bool) -> Result<ArrayRef> {
     let (texts, wanted, escapes) = (call.text(0)?, call.text(1)?, call.text(2)?);
-    let mut patterns = Patterns::new(false);
+    let mut patterns = Patterns::new(insensitive);
+    let (mut last, mut spelled) = (None, String::new());
     call.bools(|row| {
         let (Some(text), Some(pattern)) = (at(&texts, row), at(&wanted, row)) else {
             return Ok(None);
         };
         let escape = at(&escapes, row).and_then(|escape| escape.chars().next());
-        Ok(Some(patterns.get(&wildcards(pattern, escape, true))?.is_match(text)))
+        if last != Some((pattern, escape)) {
+            (last, spelled) = (Some((pattern, escape)), wildcards(pattern, escape, similar));
+        }
+        Ok(Some(patterns.get(&spelled)?.is_match(text)))
     })
 }
 

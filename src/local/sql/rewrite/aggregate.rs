@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     WindowType,
 };
 
-use super::expr::{argument, arguments, bare_number, boolean, call, is_distinct, renamed, text};
+use super::build::{argument, arguments, bare_number, boolean, call, is_distinct, renamed, text};
 use super::quoted;
 use crate::error::{Result, SqlError};
 

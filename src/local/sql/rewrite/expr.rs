@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, TrimWhereField, UnaryOperator, Value,
-    VisitorMut, WindowType,
+    self, BinaryOperator, CastKind, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, Query, TrimWhereField, UnaryOperator, Value, VisitorMut, WindowType,
 };
-use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::aggregate::{listagg, median, percentile_cont, percentile_disc};
+use super::build::{
+    arguments, bare, boolean, call, case, function_name, is_distinct, literal_number, literal_text, negate, number,
+    parameter_number, places, renamed, take, take_array, text, type_text,
+};
 use super::{Rewriter, Scope, known, lookup, name_of, quoted};
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
@@ -658,16 +660,6 @@ fn decode(args: Vec<Expr>) -> Expr {
     case(arms, chunks.remainder().first().cloned())
 }
 
-pub fn is_distinct(function: &Function) -> bool {
-    matches!(
-        &function.args,
-        FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: Some(ast::DuplicateTreatment::Distinct),
-            ..
-        })
-    )
-}
-
 fn operator(parts: &[String]) -> Result<BinaryOperator> {
     Ok(match parts.last().map(String::as_str) {
         Some("~") => BinaryOperator::PGRegexMatch,
@@ -692,187 +684,4 @@ fn strip_system_schema(function: &mut Function) {
     {
         function.name.0.remove(0);
     }
-}
-
-pub fn function_name(function: &Function) -> String {
-    function
-        .name
-        .0
-        .last()
-        .and_then(|part| part.as_ident())
-        .map(|ident| ident.value.clone())
-        .unwrap_or_default()
-}
-
-pub fn arguments(function: &Function) -> Vec<Expr> {
-    let FunctionArguments::List(list) = &function.args else {
-        return Vec::new();
-    };
-    list.args
-        .iter()
-        .map(|argument| match argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => expr.clone(),
-            other => Expr::Identifier(quoted(&other.to_string())),
-        })
-        .collect()
-}
-
-fn take_array<const N: usize>(args: Vec<Expr>) -> [Expr; N] {
-    args.try_into()
-        .unwrap_or_else(|_| std::array::from_fn(|_| Expr::Value(Value::Null.into())))
-}
-
-pub fn renamed(mut function: Function, name: &str) -> Expr {
-    function.name = ObjectName::from(vec![quoted(name)]);
-    Expr::Function(function)
-}
-
-pub fn argument(expr: Expr) -> FunctionArg {
-    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
-}
-
-pub fn call(name: &str, args: Vec<Expr>) -> Expr {
-    Expr::Function(Function {
-        name: ObjectName::from(vec![quoted(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: args.into_iter().map(argument).collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
-}
-
-fn case(arms: Vec<(Expr, Expr)>, otherwise: Option<Expr>) -> Expr {
-    Expr::Case {
-        case_token: ast::helpers::attached_token::AttachedToken::empty(),
-        end_token: ast::helpers::attached_token::AttachedToken::empty(),
-        operand: None,
-        conditions: arms
-            .into_iter()
-            .map(|(condition, result)| CaseWhen { condition, result })
-            .collect(),
-        else_result: otherwise.map(Box::new),
-    }
-}
-
-fn negate(negated: bool, expr: Expr) -> Expr {
-    if negated {
-        Expr::UnaryOp {
-            op: UnaryOperator::Not,
-            expr: Box::new(expr),
-        }
-    } else {
-        expr
-    }
-}
-
-pub fn take(expr: &mut Expr) -> Expr {
-    std::mem::replace(expr, Expr::Value(Value::Null.into()))
-}
-
-/// A literal of a type.
-pub fn typed(value: &str, sql_type: &str) -> Expr {
-    call("$cast", vec![text(value), text(sql_type)])
-}
-
-pub fn text(value: &str) -> Expr {
-    Expr::Value(Value::SingleQuotedString(value.to_string()).with_span(Span::empty()))
-}
-
-pub fn boolean(value: bool) -> Expr {
-    Expr::Value(Value::Boolean(value).with_span(Span::empty()))
-}
-
-pub fn bare_number(value: &str) -> Expr {
-    Expr::Value(Value::Number(value.to_string(), false).with_span(Span::empty()))
-}
-
-/// A number as Redshift types it: int4 when it fits, then int8, then numeric.
-pub fn number(value: &str) -> Expr {
-    let cast = |data_type| Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(bare_number(value)),
-        data_type,
-        array: false,
-        format: None,
-    };
-    if value.contains(['e', 'E']) {
-        return call("$cast", vec![text(value), text("float8")]);
-    }
-    if value.parse::<i32>().is_ok() {
-        return cast(DataType::Int(None));
-    }
-    if value.parse::<i64>().is_ok() || value.contains('.') {
-        return bare_number(value);
-    }
-    call(
-        "$cast",
-        vec![text(value), text(&format!("numeric({},0)", value.len().min(38)))],
-    )
-}
-
-/// Undoes [`number`] where the planner insists on a plain literal.
-fn bare(expr: &mut Expr) {
-    if let Some(text) = literal_number(expr) {
-        *expr = bare_number(&text);
-    }
-}
-
-pub fn literal_number(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Value(value) => match &value.value {
-            Value::Number(text, _) => Some(text.clone()),
-            _ => None,
-        },
-        Expr::Cast {
-            expr,
-            data_type: DataType::Int(None),
-            ..
-        } => literal_number(expr),
-        _ => None,
-    }
-}
-
-/// Returns a whole number of places that is written as such.
-fn places(expr: &Expr) -> Option<String> {
-    let (sign, digits) = match expr {
-        Expr::UnaryOp {
-            op: UnaryOperator::Minus,
-            expr,
-        } => ("-", literal_number(expr)?),
-        expr => ("", literal_number(expr)?),
-    };
-    digits.parse::<u32>().ok().map(|places| format!("{sign}{places}"))
-}
-
-pub fn literal_text(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text.clone()),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-pub fn parameter_number(name: &str) -> Result<usize> {
-    name.trim_start_matches('$')
-        .parse()
-        .map_err(|_| SqlError::new("42P02", format!("there is no parameter {name}")))
-}
-
-/// The text of a type for the cast functions. A cast to `text` does not cut.
-fn type_text(data_type: &DataType) -> String {
-    let text = data_type
-        .to_string()
-        .to_lowercase()
-        .replace("pg_catalog.", "")
-        .replace('"', "");
-    if text == "text" { "varchar(65535)".into() } else { text }
 }

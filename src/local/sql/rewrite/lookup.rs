@@ -9,7 +9,8 @@ use datafusion::sql::sqlparser::ast::{
     visit_expressions, visit_expressions_mut,
 };
 
-use super::expr::{AGGREGATES, call, function_name, take};
+use super::build::{call, function_name, take};
+use super::expr::AGGREGATES;
 
 /// Shows the planner that a lookup has one row, by an aggregate. Conditions on the outer row that cannot be taken out
 /// of an aggregate are returned, to be asked outside; what they say of the row is looked up by the same key.

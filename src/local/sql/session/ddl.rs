@@ -3,20 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{ObjectName, Query, visit_relations_mut};
-
 use super::{Outcome, Session};
-use crate::catalog::{
-    Body, Column, Constraint, ConstraintKind, DistStyle, ExternalSource, Oid, Relation, Schema, Table, View,
-};
+use crate::catalog::{Body, Column, Constraint, ConstraintKind, DistStyle, ExternalSource, Oid, Relation, Table};
 use crate::error::{Result, SqlError};
 use crate::lake::LakeErrorKind;
-use crate::plan::relations_of;
-use crate::rewrite::{BY_OID, name_from, quoted};
 use crate::types::SqlType;
 use crate::utility::{
-    AlterAction, Command, CommentTarget, CreateTable, CreateView, DefinedColumn, Name, RelationKind, TableSource,
-    ordered_partition,
+    AlterAction, Command, CommentTarget, CreateTable, DefinedColumn, Name, RelationKind, TableSource, ordered_partition,
 };
 
 impl Session {
@@ -124,7 +117,7 @@ impl Session {
         }
     }
 
-    fn owner(&self, name: Option<&str>) -> Result<Oid> {
+    pub(super) fn owner(&self, name: Option<&str>) -> Result<Oid> {
         match name {
             None => Ok(self.user),
             Some(name) => {
@@ -132,174 +125,6 @@ impl Session {
                 user.ok_or_else(|| SqlError::new("42704", format!("user \"{name}\" does not exist")))
             }
         }
-    }
-
-    fn create_database(&mut self, name: &str, owner: Option<String>) -> Result<Outcome> {
-        if self.in_block() {
-            return Err(SqlError::new(
-                "25001",
-                "CREATE DATABASE cannot run inside a transaction block",
-            ));
-        }
-        let owner = self.owner(owner.as_deref())?;
-        let (oid, schema) = (self.engine.new_oid(), self.engine.new_oid());
-        let work = self.work()?;
-        if work.database(name).is_some() {
-            return Err(SqlError::new("42P04", format!("database \"{name}\" already exists")));
-        }
-        work.databases.insert(
-            oid,
-            Arc::new(crate::catalog::Database {
-                oid,
-                name: name.into(),
-                owner,
-            }),
-        );
-        work.schemas
-            .insert(schema, Arc::new(crate::engine::public_schema(schema, oid)));
-        Ok(Outcome::command("CREATE DATABASE"))
-    }
-
-    fn drop_database(&mut self, name: &str) -> Result<Outcome> {
-        if self.in_block() {
-            return Err(SqlError::new(
-                "25001",
-                "DROP DATABASE cannot run inside a transaction block",
-            ));
-        }
-        let current = self.database;
-        let work = self.work()?;
-        let oid = work.database(name).ok_or_else(|| no_database(name))?.oid;
-        if oid == current {
-            return Err(SqlError::new("55006", "cannot drop the currently open database"));
-        }
-        let schemas: Vec<Oid> = work
-            .schemas
-            .values()
-            .filter(|schema| schema.database == oid)
-            .map(|schema| schema.oid)
-            .collect();
-        for schema in schemas {
-            let relations: Vec<Oid> = work.relations_in(schema).map(|relation| relation.oid).collect();
-            for relation in relations {
-                work.remove_relation(relation);
-            }
-            work.schemas.remove(&schema);
-        }
-        work.databases.remove(&oid);
-        Ok(Outcome::command("DROP DATABASE"))
-    }
-
-    fn create_schema(
-        &mut self,
-        name: &str,
-        if_not_exists: bool,
-        owner: Oid,
-        external: Option<ExternalSource>,
-    ) -> Result<Outcome> {
-        let database = self.database;
-        let oid = self.engine.new_oid();
-        let work = self.work()?;
-        if work.schema(database, name).is_some() || matches!(name, "pg_catalog" | "information_schema") {
-            if if_not_exists {
-                return Ok(Outcome::command("CREATE SCHEMA"));
-            }
-            return Err(SqlError::new("42P06", format!("schema \"{name}\" already exists")));
-        }
-        if name.starts_with("pg_") {
-            return Err(SqlError::new("42939", format!("unacceptable schema name \"{name}\""))
-                .with_detail("The prefix \"pg_\" is reserved for system schemas."));
-        }
-        let schema = Schema {
-            oid,
-            database,
-            name: name.into(),
-            owner,
-            external,
-            comment: None,
-            grants: Vec::new(),
-            temporary: false,
-        };
-        work.schemas.insert(oid, Arc::new(schema));
-        Ok(Outcome::command("CREATE SCHEMA"))
-    }
-
-    async fn create_external_schema(
-        &mut self,
-        name: &str,
-        if_not_exists: bool,
-        source: ExternalSource,
-        create_database: bool,
-    ) -> Result<Outcome> {
-        let exists = self.tx()?.work.schema(self.database, name).is_some();
-        if !exists {
-            let present = self.engine.lake.database_exists(&source.role, &source.database).await?;
-            if !present && create_database {
-                self.engine.lake.create_database(&source.role, &source.database).await?;
-            }
-        }
-        let owner = self.user;
-        self.create_schema(name, if_not_exists, owner, Some(source))?;
-        Ok(Outcome::command("CREATE SCHEMA"))
-    }
-
-    fn alter_schema(&mut self, name: &str, rename: Option<String>, owner: Option<String>) -> Result<Outcome> {
-        let database = self.database;
-        let owner = owner.map(|owner| self.owner(Some(&owner))).transpose()?;
-        let work = self.work()?;
-        let mut schema = work
-            .schema(database, name)
-            .ok_or_else(|| SqlError::no_schema(name))?
-            .as_ref()
-            .clone();
-        if let Some(rename) = rename {
-            if work.schema(database, &rename).is_some() {
-                return Err(SqlError::new("42P06", format!("schema \"{rename}\" already exists")));
-            }
-            schema.name = rename;
-        }
-        schema.owner = owner.unwrap_or(schema.owner);
-        work.schemas.insert(schema.oid, Arc::new(schema));
-        Ok(Outcome::command("ALTER SCHEMA"))
-    }
-
-    async fn drop_schemas(
-        &mut self,
-        names: &[String],
-        if_exists: bool,
-        cascade: bool,
-        drop_database: bool,
-    ) -> Result<Outcome> {
-        for name in names {
-            let database = self.database;
-            let Some(schema) = self.tx()?.work.schema(database, name).cloned() else {
-                if if_exists {
-                    continue;
-                }
-                return Err(SqlError::no_schema(name));
-            };
-            let members: Vec<Oid> = self
-                .tx()?
-                .work
-                .relations_in(schema.oid)
-                .map(|relation| relation.oid)
-                .collect();
-            if !members.is_empty() && !cascade {
-                return Err(SqlError::new(
-                    "2BP01",
-                    format!("cannot drop schema {name} because other objects depend on it"),
-                )
-                .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
-            }
-            for oid in members {
-                self.drop_with_dependents(oid, true).await?;
-            }
-            if let Some(source) = schema.external.as_ref().filter(|_| drop_database) {
-                self.engine.lake.drop_database(&source.role, &source.database).await?;
-            }
-            self.work()?.schemas.remove(&schema.oid);
-        }
-        Ok(Outcome::command("DROP SCHEMA"))
     }
 
     // ---- tables ------------------------------------------------------------------------------------------------
@@ -678,7 +503,7 @@ impl Session {
     }
 
     /// Drops a relation. Bound views on it go too with `cascade`, and forbid the drop without.
-    async fn drop_with_dependents(&mut self, oid: Oid, cascade: bool) -> Result<()> {
+    pub(super) async fn drop_with_dependents(&mut self, oid: Oid, cascade: bool) -> Result<()> {
         let mut doomed = vec![oid];
         let mut seen = BTreeSet::new();
         while let Some(oid) = doomed.pop() {
@@ -707,132 +532,6 @@ impl Session {
     }
 
     // ---- views -------------------------------------------------------------------------------------------------
-
-    async fn create_view(&mut self, create: CreateView) -> Result<Outcome> {
-        let CreateView {
-            name,
-            columns: names,
-            or_replace,
-            query,
-            late_binding,
-            statement,
-        } = create;
-        let schema = self.target_schema(&name, false)?;
-        let existing = self.tx()?.work.relation(schema.oid, &name.name).cloned();
-        if let Some(existing) = &existing {
-            if !or_replace {
-                return Err(SqlError::new(
-                    "42P07",
-                    format!("Relation \"{}\" already exists", name.name),
-                ));
-            }
-            if existing.view().is_none() {
-                return Err(SqlError::new("42809", format!("\"{}\" is not a view", name.name)));
-            }
-        }
-        let parsed = crate::parse::query_of(&query)?;
-        let (columns, bound, depends_on) = if late_binding {
-            for relation in relations_of(&parsed)? {
-                let is_cte = relation.schema.is_none();
-                if is_cte && self.find_relation(&relation)?.is_some() {
-                    return Err(SqlError::new(
-                        "42601",
-                        format!(
-                            "relation \"{relation}\" must be qualified with its schema in a view with no schema binding"
-                        ),
-                    ));
-                }
-            }
-            (Vec::new(), None, Vec::new())
-        } else {
-            let resolved = self.resolve(&parsed).await?;
-            if let Some(external) = resolved.external.first() {
-                return Err(SqlError::new("0A000", "External tables are not supported in views")
-                    .with_detail(format!("external table {external}"))
-                    .with_hint("Create the view WITH NO SCHEMA BINDING."));
-            }
-            let planned = self.plan(parsed.clone(), &[]).await?;
-            let mut columns = Vec::new();
-            for (index, (field, sql_type)) in planned.fields.iter().enumerate() {
-                let name = names.get(index).unwrap_or(field).clone();
-                columns.push(DefinedColumn {
-                    name,
-                    sql_type: *sql_type,
-                    not_null: false,
-                    default: None,
-                    identity: None,
-                    encoding: None,
-                });
-            }
-            let columns = numbered(columns);
-            check_unique(&columns)?;
-            let (bound, depends_on) = self.bind(parsed, &planned.fields)?;
-            (columns, Some(bound), depends_on)
-        };
-        if let Some(existing) = existing.as_ref().filter(|_| !late_binding && or_replace)
-            && existing.columns.len() > columns.len()
-            && !self.tx()?.work.dependents(existing.oid).is_empty()
-        {
-            return Err(SqlError::new("42P16", "cannot drop columns from view"));
-        }
-        let oid = existing
-            .as_ref()
-            .map_or_else(|| self.engine.new_oid(), |existing| existing.oid);
-        let relation = Relation {
-            oid,
-            schema: schema.oid,
-            name: name.name,
-            owner: existing.as_ref().map_or(self.user, |existing| existing.owner),
-            columns,
-            body: Body::View(View {
-                definition: query.text.clone(),
-                statement,
-                bound,
-                depends_on,
-            }),
-            comment: None,
-            grants: existing.map(|existing| existing.grants.clone()).unwrap_or_default(),
-            created: self.now.timestamp_millis() as f64 / 1000.0,
-            temporary: schema.temporary,
-        };
-        self.work()?.put_relation(relation);
-        Ok(Outcome::command("CREATE VIEW"))
-    }
-
-    /// Names a query's relations by OID, so that renaming them later changes nothing.
-    fn bind(&self, mut query: Box<Query>, fields: &[(String, SqlType)]) -> Result<(String, Vec<Oid>)> {
-        let mut used = BTreeSet::new();
-        let mut failure = None;
-        let original =
-            |object: &ObjectName| -> Result<Option<Arc<Relation>>> { self.find_relation(&name_from(object)?) };
-        let ctes = cte_names(&query);
-        let _ = visit_relations_mut(query.as_mut(), |object| {
-            match original(object) {
-                Ok(Some(relation)) if !(object.0.len() == 1 && ctes.contains(&relation.name)) => {
-                    used.insert(relation.oid);
-                    *object = ObjectName::from(vec![quoted(BY_OID), quoted(&relation.oid.to_string())]);
-                }
-                Ok(_) => {}
-                Err(error) => failure = Some(error),
-            }
-            std::ops::ControlFlow::<()>::Continue(())
-        });
-        match failure {
-            Some(error) => Err(error),
-            None => {
-                // A wildcard means the columns of today, also when a table grows.
-                let names: BTreeSet<&String> = fields.iter().map(|(name, _)| name).collect();
-                let text = query.to_string();
-                let text = if text.contains('*') && names.len() == fields.len() {
-                    let list: Vec<String> = fields.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-                    format!("select {} from ({text}) as \"$view\"", list.join(", "))
-                } else {
-                    text
-                };
-                Ok((text, used.into_iter().collect()))
-            }
-        }
-    }
 
     fn comment(&mut self, target: CommentTarget, text: Option<String>) -> Result<Outcome> {
         match target {
@@ -870,15 +569,6 @@ impl Session {
     }
 }
 
-fn cte_names(query: &Query) -> BTreeSet<String> {
-    query
-        .with
-        .iter()
-        .flat_map(|with| &with.cte_tables)
-        .map(|cte| cte.alias.name.value.clone())
-        .collect()
-}
-
 fn kind_of(relation: &Relation) -> String {
     format!(
         "{} {}",
@@ -887,7 +577,7 @@ fn kind_of(relation: &Relation) -> String {
     )
 }
 
-fn numbered(defined: Vec<DefinedColumn>) -> Vec<Column> {
+pub(super) fn numbered(defined: Vec<DefinedColumn>) -> Vec<Column> {
     defined
         .into_iter()
         .enumerate()
@@ -904,7 +594,7 @@ fn numbered(defined: Vec<DefinedColumn>) -> Vec<Column> {
         .collect()
 }
 
-fn check_unique(columns: &[Column]) -> Result<()> {
+pub(super) fn check_unique(columns: &[Column]) -> Result<()> {
     let mut seen = BTreeSet::new();
     match columns.iter().find(|column| !seen.insert(&column.name)) {
         Some(column) => Err(SqlError::new("42701", format!("column \"{}\" duplicated", column.name))),

@@ -1,0 +1,104 @@
+//! SET and SHOW.
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::{Command, Cursor};
+use crate::error::{Result, SqlError};
+
+pub fn set(c: &mut Cursor) -> Result<Command> {
+    c.next();
+    if c.eat("session") && c.eat("authorization") {
+        let name = c.ident_or_string()?;
+        return Ok(Command::SetUser {
+            name: if name == "default" { None } else { Some(name) },
+        });
+    }
+    c.eat("local");
+    if c.eat("role") {
+        c.skip_rest();
+        return Ok(Command::Set {
+            name: "role".into(),
+            value: String::new(),
+        });
+    }
+    if c.eat("transaction") || c.eat("characteristics") {
+        c.skip_rest();
+        return Ok(Command::Set {
+            name: "transaction".into(),
+            value: String::new(),
+        });
+    }
+    let name = c.setting_name()?;
+    if name != "time zone" && !c.eat("to") && !c.eat_token(&Token::Eq) {
+        return Err(c.unexpected());
+    }
+    let from = c.position;
+    c.skip_rest();
+    let value = c.source.tokens[from..]
+        .iter()
+        .map(|lexeme| match &lexeme.token.token {
+            Token::SingleQuotedString(text) => text.clone(),
+            Token::Word(word) => word.value.clone(),
+            Token::Comma => ", ".into(),
+            other => other.to_string(),
+        })
+        .collect::<String>();
+    let name = if name == "time zone" { "timezone".into() } else { name };
+    Ok(Command::Set { name, value })
+}
+
+pub fn show(c: &mut Cursor) -> Result<Command> {
+    c.next();
+    match c.peek_word() {
+        Some("schemas") => {
+            c.next();
+            c.expect("from")?;
+            c.expect("database")?;
+            let database = c.ident()?;
+            Ok(Command::ShowSchemas {
+                database,
+                like: c.like()?,
+            })
+        }
+        Some("tables") => {
+            c.next();
+            c.expect("from")?;
+            c.expect("schema")?;
+            let schema = c.name()?;
+            Ok(Command::ShowTables {
+                schema,
+                like: c.like()?,
+            })
+        }
+        Some("columns") => {
+            c.next();
+            c.expect("from")?;
+            c.expect("table")?;
+            let table = c.name()?;
+            Ok(Command::ShowColumns { table, like: c.like()? })
+        }
+        Some("databases") => {
+            c.next();
+            c.skip_rest();
+            Ok(Command::ShowDatabases)
+        }
+        Some("table") => {
+            c.next();
+            Ok(Command::ShowTable { table: c.name()? })
+        }
+        Some("view") => {
+            c.next();
+            Ok(Command::ShowView { view: c.name()? })
+        }
+        Some(
+            "grants" | "procedures" | "functions" | "parameters" | "constraints" | "external" | "procedure" | "model"
+            | "datashares",
+        ) => {
+            let what = c.peek_word().unwrap_or_default().to_uppercase();
+            Err(SqlError::unsupported(format!("SHOW {what}")))
+        }
+        _ => Ok(Command::ShowSetting {
+            name: c.setting_name()?,
+        }),
+    }
+}
