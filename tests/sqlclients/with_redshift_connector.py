@@ -77,7 +77,6 @@ assert tables == {"leaf": "TABLE", "shade": "VIEW"}, tables
 columns = {row[3]: (row[5], row[6], row[8]) for row in cursor.get_columns(schema_pattern="tree", tablename_pattern="leaf")}
 assert set(columns) == {"id", "name", "amount"}, columns
 assert columns["amount"][1] == 9 and columns["amount"][2] == 2, columns
-assert names(cursor.get_primary_keys(schema="tree", table="leaf"), 3) == ["id"]
 list(cursor.get_procedures())
 cursor.execute("drop schema tree cascade")
 
