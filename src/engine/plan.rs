@@ -213,7 +213,7 @@ pub fn plan(stack: &Stack, observed: &Observed, ledger: &Ledger, options: &Optio
         order.push(change.address.clone());
         changes.insert(change.address.clone(), change);
     }
-    plan.entries = entries(&changes, ledger, &moved);
+    plan.entries = entries(&changes, ledger, &left, &moved);
     plan.changes = order
         .into_iter()
         .filter_map(|address| changes.remove(&address))
@@ -399,7 +399,12 @@ impl Change {
 }
 
 /// Returns what the ledger does not know yet of what stays as it is.
-fn entries(changes: &BTreeMap<Address, Change>, ledger: &Ledger, moved: &BTreeMap<Address, Address>) -> Vec<Entry> {
+fn entries(
+    changes: &BTreeMap<Address, Change>,
+    ledger: &Ledger,
+    left: &BTreeSet<Address>,
+    moved: &BTreeMap<Address, Address>,
+) -> Vec<Entry> {
     let mut entries: Vec<Entry> = moved
         .iter()
         .map(|(to, from)| Entry::Moved {
@@ -428,10 +433,10 @@ fn entries(changes: &BTreeMap<Address, Change>, ledger: &Ledger, moved: &BTreeMa
             protect: false,
         });
         record.id.clone_from(&live.id);
-        record.needs = match change.action {
-            // Until the update is done it may still use what it used.
-            Action::Update => record.needs.union(&change.needs).cloned().collect(),
-            _ => change.needs.clone(),
+        // Until it is changed, which may be later, it still uses what it used.
+        record.needs = match change.action == Action::Update || left.contains(address) {
+            true => record.needs.union(&change.needs).cloned().collect(),
+            false => change.needs.clone(),
         };
         record.protect = change.protect;
         for field in address.kind.schema().fields {

@@ -624,3 +624,40 @@ proptest! {
         prop_assert_eq!(seen(&text), seen(&turned));
     }
 }
+
+#[test]
+fn what_is_left_as_it_is_keeps_what_it_still_uses() {
+    let places = r#"[vpc.main]
+cidr = "10.1.0.0/16"
+zones = ["a", "b"]
+tiers = { private = { cidr = "10.1.0.0/20", s3_endpoint = true } }
+[redshift_subnet_group.main]
+subnets = ["vpc.main.private"]
+[security_group.main]
+vpc = "vpc.main"
+[redshift_cluster.main]
+subnet_group = "redshift_subnet_group.main"
+security_groups = ["security_group.main"]
+"#;
+    let before = format!(
+        "{places}parameter_group = \"redshift_parameter_group.main\"\n[redshift_parameter_group.main]\nparameters = {{ statement_timeout = 1000 }}\n"
+    );
+    let mut bench = Bench::new();
+    assert!(bench.apply(&before).is_complete());
+    let except = options(&[], &["redshift_cluster.main"]);
+    for _ in 0..2 {
+        let plan = bench.plan(places, &except);
+        assert_eq!(steps(&plan), "", "the cluster still uses the group");
+        assert!(bench.carry_out(&plan).is_complete());
+    }
+    let plan = bench.plan(places, &Options::default());
+    assert_data_eq!(
+        steps(&plan),
+        str![[r#"
+update redshift_cluster.main
+delete redshift_parameter_group.main  after update redshift_cluster.main
+
+"#]]
+    );
+    assert!(bench.carry_out(&plan).is_complete());
+}
