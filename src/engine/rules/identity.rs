@@ -1,5 +1,6 @@
 //! Rules of roles: who takes them, what their policies say, and whether that fits what they are used for.
 
+use crate::address::Reference;
 use crate::diagnostic::Diagnostic;
 use crate::kind::Kind;
 use crate::stack::{Resource, Stack};
@@ -287,12 +288,15 @@ fn crawler_reads(stack: &Stack, crawler: &Resource, problems: &mut Vec<Diagnosti
         let readable: Vec<String> = may("s3:getobject")
             .into_iter()
             .flat_map(|statement| match statement.get("Resource") {
-                Some(_) => texts(statement.get("Resource")).iter().map(pattern).collect(),
+                Some(_) => texts(statement.get("Resource"))
+                    .iter()
+                    .map(|value| pattern(stack, value))
+                    .collect(),
                 None => vec!["*".to_owned()],
             })
             .collect();
         let unread = crawler.list("targets").iter().enumerate().find(|(_, target)| {
-            let target = pattern(target);
+            let target = pattern(stack, target);
             let key = target.strip_prefix("s3://").map(|rest| format!("arn:aws:s3:::{rest}"));
             key.is_some_and(|key| {
                 !readable
@@ -339,19 +343,29 @@ fn crawler_reads(stack: &Stack, crawler: &Resource, problems: &mut Vec<Diagnosti
     }
 }
 
-/// A value as text in which references are spelled by their resource, so that equal ones match.
-fn pattern(value: &Value) -> String {
+/// A value as text in which references are spelled by what they lead to, so that equal ones match: a bucket by its name
+/// where the file says it, anything else by its address.
+fn pattern(stack: &Stack, value: &Value) -> String {
+    let name = |reference: &Reference| {
+        let named = stack.get(&reference.address).filter(|_| reference.output == "name");
+        match named.and_then(|resource| resource.text("name")) {
+            Some(name) => name.to_owned(),
+            None => format!("${{{reference}}}"),
+        }
+    };
     match value {
         Value::Template(segments) => segments
             .iter()
             .map(|segment| match segment {
                 Segment::Text(text) => text.clone(),
-                Segment::Ref(reference) => format!("${{{reference}}}"),
+                Segment::Ref(reference) => name(reference),
             })
             .collect(),
         // The ARN of a bucket, wholly.
         Value::Ref(reference) if reference.address.kind == Kind::Bucket => {
-            format!("arn:aws:s3:::${{{}.name}}", reference.address)
+            let output = "name".to_owned();
+            let address = reference.address.clone();
+            format!("arn:aws:s3:::{}", name(&Reference { address, output }))
         }
         other => other.to_text(),
     }

@@ -224,6 +224,30 @@ warning[crawler-target-missing] 12:49 nothing puts this folder there: `bucket.la
 }
 
 #[test]
+fn a_bucket_is_the_same_by_name_and_by_reference() {
+    let stack = |bucket: &str, target: &str| {
+        problems(&format!(
+            r#"[bucket.lake]
+name = "{bucket}"
+[glue_database.bronze]
+[role.crawler]
+service = "glue"
+grants = {{ read = ["bucket.lake"], write = ["glue_database.bronze"] }}
+[glue_crawler.bronze]
+database = "glue_database.bronze"
+role = "role.crawler"
+targets = ["{target}"]
+"#
+        ))
+    };
+    for target in ["s3://acme-lake/landing/", "s3://${bucket.lake.name}/landing/"] {
+        let said = stack("acme-lake", target);
+        assert!(!said.contains("crawler-cannot-read"), "{said}");
+    }
+    assert!(stack("acme-pond", "s3://acme-lake/landing/").contains("crawler-cannot-read"));
+}
+
+#[test]
 fn buckets_have_policies_and_rules_that_s3_takes() {
     assert_data_eq!(
         problems(
