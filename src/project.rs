@@ -243,7 +243,7 @@ impl Project {
             (Some(CloudChoice::Local), _) => stack.place = Place::Local,
             (Some(CloudChoice::Aws), Place::Local) => {
                 return Err(
-                    CommandError::new("the stack does not say which AWS account it belongs to")
+                    CommandError::new("the stack does not say that it belongs to AWS")
                         .code(ExitCode::Blocked)
                         .hint("write cloud = \"aws\" and account = \"…\" under [stack], or under [env.NAME.stack]"),
                 );

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
 
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
@@ -239,6 +239,9 @@ pub struct Store {
     jobs: mpsc::Sender<Job>,
     /// A past state for stale reads, and when it was taken.
     old: Arc<Mutex<Option<(f64, Tx)>>>,
+    /// Why nothing can be written any more. What is read then would stand still, and whoever waits for a change would wait
+    /// for ever.
+    broken: Arc<OnceLock<StoreError>>,
 }
 
 impl Store {
@@ -252,9 +255,15 @@ impl Store {
                 message: format!("opening `{}`: {cause}", path.display()),
                 held: matches!(cause, redb::DatabaseError::DatabaseAlreadyOpen),
             })?;
+        Self::over(database)
+    }
+
+    fn over(database: Database) -> Result<Store, StoreError> {
         let database = Arc::new(database);
         let (jobs, waiting) = mpsc::channel::<Job>();
         prepare(&database)?;
+        let broken = Arc::new(OnceLock::new());
+        let breaks = Arc::clone(&broken);
         let writer = Arc::downgrade(&database);
         std::thread::Builder::new()
             .name("local-cloud-writer".to_owned())
@@ -268,7 +277,7 @@ impl Store {
                     let Some(database) = writer.upgrade() else { return };
                     match first {
                         Ok(first) => {
-                            commit_round(&database, first, &waiting);
+                            commit_round(&database, first, &waiting, &breaks);
                             rested = false;
                         }
                         Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -284,11 +293,17 @@ impl Store {
             database,
             jobs,
             old: Arc::default(),
+            broken,
         })
+    }
+
+    fn sound(&self) -> Result<(), StoreError> {
+        self.broken.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// Runs `read` over a snapshot. `None` means that it tried to write and must be run again by `write`.
     pub fn read<R>(&self, read: impl FnOnce(&Tx) -> R) -> Result<Option<R>, StoreError> {
+        self.sound()?;
         let tx = snapshot(&self.database, false)?;
         let result = read(&tx);
         Ok((!tx.wants_write.get()).then_some(result))
@@ -348,6 +363,7 @@ impl Store {
         write: impl FnOnce(&Tx) -> (bool, R) + Send + 'static,
         answer: impl FnOnce(Result<R, StoreError>) + Send + 'static,
     ) -> Result<(), StoreError> {
+        self.sound()?;
         let job: Job = Box::new(move |tx| {
             let (keep, result) = write(tx);
             (keep, Box::new(move |committed| answer(committed.map(|()| result))))
@@ -399,7 +415,7 @@ fn snapshot(database: &Database, writable: bool) -> Result<Tx, StoreError> {
 }
 
 /// Runs every request that waits, one after the other, and commits them together.
-fn commit_round(database: &Database, first: Job, waiting: &mpsc::Receiver<Job>) {
+fn commit_round(database: &Database, first: Job, waiting: &mpsc::Receiver<Job>, broken: &OnceLock<StoreError>) {
     let Ok(mut tx) = snapshot(database, true) else { return };
     let mut releases: Vec<Release> = Vec::new();
     let mut next = Some(first);
@@ -420,7 +436,10 @@ fn commit_round(database: &Database, first: Job, waiting: &mpsc::Receiver<Job>) 
     let committed = if tx.batch.is_empty() {
         Ok(())
     } else {
-        commit(database, tx.batch)
+        commit(database, tx.batch).map_err(|error| {
+            let error = StoreError::new(format!("the state can no longer be written: {error}"));
+            broken.get_or_init(|| error).clone()
+        })
     };
     for release in releases {
         release(committed.clone());

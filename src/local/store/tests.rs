@@ -124,3 +124,55 @@ fn state_of_a_newer_program_is_refused_and_left_alone() {
         "{refusal}"
     );
 }
+
+/// A disk that can be full.
+#[derive(Debug, Default)]
+struct Disk {
+    bytes: redb::backends::InMemoryBackend,
+    full: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl redb::StorageBackend for Disk {
+    fn len(&self) -> std::io::Result<u64> {
+        self.bytes.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.bytes.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        self.bytes.set_len(len)
+    }
+
+    fn sync_data(&self) -> std::io::Result<()> {
+        self.bytes.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        match self.full.load(std::sync::atomic::Ordering::Relaxed) {
+            true => Err(std::io::ErrorKind::StorageFull.into()),
+            false => self.bytes.write(offset, data),
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_to_whoever_asks_next() {
+    let disk = Disk::default();
+    let full = Arc::clone(&disk.full);
+    let store = Store::over(Database::builder().create_with_backend(disk).expect("opens")).expect("prepares");
+    write(&store, "a", "one");
+    full.store(true, std::sync::atomic::Ordering::Relaxed);
+    let put = || store.write_blocking(|tx| (tx.put("t", "s", "b", &"two").is_ok(), ()));
+    for error in [
+        put().expect_err("no room"),
+        put().expect_err("still none"),
+        store.read(|_| ()).expect_err("what is read would stand still"),
+    ] {
+        assert!(
+            error.message.starts_with("the state can no longer be written: "),
+            "{error}"
+        );
+    }
+}
