@@ -242,11 +242,9 @@ impl Project {
             (None, _) | (Some(CloudChoice::Aws), Place::Aws { .. }) => {}
             (Some(CloudChoice::Local), _) => stack.place = Place::Local,
             (Some(CloudChoice::Aws), Place::Local) => {
-                return Err(
-                    CommandError::new("the stack does not say that it belongs to AWS")
-                        .code(ExitCode::Blocked)
-                        .hint("write cloud = \"aws\" and account = \"…\" under [stack], or under [env.NAME.stack]"),
-                );
+                return Err(CommandError::new("the stack does not say that it belongs to AWS")
+                    .code(ExitCode::Blocked)
+                    .hint("write cloud = \"aws\" and account = \"…\" under [stack], or under [env.NAME.stack]"));
             }
         }
         // As with every AWS tool, the environment may say where the requests go; the file knows better.
