@@ -86,9 +86,7 @@ pub(crate) fn decimal(out: &mut [u8], at: usize, units: i64, scale: u8, mark: u8
             return cents(out, at, units as u32, mark);
         }
         let at = unsigned(out, at, units / 100);
-        let cents = (units % 100) as u32;
-        let tens = (cents * 103) >> 10;
-        let word = u32::from(mark) | (0x3030 | tens | (cents - 10 * tens) << 8) << 8;
+        let word = u32::from(mark) | pair((units % 100) as u32) << 8;
         out[at..at + 4].copy_from_slice(&word.to_le_bytes());
         return at + 3;
     }
@@ -134,12 +132,17 @@ pub(crate) fn padded(out: &mut [u8], at: usize, number: u64, width: u8) -> usize
     at + zeros + length
 }
 
+/// Returns the two digits of a number below 100 as text, the first one lowest.
+#[inline(always)]
+const fn pair(number: u32) -> u32 {
+    let tens = (number * 103) >> 10;
+    0x3030 | tens | (number - 10 * tens) << 8
+}
+
 /// Writes two digits of a number below 100; returns where they end.
 #[inline(always)]
 pub(crate) fn two(out: &mut [u8], at: usize, number: u32) -> usize {
-    let tens = (number * 103) >> 10;
-    let word = (0x3030 | tens | (number - 10 * tens) << 8) as u16;
-    out[at..at + 2].copy_from_slice(&word.to_le_bytes());
+    out[at..at + 2].copy_from_slice(&(pair(number) as u16).to_le_bytes());
     at + 2
 }
 
@@ -216,9 +219,7 @@ static MINUTES: [u64; 1_440] = {
     let mut table = [0; 1_440];
     let mut minute = 0;
     while minute < table.len() {
-        let (hours, minutes) = (minute as u64 / 60, minute as u64 % 60);
-        let hours = 0x3030 | (hours / 10) | (hours % 10) << 8;
-        let minutes = 0x3030 | (minutes / 10) | (minutes % 10) << 8;
+        let (hours, minutes) = (pair(minute as u32 / 60) as u64, pair(minute as u32 % 60) as u64);
         let colon = b':' as u64;
         table[minute] = hours | colon << 16 | minutes << 24 | colon << 40;
         minute += 1;
@@ -230,9 +231,7 @@ static MINUTES: [u64; 1_440] = {
 #[inline(always)]
 pub(crate) fn clock(out: &mut [u8], at: usize, second: u32) -> usize {
     let minute = second / 60;
-    let second = second - 60 * minute;
-    let tens = (second * 103) >> 10;
-    let digits = 0x3030 | tens | (second - 10 * tens) << 8;
+    let digits = pair(second - 60 * minute);
     put8(out, at, MINUTES[minute as usize] | u64::from(digits) << 48);
     at + 8
 }
