@@ -38,6 +38,17 @@ pub(crate) async fn handle(local: &Arc<Local>, request: Request<Body>) -> Respon
             return s3_error(&fault);
         }
     }
+    if let Some(scope) = scope.as_ref().filter(|scope| is_s3(&scope.service))
+        && let Err(fault) = with_token(local, scope)
+    {
+        // S3 has its own words for it.
+        return s3_error(&match fault.code.as_str() {
+            "InvalidClientTokenId" => {
+                Fault::bad("InvalidToken", "The provided token is malformed or otherwise invalid.")
+            }
+            _ => fault,
+        });
+    }
     let service = match &scope {
         Some(scope) if is_s3(&scope.service) => return object_request(local, Request::from_parts(parts, body)).await,
         Some(scope) => Service::from_scope(&scope.service),
@@ -63,6 +74,9 @@ pub(crate) async fn handle(local: &Arc<Local>, request: Request<Body>) -> Respon
         }
     };
     if untrusted && let Err(fault) = signed(local, &parts, Some(&body), Some(&scope)) {
+        return wire::write(service, "", format_of(&parts), Err(fault), &id);
+    }
+    if let Err(fault) = with_token(local, &scope) {
         return wire::write(service, "", format_of(&parts), Err(fault), &id);
     }
     let request = match wire::read(service, &parts, &body) {
@@ -133,6 +147,15 @@ fn signed(
     })?;
     let secret = local.secret_of(&scope.access_key)?.ok_or_else(denied)?;
     wire::signature::verify(parts, body, &secret, local.cloud().clock.now())
+}
+
+/// A temporary access key comes with its token, from wherever; who forgets it is to learn that here.
+fn with_token(local: &Arc<Local>, scope: &Scope) -> Result<(), Fault> {
+    if !sts::is_temporary(&scope.access_key) {
+        return Ok(());
+    }
+    let check = |cx: &Call| sts::check_token(cx, &scope.access_key, scope.token.as_deref());
+    local.cloud().read(Service::Sts, ACCOUNT, &scope.region, check)
 }
 
 /// As before SigV4: boto3 still presigns so where it is not told otherwise, and S3 refuses it on all newer buckets.

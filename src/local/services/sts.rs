@@ -19,6 +19,9 @@ pub struct Session {
     pub role: String,
     pub id: String,
     pub secret: String,
+    /// Has to come with every request that the key signs.
+    #[serde(default)]
+    pub token: String,
     pub expires: f64,
 }
 
@@ -40,6 +43,18 @@ pub fn session(cx: &Call, access_key: &str) -> Result<Option<Session>, Fault> {
             "The security token included in the request is expired",
         )),
         session => Ok(session),
+    }
+}
+
+/// Refuses a temporary access key without the token that it was handed out with.
+pub fn check_token(cx: &Call, access_key: &str, token: Option<&str>) -> Result<(), Fault> {
+    match session(cx, access_key)? {
+        Some(session) if token != Some(session.token.as_str()) => Err(Fault::new(
+            403,
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid.",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -101,6 +116,7 @@ fn assume_role(cx: &Call, input: &Value) -> Answer {
     let access_key = format!("ASIA{:016X}", random_u64());
     let expires = cx.now + input["DurationSeconds"].as_i64().unwrap_or(DEFAULT_SECONDS) as f64;
     let session = Session {
+        token: format!("{:016x}{:016x}", random_u64(), random_u64()),
         account: account.to_owned(),
         arn: format!("arn:aws:sts::{account}:assumed-role/{role_name}/{name}"),
         role: arn.to_owned(),
@@ -113,7 +129,7 @@ fn assume_role(cx: &Call, input: &Value) -> Answer {
         "Credentials": {
             "AccessKeyId": access_key,
             "SecretAccessKey": session.secret,
-            "SessionToken": format!("{:016x}{:016x}", random_u64(), random_u64()),
+            "SessionToken": session.token,
             "Expiration": expires,
         },
         "AssumedRoleUser": {"AssumedRoleId": session.id, "Arn": session.arn},

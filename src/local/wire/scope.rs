@@ -11,6 +11,8 @@ pub struct Scope {
     pub access_key: String,
     pub region: String,
     pub service: String,
+    /// The token that comes with a temporary access key.
+    pub token: Option<String>,
 }
 
 /// Returns the scope of a signed or presigned request.
@@ -22,13 +24,19 @@ pub fn of(parts: &Parts) -> Option<Scope> {
     if let Some(header) = header {
         let credential = header.split_once("Credential=")?.1;
         let credential = credential.split([',', ' ']).next()?;
-        return parse(credential, header.starts_with("AWS4-ECDSA"));
+        let token = parts
+            .headers
+            .get("x-amz-security-token")
+            .and_then(|token| token.to_str().ok());
+        return parse(credential, header.starts_with("AWS4-ECDSA"), token);
     }
     let query = parts.uri.query().filter(|query| query.contains("X-Amz-Credential"))?;
-    parse(query::parameters(query).get("X-Amz-Credential")?, false)
+    let fields = query::parameters(query);
+    let token = fields.get("X-Amz-Security-Token").map(String::as_str);
+    parse(fields.get("X-Amz-Credential")?, false, token)
 }
 
-fn parse(credential: &str, any_region: bool) -> Option<Scope> {
+fn parse(credential: &str, any_region: bool, token: Option<&str>) -> Option<Scope> {
     let mut parts = credential.rsplitn(if any_region { 4 } else { 5 }, '/');
     parts.next().filter(|end| *end == "aws4_request")?;
     let service = parts.next()?.to_owned();
@@ -42,5 +50,6 @@ fn parse(credential: &str, any_region: bool) -> Option<Scope> {
         access_key: parts.next()?.to_owned(),
         region,
         service,
+        token: token.map(str::to_owned),
     })
 }

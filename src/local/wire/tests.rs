@@ -145,13 +145,29 @@ fn the_scope_of_a_signature_routes_a_request() {
         access_key: "AKIA".into(),
         region: "eu-west-1".into(),
         service: "ec2".into(),
+        token: None,
     };
     assert_eq!(
         scope::of(&parts(|request| request.header("authorization", header))),
         Some(expected.clone())
     );
     let presigned = "/bucket/key?X-Amz-Credential=AKIA%2F20260101%2Feu-west-1%2Fec2%2Faws4_request&X-Amz-Signature=0";
-    assert_eq!(scope::of(&parts(|request| request.uri(presigned))), Some(expected));
+    assert_eq!(
+        scope::of(&parts(|request| request.uri(presigned))),
+        Some(expected.clone())
+    );
+    let expected = scope::Scope {
+        token: Some("t/=".into()),
+        ..expected
+    };
+    let with_header = |request: http::request::Builder| {
+        request
+            .header("authorization", header)
+            .header("x-amz-security-token", "t/=")
+    };
+    assert_eq!(scope::of(&parts(with_header)), Some(expected.clone()));
+    let with_query = format!("{presigned}&X-Amz-Security-Token=t%2F%3D");
+    assert_eq!(scope::of(&parts(|request| request.uri(with_query))), Some(expected));
 }
 
 proptest::proptest! {

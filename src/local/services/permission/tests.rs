@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http::{Method, Request};
 use http_body_util::BodyExt;
@@ -11,6 +11,8 @@ const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","P
 
 struct World {
     local: Arc<Local>,
+    /// What came with the last session's key.
+    token: Mutex<String>,
     _dir: tempfile::TempDir,
 }
 
@@ -24,6 +26,7 @@ impl World {
         };
         World {
             local: Local::open(options).await.expect("opens"),
+            token: Mutex::default(),
             _dir: dir,
         }
     }
@@ -33,7 +36,11 @@ impl World {
         let signed = format!(
             "AWS4-HMAC-SHA256 Credential={key}/20260101/{region}/{service}/aws4_request, SignedHeaders=host, Signature=0"
         );
-        let request = request.header("authorization", signed).header("host", "127.0.0.1");
+        let mut request = request.header("authorization", signed).header("host", "127.0.0.1");
+        let token = self.token.lock().expect("not poisoned").clone();
+        if key != ROOT && !token.is_empty() {
+            request = request.header("x-amz-security-token", token);
+        }
         let answer = self
             .local
             .handle(request.body(text_body(body)).expect("a request"))
@@ -84,6 +91,7 @@ impl World {
         let assume = "AssumeRole RoleArn=arn:aws:iam::123456789012:role/worker RoleSessionName=it";
         let (status, body) = self.query(ROOT, "sts", assume).await;
         assert_eq!(status, 200, "{body}");
+        *self.token.lock().expect("not poisoned") = between(&body, "<SessionToken>", "<");
         between(&body, "<AccessKeyId>", "<")
     }
 }
@@ -95,6 +103,26 @@ fn between(text: &str, from: &str, to: &str) -> String {
 
 fn allow(action: &str, resource: &str) -> serde_json::Value {
     json!({"Effect": "Allow", "Action": action, "Resource": resource})
+}
+
+#[tokio::test]
+async fn a_temporary_key_is_worth_nothing_without_its_token() {
+    let world = World::open().await;
+    let key = world.session(json!([allow("*", "*")])).await;
+    let token = world.token.lock().expect("not poisoned").clone();
+    let ask = async |token: &str| {
+        *world.token.lock().expect("not poisoned") = token.to_owned();
+        let (status, body) = world.query(&key, "sts", "GetCallerIdentity").await;
+        let listed = world.s3(&key, Method::GET, "/").await;
+        (status, listed, body)
+    };
+    let (status, listed, _) = ask(&token).await;
+    assert_eq!((status, listed), (200, 200));
+    for wrong in ["", "0123"] {
+        let (status, listed, body) = ask(wrong).await;
+        assert_eq!((status, listed), (403, 400), "{body}");
+        assert!(body.contains("<Code>InvalidClientTokenId</Code>"), "{body}");
+    }
 }
 
 #[tokio::test]
