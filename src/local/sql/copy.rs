@@ -5,6 +5,7 @@
 mod blocks;
 mod fields;
 mod json;
+mod sink;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,13 +21,14 @@ use crate::error::{Result, SqlError};
 use crate::external::{Chunks, Compression as FileCompression, Object, split_location};
 use crate::functions::to_char::parse_with;
 use crate::lake::Lake;
-use crate::native::{SegmentWriter, check_not_null, physical_schema};
+use crate::native::{SegmentWriter, physical_schema};
 use crate::session::{Outcome, Session, Shape};
 use crate::system::history::{LoadError, now};
 use crate::types::SqlType;
 use crate::utility::{Compression, Copy, CopyFormat};
 use crate::value::parse_timestamp;
 use blocks::{Block, Blocks};
+use sink::Sink;
 
 /// Files that are read at the same time, and pieces that wait for a loader.
 const PARALLEL: usize = 4;
@@ -392,23 +394,30 @@ impl Loader {
         if matches!(self.copy.format, CopyFormat::Json(_)) {
             return None;
         }
-        let columns = fields::columns(block, &self.copy, self.columns.len(), BATCH, |text, column| {
-            self.prepare(text, &self.columns[column])
-        })?;
-        columns.into_iter().map(|texts| self.assemble(&texts).ok()).collect()
+        let formatted = self.copy.time_format.as_deref().is_some_and(|format| format != "auto");
+        let sinks = self.columns.iter().map(|column| Sink::new(column, BATCH, formatted));
+        fields::columns(
+            block,
+            &self.copy,
+            sinks.collect(),
+            BATCH,
+            |text, column| self.prepare(text, &self.columns[column]),
+            |sinks, rows| self.assemble(sinks, rows).ok(),
+        )
     }
 
-    fn assemble(&self, texts: &[StringArray]) -> Result<RecordBatch> {
-        let arrays = texts
-            .iter()
+    fn assemble(&self, sinks: &mut [Sink], rows: usize) -> Result<RecordBatch> {
+        let arrays = sinks
+            .iter_mut()
             .zip(&self.columns)
-            .map(|(texts, column)| self.column(texts, column))
+            .map(|(sink, column)| sink.finish(|texts| self.column(texts, column)))
             .collect::<Result<Vec<_>>>()?;
-        let rows = texts.first().map_or(0, Array::len);
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch = RecordBatch::try_new_with_options(physical_schema(&self.columns), arrays, &options)?;
-        check_not_null(&self.columns, &batch)?;
-        Ok(batch)
+        Ok(RecordBatch::try_new_with_options(
+            physical_schema(&self.columns),
+            arrays,
+            &options,
+        )?)
     }
 
     /// Turns records into a batch; those with a bad value are taken out and noted.

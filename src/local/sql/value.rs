@@ -242,19 +242,18 @@ pub fn parse_date(text: &str) -> Option<i32> {
 
 /// Reads a timestamp; the flag says whether a zone was given, in which case the value is UTC.
 pub fn parse_timestamp(text: &str) -> Option<(i64, bool)> {
-    let text = text.trim();
+    match parse_usual_timestamp(text.as_bytes()) {
+        Some(micros) => Some((micros, false)),
+        None => parse_any_timestamp(text.trim()),
+    }
+}
+
+fn parse_any_timestamp(text: &str) -> Option<(i64, bool)> {
+    let now = crate::system::history::now;
     match text.to_ascii_lowercase().as_str() {
         "epoch" => return Some((0, false)),
-        "now" => return Some((crate::system::history::now(), false)),
-        "today" => {
-            return Some((
-                {
-                    let now = crate::system::history::now();
-                    now - now.rem_euclid(MICROS_PER_DAY)
-                },
-                false,
-            ));
-        }
+        "now" => return Some((now(), false)),
+        "today" => return Some((now() - now().rem_euclid(MICROS_PER_DAY), false)),
         _ => {}
     }
     let (date, used) = parse_date_part(text)?;
@@ -270,6 +269,24 @@ pub fn parse_timestamp(text: &str) -> Option<(i64, bool)> {
     }
     let offset = parse_zone(zone, date)?;
     Some((day + time - offset * MICROS_PER_SECOND, true))
+}
+
+/// Reads the spelling that most timestamps have, `2024-02-29 23:59:59`. `None` only says that this one has another.
+fn parse_usual_timestamp(text: &[u8]) -> Option<i64> {
+    let text: &[u8; 19] = text.try_into().ok()?;
+    let pair = |at: usize| {
+        let (tens, ones) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
+        (tens < 10 && ones < 10).then(|| u32::from(tens * 10 + ones))
+    };
+    let separated =
+        (text[4], text[7], text[13], text[16]) == (b'-', b'-', b':', b':') && matches!(text[10], b' ' | b'T');
+    let (hour, minute, second) = (pair(11)?, pair(14)?, pair(17)?);
+    if !separated || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let date = NaiveDate::from_ymd_opt((pair(0)? * 100 + pair(2)?) as i32, pair(5)?, pair(8)?)?;
+    let seconds = i64::from((hour * 60 + minute) * 60 + second);
+    Some(i64::from(days_of(date)) * MICROS_PER_DAY + seconds * MICROS_PER_SECOND)
 }
 
 /// Reads a time of day.
@@ -435,9 +452,41 @@ fn parse_zone(zone: &str, date: NaiveDate) -> Option<i64> {
     )))
 }
 
+/// Reads a number of few digits that needs no rounding. `None` only says that this one is another.
+fn parse_short_decimal(text: &[u8], scale: u8) -> Option<i64> {
+    let (negative, digits) = match text.split_first()? {
+        (b'-', rest) => (true, rest),
+        _ => (false, text),
+    };
+    let scale = usize::from(scale);
+    if digits.is_empty() || digits.len() + scale > 18 {
+        return None;
+    }
+    let (mut value, mut fraction) = (0, None);
+    for byte in digits {
+        match byte {
+            b'0'..=b'9' => {
+                value = value * 10 + i64::from(byte - b'0');
+                fraction = fraction.map(|digits| digits + 1);
+            }
+            b'.' if fraction.is_none() && digits.len() > 1 => fraction = Some(0),
+            _ => return None,
+        }
+    }
+    let missing = scale.checked_sub(fraction.unwrap_or(0))?;
+    value *= 10i64.pow(missing as u32);
+    Some(if negative { -value } else { value })
+}
+
 /// Reads a number as a scaled integer, rounding half away from zero. `None` when it is no number.
 pub fn parse_decimal(text: &str, scale: u8) -> Option<i128> {
-    let text = text.trim();
+    match parse_short_decimal(text.as_bytes(), scale) {
+        Some(value) => Some(value.into()),
+        None => parse_any_decimal(text.trim(), scale),
+    }
+}
+
+fn parse_any_decimal(text: &str, scale: u8) -> Option<i128> {
     if text.contains(['e', 'E']) {
         let value: f64 = text.parse().ok()?;
         return Some((value * 10f64.powi(i32::from(scale))).round() as i128);
@@ -470,4 +519,40 @@ pub fn parse_decimal(text: &str, scale: u8) -> Option<i128> {
         }
     }
     Some(if negative { -value } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_short_way_to_a_number_leads_to_the_same(text in "[-+]?[0-9]{0,19}[.]?[0-9]{0,6}|[-.0-9e ]{0,6}", scale in 0u8..8) {
+            if let Some(value) = parse_short_decimal(text.as_bytes(), scale) {
+                prop_assert_eq!(parse_any_decimal(&text, scale), Some(i128::from(value)));
+            }
+        }
+
+        #[test]
+        fn the_usual_timestamp_is_read_as_any_other(
+            date in "(19|20|00)[0-9]{2}-[0-3][0-9]-[0-3][0-9]",
+            time in "[ T][0-2][0-9]:[0-6][0-9]:[0-6][0-9]",
+        ) {
+            let text = format!("{date}{time}");
+            if let Some(micros) = parse_usual_timestamp(text.as_bytes()) {
+                prop_assert_eq!(parse_any_timestamp(&text), Some((micros, false)));
+            }
+        }
+    }
+
+    #[test]
+    fn most_values_go_the_short_way() {
+        assert_eq!(parse_short_decimal(b"-1234.5", 2), Some(-123_450));
+        assert_eq!(parse_short_decimal(b"7", 0), Some(7));
+        assert_eq!(parse_short_decimal(b"1.005", 2), None);
+        assert!(parse_usual_timestamp(b"2024-02-29 23:59:59").is_some());
+        assert!(parse_usual_timestamp(b"2023-02-29 23:59:59").is_none());
+    }
 }

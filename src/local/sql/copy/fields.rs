@@ -1,8 +1,9 @@
 //! Delimited text and CSV for COPY. Unlike an external table's, a quoted field may hold a line feed.
 
-use datafusion::arrow::array::{StringArray, StringBuilder};
+use datafusion::arrow::array::RecordBatch;
 
 use super::blocks::Block;
+use super::sink::Sink;
 use super::{Problem, Record};
 use crate::utility::{Copy, CopyFormat};
 
@@ -11,10 +12,12 @@ use crate::utility::{Copy, CopyFormat};
 pub fn columns(
     block: &Block,
     copy: &Copy,
-    width: usize,
+    mut sinks: Vec<Sink>,
     batch_size: usize,
     prepare: impl Fn(&str, usize) -> Option<&str>,
-) -> Option<Vec<Vec<StringArray>>> {
+    finish: impl Fn(&mut [Sink], usize) -> Option<RecordBatch>,
+) -> Option<Vec<RecordBatch>> {
+    let width = sinks.len();
     let quote = quote_of(copy);
     let (mut bytes, mut line) = (&block.bytes[..], block.lines);
     while line < copy.ignore_header && !bytes.is_empty() {
@@ -29,9 +32,6 @@ pub fn columns(
         return None;
     }
     let text = std::str::from_utf8(bytes).ok()?;
-    let mut builders: Vec<StringBuilder> = (0..width)
-        .map(|_| StringBuilder::with_capacity(batch_size, batch_size * 8))
-        .collect();
     let mut batches = Vec::new();
     let mut rows = 0;
     let mut at = 0;
@@ -68,8 +68,8 @@ pub fn columns(
                 field
             };
             at = end + 1;
-            if column < width {
-                builders[column].append_option(prepare(field, column));
+            if let Some(sink) = sinks.get_mut(column) {
+                sink.push(prepare(field, column))?;
             } else if !(last && column == width && field.is_empty()) {
                 return None;
             }
@@ -83,12 +83,12 @@ pub fn columns(
         }
         rows += 1;
         if rows == batch_size {
-            batches.push(builders.iter_mut().map(StringBuilder::finish).collect());
+            batches.push(finish(&mut sinks, rows)?);
             rows = 0;
         }
     }
     if rows > 0 {
-        batches.push(builders.iter_mut().map(StringBuilder::finish).collect());
+        batches.push(finish(&mut sinks, rows)?);
     }
     Some(batches)
 }
