@@ -39,7 +39,10 @@ pub const SEGMENT: &str = "__segment";
 pub const ROW: &str = "__row";
 
 const ROWS_PER_SEGMENT: u64 = 1_000_000;
-const ROWS_PER_GROUP: usize = 131_072;
+/// What a row group may hold before it is written, so that wide rows do not fill the memory.
+const BYTES_PER_GROUP: usize = 32 << 20;
+/// A column with more different values than fit here is faster to write and to read as it is.
+const DICTIONARY_BYTES: usize = 128 << 10;
 
 /// A segment's file. It is deleted when nothing refers to it any more, unless a commit keeps it.
 #[derive(Debug)]
@@ -89,9 +92,9 @@ impl NativeTable {
         let mut fields: Vec<Field> = relation
             .columns
             .iter()
-            .map(|column| column.sql_type.field(&column.name, true))
+            .map(|column| as_read(column.sql_type.field(&column.name, true)))
             .collect();
-        let mut builder = TableSchema::builder(physical_schema(&relation.columns));
+        let mut builder = TableSchema::builder(read_schema(&relation.columns));
         if with_rows {
             let segment = Field::new(SEGMENT, DataType::Int32, false);
             let row = Field::new(ROW, DataType::Int64, true).with_extension_type(RowNumber);
@@ -165,6 +168,26 @@ pub fn physical_schema(columns: &[TableColumn]) -> SchemaRef {
     ))
 }
 
+/// What [`physical_schema`] is to a reader: text comes as views into the pages that it was read from, which are not
+/// copied before somebody needs the text itself, and which are compared and grouped by their first bytes.
+fn read_schema(columns: &[TableColumn]) -> SchemaRef {
+    let fields = physical_schema(columns);
+    Arc::new(Schema::new(
+        fields
+            .fields()
+            .iter()
+            .map(|field| as_read(field.as_ref().clone()))
+            .collect::<Vec<_>>(),
+    ))
+}
+
+fn as_read(field: Field) -> Field {
+    match field.data_type() {
+        DataType::Utf8 => field.with_data_type(DataType::Utf8View),
+        _ => field,
+    }
+}
+
 #[async_trait]
 impl TableProvider for NativeTable {
     fn schema(&self) -> SchemaRef {
@@ -211,7 +234,7 @@ impl TableProvider for NativeTable {
             .map(|filter| self.physical_filter(filter))
             .collect::<DfResult<Vec<_>>>()?;
         if let Some(filter) = conjunction(filters) {
-            let columns = DFSchema::try_from(physical_schema(&self.relation.columns))?;
+            let columns = DFSchema::try_from(read_schema(&self.relation.columns))?;
             source = source.with_predicate(state.create_physical_expr(filter, &columns)?);
         }
         let partitions = state.config().target_partitions().max(1);
@@ -286,7 +309,9 @@ impl SegmentWriter {
             let file = std::fs::File::create_new(path_of(&self.dir, id))?;
             let properties = WriterProperties::builder()
                 .set_compression(Compression::SNAPPY)
-                .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
+                .set_max_row_group_row_count(Some(ROWS_PER_SEGMENT as usize))
+                .set_max_row_group_bytes(Some(BYTES_PER_GROUP))
+                .set_dictionary_page_size_limit(DICTIONARY_BYTES)
                 .build();
             self.open = Some((
                 id,

@@ -2,6 +2,7 @@
 //! rewritten, planned and run.
 
 mod stop;
+mod texts;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -137,7 +138,7 @@ impl Session {
             let state = &engine.planner;
             let optimized = state.optimize(&plan)?;
             let physical = state.query_planner().create_physical_plan(&optimized, state).await?;
-            Ok(stop::stoppable(physical)?)
+            Ok(stop::stoppable(texts::settled(physical)?)?)
         };
         threads.run(plans).await
     }

@@ -408,7 +408,7 @@ fn digits(call: &Call, exact: impl Fn(i128, i128) -> i128, inexact: impl Fn(f64)
         None => Some(0),
     };
     match call.args[0].data_type() {
-        DataType::Float32 | DataType::Float64 | DataType::Utf8 | DataType::Null => {
+        DataType::Float32 | DataType::Float64 | DataType::Utf8 | DataType::Utf8View | DataType::Null => {
             let values = call.float(0)?;
             call.floats(|row| {
                 let (Some(value), Some(places)) = (number_at(&values, row), places(row)) else {

@@ -61,7 +61,7 @@ fn to_char(call: &Call) -> Result<ArrayRef> {
     let formats = call.text(1)?;
     let dated = matches!(
         call.args[0].data_type(),
-        DataType::Date32 | DataType::Timestamp(..) | DataType::Utf8
+        DataType::Date32 | DataType::Timestamp(..) | DataType::Utf8 | DataType::Utf8View
     );
     if dated {
         let instants = call.micros(0)?;
