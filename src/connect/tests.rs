@@ -309,7 +309,7 @@ async fn a_create_that_is_sent_again_finds_its_own_work_even_where_reads_lag_beh
         ),
         (
             "redshift_namespace.a",
-            json!({"name": "a", "database": "dev", "user": "admin"}),
+            json!({"name": "aaa", "database": "dev", "user": "admin"}),
             "redshift-serverless:CreateNamespace",
             "redshift-serverless:Get*",
         ),
