@@ -405,7 +405,8 @@ pub struct Import {
 
 #[derive(Debug, Args)]
 pub struct Sql {
-    /// The statements; `-` or nothing reads them from standard input
+    /// The statements; `-` or nothing reads them from standard input. With --json each answer is an array on a line of
+    /// its own, written when it comes
     pub statements: Option<String>,
     /// Read the statements from this file
     #[arg(long, short, value_name = "FILE", conflicts_with = "statements")]

@@ -17,7 +17,7 @@ use crate::state::lease::Lease;
 use crate::ui::Ui;
 use lakeform_aws::{Aws, Connection, Keys};
 use lakeform_engine::Kind;
-use lakeform_engine::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owned, Owner, Report, Update};
+use lakeform_engine::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owned, Report, Sought, Update};
 use lakeform_engine::stack::Place;
 use local::Chaos;
 #[cfg(test)]
@@ -163,10 +163,10 @@ impl Cloud for World {
         }
     }
 
-    async fn find(&self, ask: &Ask, owner: &Owner) -> Result<Option<Live>, CloudError> {
-        match ask.address.kind.is_data() {
-            true => self.data.find(ask, owner).await,
-            false => self.aws.find(ask, owner).await,
+    async fn find(&self, kind: Kind, sought: &[Sought]) -> Result<Vec<Option<Live>>, CloudError> {
+        match kind.is_data() {
+            true => self.data.find(sought).await,
+            false => self.aws.find(kind, sought).await,
         }
     }
 

@@ -17,8 +17,9 @@ pub mod warehouse;
 pub mod workers;
 
 use crate::door::Doors;
+use futures::future::try_join_all;
 use lakeform_aws::Aws;
-use lakeform_engine::cloud::{Ask, CloudError, Create, Delete, Live, Meaning, Owner, Report, Update};
+use lakeform_engine::cloud::{Ask, CloudError, Create, Delete, Live, Meaning, Owner, Report, Sought, Update};
 use lakeform_engine::journal::Record;
 use lakeform_engine::{Fields, Kind, Value, value};
 use serde::de::DeserializeOwned;
@@ -61,11 +62,12 @@ impl Data {
     }
 
     /// Data steps can be repeated, so only what an interrupted one left behind must be looked for: objects.
-    pub async fn find(&self, ask: &Ask, owner: &Owner) -> Result<Option<Live>, CloudError> {
-        match ask.address.kind {
+    pub async fn find(&self, sought: &[Sought]) -> Result<Vec<Option<Live>>, CloudError> {
+        try_join_all(sought.iter().map(async |Sought { ask, owner }| match ask.address.kind {
             Kind::Dataset => dataset::found(self, ask, &owner.op).await,
             _ => Ok(None),
-        }
+        }))
+        .await
     }
 
     pub async fn create(&self, create: &Create, report: Report<'_>) -> Result<Live, CloudError> {

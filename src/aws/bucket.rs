@@ -4,8 +4,8 @@ use crate::Aws;
 use crate::connection::Pace;
 use crate::error::{Doing, Result, Says, accept, found};
 use crate::provider::{
-    self, ask_created, ask_updated, changes, document, keep, live, name_of, ours_or_refuse, outputs, parse_document,
-    tag_change, typed,
+    self, ask_created, ask_updated, changes, claim, document, keep, live, name_of, outputs, parse_document, tag_change,
+    typed,
 };
 use crate::s3_objects;
 use crate::tags::{self, Tags, sdk_tags};
@@ -20,7 +20,7 @@ use aws_sdk_s3::types::{
 use futures::future::try_join_all;
 use futures::try_join;
 use lakeform_engine::Live;
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
@@ -70,11 +70,6 @@ const TLS_SID: &str = "LakeformTlsOnly";
 
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     try_join_all(asks.iter().map(|ask| read_one(aws, ask))).await
-}
-
-pub(crate) async fn find(aws: &Aws, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    let live = read_one(aws, ask).await?;
-    Ok(live.filter(|live| live.owner.as_ref().is_some_and(|was| provider::same_object(was, owner))))
 }
 
 /// There is no request that reads several buckets, or all settings of one.
@@ -336,19 +331,16 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     let ask = ask_created(create, name);
     let tags = tags::join(&create.owner, &wanted.tags);
     let made = retry(settling(aws, 600), report, busy, async || make(aws, name, &tags).await).await;
-    match made {
-        Ok(()) => {}
-        // Ours from an earlier try, perhaps before it could be tagged; or our account's, and not ours to take.
-        Err(error) if error.has_code(&["BucketAlreadyOwnedByYou"]) => {
-            ours_or_refuse(error, read_one(aws, &ask).await?, create)?;
-        }
-        Err(error) if error.has_code(&["BucketAlreadyExists"]) => {
-            return Err(error.hint(
-                "bucket names are unique in the world: choose another, such as one that ends in your account id",
-            ));
-        }
-        Err(error) => return Err(error),
+    // A bucket of our own account is "already owned by you"; this one is of another.
+    if let Err(error) = &made
+        && error.has_code(&["BucketAlreadyExists"])
+    {
+        return Err(error
+            .clone()
+            .hint("bucket names are unique in the world: choose another, such as one that ends in your account id"));
     }
+    let shown = async || read(aws, std::slice::from_ref(&ask)).await;
+    claim(aws, made, create, report, shown).await?;
     report(Progress::Made { id: name.clone() });
     // Some endpoints accept the tags of the create call and forget them.
     if tags_of(aws, name).await? != tags {
@@ -366,7 +358,7 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     };
     settle(aws, &wanted, &unset, report).await?;
     let doing = "create the bucket";
-    provider::visible(aws, doing, report, async || read(aws, std::slice::from_ref(&ask)).await).await
+    provider::visible(aws, doing, report, shown).await
 }
 
 /// How long other changes of the bucket may take to end. A name just freed stays taken for minutes.

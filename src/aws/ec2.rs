@@ -6,7 +6,7 @@ use crate::connection::Pace;
 use crate::error::{Doing, Result, Says, incomplete};
 use crate::provider;
 use crate::tags::{self, TagChange, Tags, sdk_tags};
-use crate::wait::Patience;
+use crate::wait::{Patience, hidden};
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
@@ -14,7 +14,6 @@ use futures::future::try_join_all;
 use lakeform_engine::CloudError;
 use lakeform_engine::Live;
 use lakeform_engine::cloud::{Ask, Meaning, Owner, Update};
-use std::time::Duration;
 use tokio::time::sleep;
 
 /// EC2 takes this many values in one filter.
@@ -27,9 +26,9 @@ pub(crate) fn filter(name: &str, values: impl IntoIterator<Item = impl Into<Stri
         .build()
 }
 
-/// The filter that finds what one intent made.
-pub(crate) fn made_by(owner: &Owner) -> Filter {
-    filter(&format!("tag:{}", tags::OP), [&owner.op])
+/// The filter that finds what intents made.
+pub(crate) fn made_by(ops: impl IntoIterator<Item = impl Into<String>>) -> Filter {
+    filter(&format!("tag:{}", tags::OP), ops)
 }
 
 /// Reads by id. Filters are used rather than ids, because one unknown id makes EC2 refuse the whole request.
@@ -139,21 +138,24 @@ pub(crate) async fn once(
         if !error.is(Meaning::Unavailable) || tries == 4 {
             return Err(error);
         }
-        // AWS shows a new object's tags after seconds; a minute is enough to conclude that it is not there.
-        let pauses_ms: &[u64] = match aws.connection.pace {
-            Pace::Quick => &[0, 100, 400],
-            Pace::Aws => &[1_000, 2_000, 4_000, 8_000, 15_000, 30_000],
-        };
-        for pause_ms in pauses_ms {
-            sleep(Duration::from_millis(*pause_ms)).await;
-            // A look-up that fails as well says nothing yet.
-            match find().await {
-                Ok(Some(id)) => return Ok(id),
-                Err(error) if !error.is(Meaning::Unavailable) => return Err(error),
-                _ => {}
-            }
+        if let Some(id) = shown(aws, &find).await? {
+            return Ok(id);
         }
     }
+}
+
+/// Looks for what a create may have made, for as long as AWS may hide it.
+pub(crate) async fn shown(aws: &Aws, find: impl AsyncFn() -> Result<Option<String>>) -> Result<Option<String>> {
+    for pause in hidden(aws.connection.pace) {
+        sleep(pause).await;
+        // A look-up that fails as well says nothing yet.
+        match find().await {
+            Ok(None) => {}
+            Err(error) if error.is(Meaning::Unavailable) => {}
+            answer => return answer,
+        }
+    }
+    Ok(None)
 }
 
 /// How long AWS may deny knowing what it made a moment ago.

@@ -169,6 +169,7 @@ pub(crate) fn meaning(code: Option<&str>, message: &str, status: Option<u16>) ->
         | "SchedulerTransitioningException"
         | "ConcurrentModificationException"
         | "ConcurrentModification"
+        | "ConditionalRequestConflict"
         | "VersionMismatchException"
         | "OperationAborted"
         | "OperationAbortedException"

@@ -1,17 +1,17 @@
 //! `glue_classifier`. Glue cannot tag classifiers, so their names alone say whose they are.
 
 use crate::Aws;
-use crate::error::{Doing, Result, Says, accept, found};
+use crate::error::{Doing, Result, accept, found};
 use crate::glue;
-use crate::provider::{self, answers, ask_created, ask_updated, live, name_of, names, outputs, typed};
+use crate::provider::{self, answers, ask_created, ask_updated, claim, live, name_of, names, outputs, typed};
 use crate::wait::retry;
 use aws_sdk_glue::types::{
     Classifier, CreateCsvClassifierRequest, CreateGrokClassifierRequest, CreateJsonClassifierRequest,
     CreateXmlClassifierRequest, CsvHeaderOption, CsvSerdeOption, UpdateCsvClassifierRequest,
     UpdateGrokClassifierRequest, UpdateJsonClassifierRequest, UpdateXmlClassifierRequest,
 };
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
-use lakeform_engine::{CloudError, Live};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
+use lakeform_engine::{CloudError, Fields, Live};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -106,13 +106,9 @@ async fn all(aws: &Aws) -> Result<Vec<Classifier>> {
         .collect())
 }
 
-/// Unlike elsewhere there is no tag to tell whose a classifier is, so only one with the very content counts as found.
-pub(crate) async fn find(aws: &Aws, ask: &Ask, _owner: &Owner) -> Result<Option<Live>> {
-    let Some(live) = read(aws, std::slice::from_ref(ask)).await?.pop().flatten() else {
-        return Ok(None);
-    };
-    let (wanted, present): (Wanted, Wanted) = (typed(&ask.fields)?, typed(&live.fields)?);
-    Ok(same(&wanted, &present).then_some(live))
+/// Whether two classifiers say the same.
+pub(crate) fn same_content(wanted: &Fields, present: &Fields) -> Result<bool> {
+    Ok(same(&typed(wanted)?, &typed(present)?))
 }
 
 /// Glue fills in the serde when none was asked for.
@@ -236,16 +232,11 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
             "none of `csv`, `json`, `grok`, `xml` is set",
         ));
     };
-    if let Err(error) = request.send().await.doing(doing) {
-        if !error.is(Meaning::AlreadyExists) {
-            return Err(error);
-        }
-        if find(aws, &ask, &create.owner).await?.is_none() {
-            return Err(error.hint(format!("`lakeform import {} {name}` adopts it", create.owner.address)));
-        }
-    }
+    let shown = async || read(aws, std::slice::from_ref(&ask)).await;
+    let made = request.send().await.doing(doing);
+    claim(aws, made, create, report, shown).await?;
     report(Progress::Made { id: name.clone() });
-    provider::visible(aws, doing, report, async || read(aws, std::slice::from_ref(&ask)).await).await
+    provider::visible(aws, doing, report, shown).await
 }
 
 pub(crate) async fn update(aws: &Aws, update: &Update, report: Report<'_>) -> Result<Live> {

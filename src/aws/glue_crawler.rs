@@ -5,7 +5,7 @@ use crate::Aws;
 use crate::connection::Pace;
 use crate::error::{Doing, Result, Says, accept, found};
 use crate::glue;
-use crate::provider::{self, answers, ask_created, ask_updated, live, name_of, names, ours_or_refuse, outputs, typed};
+use crate::provider::{self, answers, ask_created, ask_updated, claim, live, name_of, names, outputs, typed};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Patience, retry, until};
 use aws_sdk_glue::types::{
@@ -14,7 +14,7 @@ use aws_sdk_glue::types::{
 };
 use futures::future::try_join_all;
 use lakeform_engine::Live;
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
@@ -122,11 +122,6 @@ pub(crate) async fn get(aws: &Aws, names: &[String]) -> Result<Vec<Crawler>> {
         )
     });
     Ok(try_join_all(pages).await?.into_iter().flatten().collect())
-}
-
-pub(crate) async fn find(aws: &Aws, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    let live = read(aws, std::slice::from_ref(ask)).await?.pop().flatten();
-    Ok(live.filter(|live| live.owner.as_ref().is_some_and(|was| provider::same_object(was, owner))))
 }
 
 fn to_live(crawler: Crawler, tags: Tags, asked_role: Option<&str>, arn: &str, account: &str) -> Live {
@@ -326,20 +321,12 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
             .doing(doing)
     })
     .await;
-    if let Err(error) = made {
-        if !error.is(Meaning::AlreadyExists) {
-            return Err(error);
-        }
-        ours_or_refuse(
-            error,
-            read(aws, std::slice::from_ref(&ask)).await?.pop().flatten(),
-            create,
-        )?;
-    }
+    let shown = async || read(aws, std::slice::from_ref(&ask)).await;
+    claim(aws, made, create, report, shown).await?;
     report(Progress::Made {
         id: wanted.name.clone(),
     });
-    provider::visible(aws, doing, report, async || read(aws, std::slice::from_ref(&ask)).await).await
+    provider::visible(aws, doing, report, shown).await
 }
 
 pub(crate) async fn update(aws: &Aws, update: &Update, report: Report<'_>) -> Result<Live> {

@@ -1,16 +1,14 @@
 //! `glue_database`. An update replaces all of it, so what we do not manage is sent along unchanged.
 
 use crate::Aws;
-use crate::error::{Doing, Result, Says, accept, found};
+use crate::error::{Doing, Result, accept, found};
 use crate::glue;
-use crate::provider::{
-    self, answers, ask_created, ask_updated, changes, live, name_of, names, ours_or_refuse, outputs, typed,
-};
+use crate::provider::{self, answers, ask_created, ask_updated, changes, claim, live, name_of, names, outputs, typed};
 use crate::tags::{self, Tags};
 use crate::wait::retry;
 use aws_sdk_glue::types::{Database, DatabaseInput};
 use lakeform_engine::Live;
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use serde::{Deserialize, Serialize};
 
 const KIND: &str = "database";
@@ -64,11 +62,6 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     Ok(answers(asks, lives, |ask| name_of(ask, "name")))
 }
 
-pub(crate) async fn find(aws: &Aws, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    let live = read(aws, std::slice::from_ref(ask)).await?.pop().flatten();
-    Ok(live.filter(|live| live.owner.as_ref().is_some_and(|was| provider::same_object(was, owner))))
-}
-
 pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Result<Live> {
     let doing = "create the Glue database";
     let wanted: Wanted = typed(&create.fields)?;
@@ -84,20 +77,12 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
             .doing(doing)
     })
     .await;
-    if let Err(error) = made {
-        if !error.is(Meaning::AlreadyExists) {
-            return Err(error);
-        }
-        ours_or_refuse(
-            error,
-            read(aws, std::slice::from_ref(&ask)).await?.pop().flatten(),
-            create,
-        )?;
-    }
+    let shown = async || read(aws, std::slice::from_ref(&ask)).await;
+    claim(aws, made, create, report, shown).await?;
     report(Progress::Made {
         id: wanted.name.clone(),
     });
-    provider::visible(aws, doing, report, async || read(aws, std::slice::from_ref(&ask)).await).await
+    provider::visible(aws, doing, report, shown).await
 }
 
 fn input(wanted: &Wanted, present: Option<Database>) -> Result<DatabaseInput> {

@@ -1,9 +1,9 @@
 //! `glue_trigger`. An update resends all of it. On-demand triggers are never started by us: starting one fires it.
 
 use crate::Aws;
-use crate::error::{Doing, Result, Says, accept, found};
+use crate::error::{Doing, Result, accept, found};
 use crate::glue;
-use crate::provider::{self, answers, ask_created, ask_updated, live, name_of, names, ours_or_refuse, outputs, typed};
+use crate::provider::{self, answers, ask_created, ask_updated, claim, live, name_of, names, outputs, typed};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Patience, retry, until};
 use aws_sdk_glue::types::{
@@ -12,7 +12,7 @@ use aws_sdk_glue::types::{
 };
 use futures::future::try_join_all;
 use lakeform_engine::Live;
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use serde::{Deserialize, Serialize};
 
 const KIND: &str = "trigger";
@@ -126,11 +126,6 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     Ok(answers(asks, lives, |ask| name_of(ask, "name")))
 }
 
-pub(crate) async fn find(aws: &Aws, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    let live = read(aws, std::slice::from_ref(ask)).await?.pop().flatten();
-    Ok(live.filter(|live| live.owner.as_ref().is_some_and(|was| provider::same_object(was, owner))))
-}
-
 fn to_live(trigger: Trigger, tags: Tags, says_enabled: bool) -> Live {
     let (tags, owner) = tags::split(tags);
     let name = trigger.name.unwrap_or_default();
@@ -207,21 +202,13 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
             .doing(doing)
     })
     .await;
-    if let Err(error) = made {
-        if !error.is(Meaning::AlreadyExists) {
-            return Err(error);
-        }
-        ours_or_refuse(
-            error,
-            read(aws, std::slice::from_ref(&ask)).await?.pop().flatten(),
-            create,
-        )?;
-    }
+    let shown = async || read(aws, std::slice::from_ref(&ask)).await;
+    claim(aws, made, create, report, shown).await?;
     report(Progress::Made {
         id: wanted.name.clone(),
     });
     settled(aws, &wanted.name, doing, report).await?;
-    provider::visible(aws, doing, report, async || read(aws, std::slice::from_ref(&ask)).await).await
+    provider::visible(aws, doing, report, shown).await
 }
 
 /// Waits until the trigger is in no state of transition; returns whether it is still there.

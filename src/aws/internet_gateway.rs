@@ -9,7 +9,7 @@ use crate::tags::{self, Tags};
 use crate::wait::{Look, Patience, retry, until};
 use aws_sdk_ec2::types::{Filter, InternetGateway, ResourceType};
 use lakeform_engine::Live;
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,21 +23,13 @@ pub(crate) struct Wanted {
 
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     ec2::by_id(asks, async |ids| {
-        describe(aws, ec2::filter("internet-gateway-id", ids))
-            .await?
-            .iter()
-            .map(to_live)
-            .collect()
+        filtered(aws, ec2::filter("internet-gateway-id", ids)).await
     })
     .await
 }
 
-pub(crate) async fn find(aws: &Aws, _ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    describe(aws, ec2::made_by(owner))
-        .await?
-        .first()
-        .map(to_live)
-        .transpose()
+pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {
+    describe(aws, filter).await?.iter().map(to_live).collect()
 }
 
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<InternetGateway>> {
@@ -90,7 +82,7 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     let doing = "create the internet gateway";
     let wanted: Wanted = typed(&create.fields)?;
     let made = async || {
-        Ok(describe(aws, ec2::made_by(&create.owner))
+        Ok(describe(aws, ec2::made_by([&create.owner.op]))
             .await?
             .pop()
             .and_then(|gateway| gateway.internet_gateway_id))

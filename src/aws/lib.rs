@@ -51,12 +51,11 @@ pub use door::Credentials;
 pub use s3_objects::{Head, Listed, Unfinished, UploadedPart};
 pub use statements::{Answer, Cell, Column, Login, Session, Warehouse};
 
-use crate::connection::Pace;
 use crate::error::{Doing, Result, incomplete};
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owned, Owner, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owned, Report, Sought, Update};
 use lakeform_engine::schema::Identity as KnownBy;
 use lakeform_engine::{Cloud, CloudError, Kind, Live};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 /// The AWS objects of one account and region, over one connection.
 #[derive(Clone)]
@@ -183,22 +182,25 @@ impl Cloud for Aws {
         by_kind!(kind, provider => provider::read(self, asks).await)
     }
 
-    async fn find(&self, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-        let kind = ask.address.kind;
-        // AWS may hide for a while what it has just made, and what is not found is made again.
-        let pauses_s: &[u64] = match (self.connection.pace, kind.schema().identity) {
-            (Pace::Quick, _) => &[],
-            (Pace::Aws, KnownBy::Assigned) => &[1, 2, 4, 8, 15, 30],
-            (Pace::Aws, _) => &[1, 2, 4],
+    async fn find(&self, kind: Kind, sought: &[Sought]) -> Result<Vec<Option<Live>>> {
+        let looks = match kind.schema().identity {
+            KnownBy::Assigned => usize::MAX,
+            // What has a name shows soon, and is found by that name when it is made again.
+            KnownBy::Named(_) | KnownBy::Address => 3,
         };
-        for pause_s in pauses_s {
-            let found = by_kind!(kind, provider => provider::find(self, ask, owner).await)?;
-            if found.is_some() {
-                return Ok(found);
+        let mut pauses = wait::hidden(self.connection.pace).take(looks);
+        let mut found = vec![None; sought.len()];
+        loop {
+            let missing: Vec<usize> = (0..sought.len()).filter(|index| found[*index].is_none()).collect();
+            let look: Vec<Sought> = missing.iter().map(|index| sought[*index].clone()).collect();
+            for (index, live) in missing.into_iter().zip(self.look_for(kind, &look).await?) {
+                found[index] = live;
             }
-            tokio::time::sleep(Duration::from_secs(*pause_s)).await;
+            let Some(pause) = pauses.next().filter(|_| found.contains(&None)) else {
+                return Ok(found);
+            };
+            tokio::time::sleep(pause).await;
         }
-        by_kind!(kind, provider => provider::find(self, ask, owner).await)
     }
 
     async fn create(&self, create: &Create, report: Report<'_>) -> Result<Live> {
@@ -225,6 +227,38 @@ impl Cloud for Aws {
 }
 
 impl Aws {
+    /// Looks once for what interrupted creates made: by the tags of their intents, or by name.
+    async fn look_for(&self, kind: Kind, sought: &[Sought]) -> Result<Vec<Option<Live>>> {
+        if kind.schema().identity != KnownBy::Assigned {
+            let asks: Vec<Ask> = sought.iter().map(|sought| sought.ask.clone()).collect();
+            let lives = self.read(kind, &asks).await?;
+            let ours = |(live, Sought { ask, owner }): (Option<Live>, &Sought)| match live {
+                Some(live) => Ok(provider::is_ours(&live, owner, &ask.fields)?.then_some(live)),
+                None => Ok(None),
+            };
+            return lives.into_iter().zip(sought).map(ours).collect();
+        }
+        let ops = sought.iter().map(|sought| sought.owner.op.clone()).collect();
+        let lives = ec2::in_chunks(ops, async |ops| {
+            let filter = ec2::made_by(ops);
+            match kind {
+                Kind::Vpc => vpc::filtered(self, filter).await,
+                Kind::Subnet => subnet::filtered(self, filter).await,
+                Kind::InternetGateway => internet_gateway::filtered(self, filter).await,
+                Kind::NatGateway => nat_gateway::filtered(self, filter).await,
+                Kind::RouteTable => route_table::filtered(self, filter).await,
+                Kind::VpcEndpoint => vpc_endpoint::filtered(self, filter).await,
+                Kind::SecurityGroup => security_group::filtered(self, filter).await,
+                _ => unreachable!("only EC2 chooses the ids of what it makes"),
+            }
+        })
+        .await?;
+        let op_of = |live: &Live| live.owner.as_ref().map(|owner| owner.op.clone());
+        let by_op: BTreeMap<Option<String>, Live> = lives.into_iter().map(|live| (op_of(&live), live)).collect();
+        let made = |sought: &Sought| by_op.get(&Some(sought.owner.op.clone())).cloned();
+        Ok(sought.iter().map(made).collect())
+    }
+
     /// Waits for an object that an interrupted run left on its way.
     async fn settled(&self, update: &Update, report: Report<'_>) -> Result<Live> {
         let doing = format!("wait for {}", update.owner.address);

@@ -1,16 +1,16 @@
 //! `log_group`.
 
 use crate::Aws;
-use crate::error::{Doing, Result, Says, accept};
+use crate::error::{Doing, Result, accept};
 use crate::provider::{
-    self, answers, ask_created, ask_updated, changes, live, name_of, names, ours_or_refuse, outputs, tag_change, typed,
+    self, answers, ask_created, ask_updated, changes, claim, live, name_of, names, outputs, tag_change, typed,
 };
 use crate::tagging;
 use crate::tags::{self, Tags};
 use crate::wait::{Patience, busy, retry};
 use aws_sdk_cloudwatchlogs::types::{LogGroup, LogGroupClass};
 use futures::future::try_join_all;
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use lakeform_engine::{CloudError, Live};
 use serde::{Deserialize, Serialize};
 
@@ -97,11 +97,6 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     Ok(answers(asks, lives, |ask| name_of(ask, "name")))
 }
 
-pub(crate) async fn find(aws: &Aws, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    let live = read(aws, std::slice::from_ref(ask)).await?.pop().flatten();
-    Ok(live.filter(|live| live.owner.as_ref().is_some_and(|was| provider::same_object(was, owner))))
-}
-
 pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Result<Live> {
     let doing = "create the log group";
     let wanted: Wanted = typed(&create.fields)?;
@@ -118,21 +113,13 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
             .doing(doing)
     })
     .await;
-    if let Err(error) = made {
-        if !error.is(Meaning::AlreadyExists) {
-            return Err(error);
-        }
-        ours_or_refuse(
-            error,
-            read(aws, std::slice::from_ref(&ask)).await?.pop().flatten(),
-            create,
-        )?;
-    }
+    let shown = async || read(aws, std::slice::from_ref(&ask)).await;
+    claim(aws, made, create, report, shown).await?;
     report(Progress::Made {
         id: wanted.name.clone(),
     });
     set_retention(aws, &wanted.name, wanted.retention_days).await?;
-    provider::visible(aws, doing, report, async || read(aws, std::slice::from_ref(&ask)).await).await
+    provider::visible(aws, doing, report, shown).await
 }
 
 async fn set_retention(aws: &Aws, name: &str, days: Option<i32>) -> Result<()> {

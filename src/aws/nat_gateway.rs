@@ -9,7 +9,7 @@ use crate::provider::{self, ask_created, ask_updated, live, outputs, typed};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Patience, retry, until};
 use aws_sdk_ec2::types::{Address, DomainType, Filter, NatGateway, NatGatewayState, ResourceType};
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use lakeform_engine::{CloudError, Live};
 use serde::{Deserialize, Serialize};
 
@@ -27,21 +27,13 @@ const KIND: &str = "NAT gateway";
 
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     ec2::by_id(asks, async |ids| {
-        describe(aws, ec2::filter("nat-gateway-id", ids))
-            .await?
-            .iter()
-            .map(to_live)
-            .collect()
+        filtered(aws, ec2::filter("nat-gateway-id", ids)).await
     })
     .await
 }
 
-pub(crate) async fn find(aws: &Aws, _ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    describe(aws, ec2::made_by(owner))
-        .await?
-        .first()
-        .map(to_live)
-        .transpose()
+pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {
+    describe(aws, filter).await?.iter().map(to_live).collect()
 }
 
 /// Looks at a gateway, together with all others that are waited for. One that is deleted is still seen.
@@ -109,7 +101,8 @@ fn to_live(gateway: &NatGateway) -> Result<Live> {
 pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Result<Live> {
     let doing = "create the NAT gateway";
     let wanted: Wanted = typed(&create.fields)?;
-    let id = match find(aws, &ask_created(create, ""), &create.owner).await? {
+    let earlier = filtered(aws, ec2::made_by([&create.owner.op])).await?.pop();
+    let id = match earlier {
         Some(live) => live.id,
         None => {
             let allocation = address(aws, create, &wanted.tags).await?;

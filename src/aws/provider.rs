@@ -2,14 +2,16 @@
 
 use crate::Aws;
 use crate::ec2;
-use crate::error::{Result, found};
+use crate::error::{Result, Says, found};
+use crate::glue_classifier;
 use crate::tags::{TagChange, Tags};
-use crate::wait::{Look, until};
-use lakeform_engine::cloud::{Ask, Create, Meaning, Owner, Report, Update};
-use lakeform_engine::{CloudError, Fields, Live, Value, value};
+use crate::wait::{Look, hidden, until};
+use lakeform_engine::cloud::{Ask, Create, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::{CloudError, Fields, Kind, Live, Value, value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
+use tokio::time::sleep;
 
 /// Returns the fields as a kind's struct.
 pub(crate) fn typed<T: DeserializeOwned>(fields: &Fields) -> Result<T> {
@@ -143,28 +145,60 @@ struct OnlyTags {
     tags: Tags,
 }
 
-/// Decides about an object that already has the name we were to create under: our own earlier work goes on, anything
-/// else is not ours to touch.
-pub(crate) fn ours_or_refuse(refusal: CloudError, live: Option<Live>, create: &Create) -> Result<Live> {
-    match live {
-        Some(live)
-            if live
-                .owner
-                .as_ref()
-                .is_some_and(|owner| same_object(owner, &create.owner)) =>
+/// Ends a create of something whose name we choose. That the name is taken may be our own doing: an answer was lost, the
+/// request was sent again, and what the first one made is not shown yet, or not with its tags. So what is taken is
+/// looked for as long as AWS may hide it; ours goes on, and anything else is not ours to touch.
+pub(crate) async fn claim<T>(
+    aws: &Aws,
+    made: Result<T>,
+    create: &Create,
+    report: Report<'_>,
+    read: impl AsyncFn() -> Result<Vec<Option<Live>>>,
+) -> Result<()> {
+    let refusal = match made {
+        Ok(_) => return Ok(()),
+        Err(error) if error.is(Meaning::AlreadyExists) => error,
+        Err(error) => return Err(error),
+    };
+    let mut pauses = hidden(aws.connection.pace);
+    loop {
+        let live = found(read().await)?.and_then(|mut lives| lives.pop().flatten());
+        if let Some(live) = &live
+            && is_ours(live, &create.owner, &create.fields)?
         {
-            Ok(live)
+            return Ok(());
         }
-        Some(live) => Err(refusal.hint(format!(
-            "`lakeform import {} {}` adopts it",
-            create.owner.address, live.id
-        ))),
-        None => Err(refusal),
+        let others = live
+            .as_ref()
+            .is_some_and(|live| live.owner.is_some() || !create.owner.address.kind.schema().taggable);
+        match (pauses.next().filter(|_| !others), live) {
+            (Some(pause), _) => {
+                report(Progress::State(
+                    "its name is taken, by whom is not shown yet".to_owned(),
+                ));
+                sleep(pause).await;
+            }
+            (None, Some(live)) => {
+                let address = &create.owner.address;
+                return Err(refusal.hint(format!("`lakeform import {address} {}` adopts it", live.id)));
+            }
+            (None, None) => return Err(refusal),
+        }
+    }
+}
+
+/// Whether an object is what a create of this owner with these fields makes. Classifiers have no tags to tell whose they
+/// are; one with the very content counts.
+pub(crate) fn is_ours(live: &Live, owner: &Owner, fields: &Fields) -> Result<bool> {
+    match &live.owner {
+        Some(was) => Ok(same_object(was, owner)),
+        None if owner.address.kind == Kind::GlueClassifier => glue_classifier::same_content(fields, &live.fields),
+        None => Ok(false),
     }
 }
 
 /// Whether an object of `owner` is what `wanted` would make.
-pub(crate) fn same_object(owner: &Owner, wanted: &Owner) -> bool {
+fn same_object(owner: &Owner, wanted: &Owner) -> bool {
     owner.op == wanted.op
         || (owner.stack == wanted.stack && owner.generation == wanted.generation && owner.address == wanted.address)
 }

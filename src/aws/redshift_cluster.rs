@@ -7,14 +7,14 @@ use crate::error::{Doing, Result, Says, accept, found};
 use crate::glue;
 use crate::looks::Wait;
 use crate::provider::{
-    self, answers, ask_created, ask_updated, changes, keep, live, maybe, name_of, names, ours_or_refuse, outputs,
-    set_change, typed,
+    self, answers, ask_created, ask_updated, changes, claim, keep, live, maybe, name_of, names, outputs, set_change,
+    typed,
 };
 use crate::redshift;
 use crate::tags::{self, Tags, sdk_tags};
 use crate::wait::{Look, Patience, busy, retry, until};
 use aws_sdk_redshift::types::{Cluster, Tag};
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use lakeform_engine::{CloudError, Live};
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -114,11 +114,6 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
             to_live(cluster, ask)
         });
     Ok(answers(asks, lives, folded))
-}
-
-pub(crate) async fn find(aws: &Aws, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    let live = read(aws, std::slice::from_ref(ask)).await?.pop().flatten();
-    Ok(live.filter(|live| live.owner.as_ref().is_some_and(|was| provider::same_object(was, owner))))
 }
 
 async fn all(aws: &Aws) -> Result<Vec<Cluster>> {
@@ -289,19 +284,11 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
             .doing(doing)
     })
     .await;
-    if let Err(error) = made {
-        if !error.is(Meaning::AlreadyExists) {
-            return Err(with_capacity_hint(error));
-        }
-        ours_or_refuse(
-            error,
-            read(aws, std::slice::from_ref(&ask)).await?.pop().flatten(),
-            create,
-        )?;
-    }
+    let shown = async || read(aws, std::slice::from_ref(&ask)).await;
+    claim(aws, made.map_err(with_capacity_hint), create, report, shown).await?;
     report(Progress::Made { id: id.clone() });
     available(aws, &id, doing, report).await?;
-    provider::visible(aws, doing, report, async || read(aws, std::slice::from_ref(&ask)).await).await
+    provider::visible(aws, doing, report, shown).await
 }
 
 /// A role made a moment ago.

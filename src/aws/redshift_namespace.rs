@@ -3,13 +3,13 @@
 use crate::Aws;
 use crate::error::{Doing, Result, Says, accept, found};
 use crate::provider::{
-    self, answers, ask_created, ask_updated, changes, live, maybe, name_of, names, ours_or_refuse, outputs, typed,
+    self, answers, ask_created, ask_updated, changes, claim, live, maybe, name_of, names, outputs, typed,
 };
 use crate::serverless::{self, Served};
 use crate::tags::{self, Tags, sdk_tags};
 use crate::wait::{busy, retry};
 use aws_sdk_redshiftserverless::types::{LogExport, Namespace, NamespaceStatus, Tag};
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use lakeform_engine::{CloudError, Live};
 use serde::{Deserialize, Serialize};
 
@@ -92,11 +92,6 @@ impl Served for Namespace {
     }
 }
 
-pub(crate) async fn find(aws: &Aws, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    let live = read(aws, std::slice::from_ref(ask)).await?.pop().flatten();
-    Ok(live.filter(|live| live.owner.as_ref().is_some_and(|was| provider::same_object(was, owner))))
-}
-
 fn to_live(namespace: Namespace, tags: Tags) -> Live {
     let (tags, owner) = tags::split(tags);
     let name = namespace.namespace_name.unwrap_or_default();
@@ -177,23 +172,13 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
             .doing(doing)
     })
     .await;
-    if let Err(error) = made {
-        // A role that cannot be used yet also comes as a conflict, which is waited for above.
-        let taken = error.is(Meaning::AlreadyExists) || error.is(Meaning::Busy);
-        if !taken {
-            return Err(error);
-        }
-        ours_or_refuse(
-            error,
-            read(aws, std::slice::from_ref(&ask)).await?.pop().flatten(),
-            create,
-        )?;
-    }
+    let shown = async || read(aws, std::slice::from_ref(&ask)).await;
+    claim(aws, made.map_err(serverless::taken), create, report, shown).await?;
     report(Progress::Made {
         id: wanted.name.clone(),
     });
     serverless::available::<Namespace>(aws, &wanted.name, report).await?;
-    provider::visible(aws, doing, report, async || read(aws, std::slice::from_ref(&ask)).await).await
+    provider::visible(aws, doing, report, shown).await
 }
 
 pub(crate) async fn update(aws: &Aws, update: &Update, report: Report<'_>) -> Result<Live> {

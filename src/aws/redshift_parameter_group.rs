@@ -4,15 +4,13 @@
 use crate::Aws;
 use crate::connection::Pace;
 use crate::error::{Doing, Result, Says, accept, found};
-use crate::provider::{
-    self, answers, ask_created, ask_updated, changes, live, name_of, names, ours_or_refuse, outputs, typed,
-};
+use crate::provider::{self, answers, ask_created, ask_updated, changes, claim, live, name_of, names, outputs, typed};
 use crate::redshift;
 use crate::tags::{self, Tags, sdk_tags};
 use crate::wait::{Patience, busy, retry};
 use aws_sdk_redshift::types::{ClusterParameterGroup, Parameter, Tag};
 use futures::future::try_join_all;
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use lakeform_engine::{CloudError, Live};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -66,11 +64,6 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
         .filter(|group| asks.iter().any(|ask| folded(ask) == group.parameter_group_name));
     let lives = try_join_all(groups.map(|group| to_live(aws, group, asks))).await?;
     Ok(answers(asks, lives, folded))
-}
-
-pub(crate) async fn find(aws: &Aws, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    let live = read(aws, std::slice::from_ref(ask)).await?.pop().flatten();
-    Ok(live.filter(|live| live.owner.as_ref().is_some_and(|was| provider::same_object(was, owner))))
 }
 
 async fn to_live(aws: &Aws, group: ClusterParameterGroup, asks: &[Ask]) -> Result<Live> {
@@ -140,19 +133,11 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
         .send()
         .await
         .doing(doing);
-    if let Err(error) = made {
-        if !error.is(Meaning::AlreadyExists) {
-            return Err(error);
-        }
-        ours_or_refuse(
-            error,
-            read(aws, std::slice::from_ref(&ask)).await?.pop().flatten(),
-            create,
-        )?;
-    }
+    let shown = async || read(aws, std::slice::from_ref(&ask)).await;
+    claim(aws, made, create, report, shown).await?;
     report(Progress::Made { id: id.clone() });
     set(aws, &id, &wanted.parameters.into_iter().collect::<Vec<_>>(), report).await?;
-    provider::visible(aws, doing, report, async || read(aws, std::slice::from_ref(&ask)).await).await
+    provider::visible(aws, doing, report, shown).await
 }
 
 async fn set(aws: &Aws, group: &str, parameters: &[(String, String)], report: Report<'_>) -> Result<()> {

@@ -4,15 +4,15 @@ use crate::Aws;
 use crate::connection::Pace;
 use crate::error::{Doing, Result, Says, accept, found};
 use crate::provider::{
-    self, ask_created, ask_updated, changes, document, live, name_of, ours_or_refuse, outputs, parse_document,
-    set_change, tag_change, typed,
+    self, ask_created, ask_updated, changes, claim, document, live, name_of, outputs, parse_document, set_change,
+    tag_change, typed,
 };
 use crate::tags::{self, Tags, sdk_tags};
 use crate::wait::{Look, Patience, busy, retry, until};
 use aws_sdk_iam::types::{Role, Tag};
 use futures::future::try_join_all;
 use futures::try_join;
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use lakeform_engine::{CloudError, Live};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
@@ -49,11 +49,6 @@ pub(crate) fn path(stack: &str) -> String {
 
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     try_join_all(asks.iter().map(|ask| read_one(aws, ask))).await
-}
-
-pub(crate) async fn find(aws: &Aws, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    let live = read_one(aws, ask).await?;
-    Ok(live.filter(|live| live.owner.as_ref().is_some_and(|was| provider::same_object(was, owner))))
 }
 
 async fn read_one(aws: &Aws, ask: &Ask) -> Result<Option<Live>> {
@@ -257,12 +252,8 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
             .doing(doing)
     })
     .await;
-    if let Err(error) = made {
-        if !error.is(Meaning::AlreadyExists) {
-            return Err(error);
-        }
-        ours_or_refuse(error, read_one(aws, &ask).await?, create)?;
-    }
+    let shown = async || read(aws, std::slice::from_ref(&ask)).await;
+    claim(aws, made, create, report, shown).await?;
     report(Progress::Made {
         id: wanted.name.clone(),
     });
@@ -280,7 +271,7 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     for policy in &wanted.managed {
         attach(aws, &wanted.name, &managed_arn(policy), report).await?;
     }
-    provider::visible(aws, doing, report, async || read(aws, std::slice::from_ref(&ask)).await).await
+    provider::visible(aws, doing, report, shown).await
 }
 
 async fn put_policy(aws: &Aws, role: &str, name: &str, policy: &Json, report: Report<'_>) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::tags::{self, Tags};
 use crate::wait::retry;
 use aws_sdk_ec2::types::{Filter, ResourceType, Route, RouteOrigin, RouteState, RouteTable};
 use lakeform_engine::Live;
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,21 +30,13 @@ struct WantedRoute {
 
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     ec2::by_id(asks, async |ids| {
-        describe(aws, ec2::filter("route-table-id", ids))
-            .await?
-            .iter()
-            .map(to_live)
-            .collect()
+        filtered(aws, ec2::filter("route-table-id", ids)).await
     })
     .await
 }
 
-pub(crate) async fn find(aws: &Aws, _ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    describe(aws, ec2::made_by(owner))
-        .await?
-        .first()
-        .map(to_live)
-        .transpose()
+pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {
+    describe(aws, filter).await?.iter().map(to_live).collect()
 }
 
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<RouteTable>> {

@@ -59,7 +59,8 @@ const READS: u32 = 5;
 
 impl Aws {
     /// Writes an object in one request. `crc64nvme` is its sum in base64; S3 refuses bytes that do not have it.
-    /// With `only_new`, an object that is already there is left alone and the meaning is `AlreadyExists`.
+    /// With `only_new`, an object that is already there is left alone and the meaning is `AlreadyExists`, or `Busy` while
+    /// somebody else is writing it.
     pub async fn put_object(
         &self,
         bucket: &str,
@@ -91,26 +92,6 @@ impl Aws {
                 },
                 _ => error,
             })?;
-        Ok(answer.e_tag.unwrap_or_default())
-    }
-
-    /// Replaces an object only if it still has `etag`; otherwise the meaning is `Busy`: somebody else wrote it.
-    pub async fn replace_object(&self, bucket: &str, key: &str, body: Bytes, etag: &str) -> Result<String> {
-        let request = self
-            .s3
-            .put_object()
-            .bucket(bucket)
-            .key(key)
-            .if_match(etag)
-            .body(ByteStream::from(body));
-        let answer = request.send().await.doing(format!("write s3://{bucket}/{key}"));
-        let answer = answer.map_err(|error| match error.code.as_deref() {
-            Some("PreconditionFailed" | "ConditionalRequestConflict") => CloudError {
-                meaning: Meaning::Busy,
-                ..error
-            },
-            _ => error,
-        })?;
         Ok(answer.e_tag.unwrap_or_default())
     }
 

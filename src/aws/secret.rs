@@ -4,14 +4,14 @@ use crate::Aws;
 use crate::connection::Pace;
 use crate::error::{Doing, Result, Says, accept, found};
 use crate::provider::{
-    self, ask_created, ask_updated, changes, keep, live, name_of, ours_or_refuse, outputs, tag_change, typed,
+    self, ask_created, ask_updated, changes, claim, keep, live, name_of, outputs, tag_change, typed,
 };
 use crate::tags::{self, Tags, sdk_tags};
 use crate::wait::{Look, Patience, busy, retry, until};
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::types::Tag;
 use futures::future::try_join_all;
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use lakeform_engine::{CloudError, Live};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -116,11 +116,6 @@ async fn describe(aws: &Aws, name: &str) -> Result<Option<DescribeSecretOutput>>
     )
 }
 
-pub(crate) async fn find(aws: &Aws, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    let live = read_one(aws, ask).await?;
-    Ok(live.filter(|live| live.owner.as_ref().is_some_and(|was| provider::same_object(was, owner))))
-}
-
 fn to_live(secret: DescribeSecretOutput, ask: &Ask) -> Live {
     let (tags, owner) = tags::split(tag_pairs(&secret));
     let name = secret.name.unwrap_or_default();
@@ -180,16 +175,13 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
             .await
             .doing(doing)
     };
+    let shown = async || read(aws, std::slice::from_ref(&ask)).await;
     match issue().await {
-        Ok(_) => {}
-        Err(error) if error.is(Meaning::AlreadyExists) => {
-            ours_or_refuse(error, read_one(aws, &ask).await?, create)?;
-        }
         Err(error) if scheduled(&error) => restore(aws, create, &wanted, &tags, &value, error, report).await?,
-        Err(error) => return Err(error),
+        made => claim(aws, made, create, report, shown).await?,
     }
     report(Progress::Made { id: name.clone() });
-    provider::visible(aws, doing, report, async || read(aws, std::slice::from_ref(&ask)).await).await
+    provider::visible(aws, doing, report, shown).await
 }
 
 /// The name belongs to a secret that waits for its deletion: ours comes back with a new value, another's stays.

@@ -11,7 +11,7 @@ use crate::wait::retry;
 use aws_sdk_ec2::types::{
     Filter, IpPermission, IpRange, ResourceType, SecurityGroup, SecurityGroupRule, UserIdGroupPair,
 };
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use lakeform_engine::{CloudError, Live};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -121,10 +121,7 @@ fn everything_out() -> Rule {
 }
 
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
-    let mut answers = ec2::by_id(asks, async |ids| {
-        lives(aws, describe(aws, ec2::filter("group-id", ids)).await?).await
-    })
-    .await?;
+    let mut answers = ec2::by_id(asks, async |ids| filtered(aws, ec2::filter("group-id", ids)).await).await?;
     for (ask, live) in asks.iter().zip(&mut answers) {
         if let Some(live) = live {
             keep(live, &ask.fields, &["allow_public"]);
@@ -133,12 +130,8 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     Ok(answers)
 }
 
-pub(crate) async fn find(aws: &Aws, ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    let mut found = lives(aws, describe(aws, ec2::made_by(owner)).await?).await?.pop();
-    if let Some(live) = &mut found {
-        keep(live, &ask.fields, &["allow_public"]);
-    }
-    Ok(found)
+pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {
+    lives(aws, describe(aws, filter).await?).await
 }
 
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<SecurityGroup>> {
@@ -279,7 +272,7 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     let doing = "create the security group";
     let wanted: Wanted = typed(&create.fields)?;
     let made = async || {
-        Ok(describe(aws, ec2::made_by(&create.owner))
+        Ok(describe(aws, ec2::made_by([&create.owner.op]))
             .await?
             .pop()
             .and_then(|group| group.group_id))
@@ -304,12 +297,12 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
         ec2::id(answer.group_id.as_deref(), doing, "groupId")
     };
     let issued = retry(ec2::lag(aws), report, ec2::not_visible, async || {
-        ec2::once(aws, made, issue).await
+        ec2::once(aws, &made, issue).await
     })
     .await;
     let id = match issued {
         Ok(id) => id,
-        Err(error) if error.is(Meaning::AlreadyExists) => made().await?.ok_or(error)?,
+        Err(error) if error.is(Meaning::AlreadyExists) => ec2::shown(aws, made).await?.ok_or(error)?,
         Err(error) => return Err(error),
     };
     report(Progress::Made { id: id.clone() });

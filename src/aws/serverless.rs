@@ -10,7 +10,7 @@ use crate::tags::{Tags, sdk_tags};
 use crate::wait::{Look, Patience, busy, until};
 use aws_sdk_redshiftserverless::types::Tag;
 use lakeform_engine::CloudError;
-use lakeform_engine::cloud::{Report, Update};
+use lakeform_engine::cloud::{Meaning, Report, Update};
 use std::collections::HashMap;
 
 /// A namespace or a workgroup, as AWS tells it.
@@ -129,5 +129,20 @@ pub(crate) fn patience(aws: &Aws) -> Patience {
 
 /// For creates: a taken name comes as the same conflict as work that is under way, and never passes.
 pub(crate) fn under_way(error: &CloudError) -> Option<&'static str> {
-    busy(error).filter(|_| !error.message.contains("already exists"))
+    busy(error).filter(|_| !name_taken(error))
+}
+
+/// Calls the conflict of a taken name what it is.
+pub(crate) fn taken(error: CloudError) -> CloudError {
+    match name_taken(&error) {
+        true => CloudError {
+            meaning: Meaning::AlreadyExists,
+            ..error
+        },
+        false => error,
+    }
+}
+
+fn name_taken(error: &CloudError) -> bool {
+    error.message.contains("already exists")
 }

@@ -11,7 +11,7 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, Vpc, VpcAt
 use futures::future::try_join_all;
 use futures::try_join;
 use lakeform_engine::Live;
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -31,14 +31,11 @@ fn yes() -> bool {
 }
 
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
-    ec2::by_id(asks, async |ids| {
-        lives(aws, describe(aws, ec2::filter("vpc-id", ids)).await?).await
-    })
-    .await
+    ec2::by_id(asks, async |ids| filtered(aws, ec2::filter("vpc-id", ids)).await).await
 }
 
-pub(crate) async fn find(aws: &Aws, _ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    Ok(lives(aws, describe(aws, ec2::made_by(owner)).await?).await?.pop())
+pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {
+    lives(aws, describe(aws, filter).await?).await
 }
 
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<Vpc>> {
@@ -166,7 +163,7 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     let doing = "create the VPC";
     let wanted: Wanted = typed(&create.fields)?;
     let made = async || {
-        Ok(describe(aws, ec2::made_by(&create.owner))
+        Ok(describe(aws, ec2::made_by([&create.owner.op]))
             .await?
             .pop()
             .and_then(|vpc| vpc.vpc_id))

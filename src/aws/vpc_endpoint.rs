@@ -10,7 +10,7 @@ use crate::provider::{
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Patience, retry, until};
 use aws_sdk_ec2::types::{Filter, ResourceType, VpcEndpoint, VpcEndpointType};
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use lakeform_engine::{CloudError, Live};
 use serde::{Deserialize, Serialize};
 
@@ -35,21 +35,13 @@ const KIND: &str = "VPC endpoint";
 
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     ec2::by_id(asks, async |ids| {
-        describe(aws, ec2::filter("vpc-endpoint-id", ids))
-            .await?
-            .iter()
-            .map(to_live)
-            .collect()
+        filtered(aws, ec2::filter("vpc-endpoint-id", ids)).await
     })
     .await
 }
 
-pub(crate) async fn find(aws: &Aws, _ask: &Ask, owner: &Owner) -> Result<Option<Live>> {
-    describe(aws, ec2::made_by(owner))
-        .await?
-        .first()
-        .map(to_live)
-        .transpose()
+pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {
+    describe(aws, filter).await?.iter().map(to_live).collect()
 }
 
 /// Endpoints on their way out are left out.
@@ -134,7 +126,7 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     let doing = "create the VPC endpoint";
     let wanted: Wanted = typed(&create.fields)?;
     let made = async || {
-        Ok(describe(aws, ec2::made_by(&create.owner))
+        Ok(describe(aws, ec2::made_by([&create.owner.op]))
             .await?
             .pop()
             .and_then(|endpoint| endpoint.vpc_endpoint_id))
@@ -169,13 +161,13 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
         )
     };
     let issued = retry(ec2::lag(aws), report, ec2::not_visible, async || {
-        ec2::once(aws, made, issue).await
+        ec2::once(aws, &made, issue).await
     })
     .await;
     let id = match issued {
         Ok(id) => id,
         // A route table that already leads to the service: by an earlier try of this very create, or another endpoint.
-        Err(error) if error.meaning == Meaning::AlreadyExists => made().await?.ok_or(error)?,
+        Err(error) if error.meaning == Meaning::AlreadyExists => ec2::shown(aws, made).await?.ok_or(error)?,
         Err(error) => return Err(error),
     };
     report(Progress::Made { id: id.clone() });

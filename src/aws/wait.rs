@@ -9,6 +9,16 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
+/// Returns the pauses between looks for what may have been made a moment ago. Together they are as long as it may be
+/// hidden: a minute on AWS, though what has a name shows sooner.
+pub(crate) fn hidden(pace: Pace) -> impl Iterator<Item = Duration> {
+    let pauses_ms: &[u64] = match pace {
+        Pace::Quick => &[100, 400, 700],
+        Pace::Aws => &[1_000, 2_000, 4_000, 8_000, 15_000, 30_000],
+    };
+    pauses_ms.iter().map(|ms| Duration::from_millis(*ms))
+}
+
 /// What one look at an object showed.
 pub(crate) enum Look<T> {
     Done(T),

@@ -5,30 +5,21 @@ use crate::error::{CommandError, ExitCode};
 use crate::ui::Ui;
 use std::path::{Path, PathBuf};
 
-/// A shipped stack: its files by path, embedded in the program.
+/// A shipped stack: a stack file and what lies beside it, embedded in the program.
 struct Template {
     name: &'static str,
     about: &'static str,
-    files: &'static [(&'static str, &'static str)],
+    stack: &'static str,
+    files: &'static [&'static [File]],
 }
 
-/// A file of the recipe for many machines.
-macro_rules! scale {
-    ($file:literal) => {
-        (
-            concat!("scale/", $file),
-            include_str!(concat!("../../stacks/lakehouse/scale/", $file)),
-        )
-    };
-}
+/// A path and a text.
+type File = (&'static str, &'static str);
 
-/// A file of the lakehouse's dbt project.
-macro_rules! dbt {
+/// A file of `stacks/lakehouse`.
+macro_rules! file {
     ($path:literal) => {
-        (
-            concat!("dbt/", $path),
-            include_str!(concat!("../../stacks/lakehouse/dbt/", $path)),
-        )
+        ($path, include_str!(concat!("../../stacks/lakehouse/", $path)))
     };
 }
 
@@ -36,65 +27,59 @@ const TEMPLATES: &[Template] = &[
     Template {
         name: "lakehouse",
         about: "fake bank data in S3, catalogued by a crawler, counted through Redshift",
-        files: &[
-            ("stack.toml", include_str!("../../stacks/lakehouse/stack.toml")),
-            ("README.md", include_str!("../../stacks/lakehouse/README.md")),
-            scale!("README.md"),
-            scale!("Dockerfile"),
-            scale!("job-definition.json"),
-            scale!("join-definition.json"),
-            scale!("state-machine.json"),
-            scale!("policy.json"),
-        ],
+        stack: include_str!("../../stacks/lakehouse/stack.toml"),
+        files: &[LAKEHOUSE],
     },
     Template {
         name: "lakehouse-dbt",
         about: "the same, with silver and gold layers that dbt builds; dbt has to be installed",
-        files: &[
-            (
-                "stack.toml",
-                concat!(
-                    include_str!("../../stacks/lakehouse/stack.toml"),
-                    include_str!("../../stacks/lakehouse/dbt.toml")
-                ),
-            ),
-            ("README.md", include_str!("../../stacks/lakehouse/README.md")),
-            scale!("README.md"),
-            scale!("Dockerfile"),
-            scale!("job-definition.json"),
-            scale!("join-definition.json"),
-            scale!("state-machine.json"),
-            scale!("policy.json"),
-            dbt!("README.md"),
-            dbt!("dbt_project.yml"),
-            dbt!("macros/loaded_at.sql"),
-            dbt!("models/gold/balances.sql"),
-            dbt!("models/gold/customers.sql"),
-            dbt!("models/gold/investments.sql"),
-            dbt!("models/gold/loans.sql"),
-            dbt!("models/gold/revenue_by_month.sql"),
-            dbt!("models/gold/schema.yml"),
-            dbt!("models/gold/transactions.sql"),
-            dbt!("models/silver/dim_accounts.sql"),
-            dbt!("models/silver/dim_channels.sql"),
-            dbt!("models/silver/dim_currencies.sql"),
-            dbt!("models/silver/dim_customers.sql"),
-            dbt!("models/silver/dim_dates.sql"),
-            dbt!("models/silver/dim_investment_types.sql"),
-            dbt!("models/silver/dim_loans.sql"),
-            dbt!("models/silver/dim_locations.sql"),
-            dbt!("models/silver/dim_transaction_types.sql"),
-            dbt!("models/silver/fact_customer_interactions.sql"),
-            dbt!("models/silver/fact_daily_balances.sql"),
-            dbt!("models/silver/fact_investments.sql"),
-            dbt!("models/silver/fact_loans.sql"),
-            dbt!("models/silver/fact_transactions.sql"),
-            dbt!("models/silver/schema.yml"),
-            dbt!("models/sources.yml"),
-            dbt!("tests/balances_join_up.sql"),
-            dbt!("tests/nothing_is_lost_on_the_way.sql"),
-        ],
+        stack: concat!(
+            include_str!("../../stacks/lakehouse/stack.toml"),
+            include_str!("../../stacks/lakehouse/dbt.toml")
+        ),
+        files: &[LAKEHOUSE, DBT],
     },
+];
+
+const LAKEHOUSE: &[File] = &[
+    file!("README.md"),
+    file!("scale/README.md"),
+    file!("scale/Dockerfile"),
+    file!("scale/job-definition.json"),
+    file!("scale/join-definition.json"),
+    file!("scale/state-machine.json"),
+    file!("scale/policy.json"),
+];
+
+const DBT: &[File] = &[
+    file!("dbt/README.md"),
+    file!("dbt/dbt_project.yml"),
+    file!("dbt/macros/loaded_at.sql"),
+    file!("dbt/models/gold/balances.sql"),
+    file!("dbt/models/gold/customers.sql"),
+    file!("dbt/models/gold/investments.sql"),
+    file!("dbt/models/gold/loans.sql"),
+    file!("dbt/models/gold/revenue_by_month.sql"),
+    file!("dbt/models/gold/schema.yml"),
+    file!("dbt/models/gold/transactions.sql"),
+    file!("dbt/models/silver/dim_accounts.sql"),
+    file!("dbt/models/silver/dim_channels.sql"),
+    file!("dbt/models/silver/dim_currencies.sql"),
+    file!("dbt/models/silver/dim_customers.sql"),
+    file!("dbt/models/silver/dim_dates.sql"),
+    file!("dbt/models/silver/dim_investment_types.sql"),
+    file!("dbt/models/silver/dim_loans.sql"),
+    file!("dbt/models/silver/dim_locations.sql"),
+    file!("dbt/models/silver/dim_transaction_types.sql"),
+    file!("dbt/models/silver/fact_customer_interactions.sql"),
+    file!("dbt/models/silver/fact_daily_balances.sql"),
+    file!("dbt/models/silver/fact_investments.sql"),
+    file!("dbt/models/silver/fact_loans.sql"),
+    file!("dbt/models/silver/fact_transactions.sql"),
+    file!("dbt/models/silver/schema.yml"),
+    file!("dbt/models/sources.yml"),
+    file!("dbt/tests/balances_join_up.sql"),
+    file!("dbt/tests/nothing_is_lost_on_the_way.sql"),
 ];
 
 const GITIGNORE: &str = "/state/*\n!/state/README.md\n";
@@ -138,9 +123,12 @@ pub fn run(args: &Init, ui: &Ui) -> Result<ExitCode, CommandError> {
             .and_then(|()| std::fs::write(&path, text))
             .map_err(|error| CommandError::io(format!("writing `{}`", path.display()), &error))
     };
-    for (path, text) in template.files {
-        let own = text.replacen("name   = \"lakehouse\"", &format!("name   = \"{name}\""), 1);
-        write(folder.join(path), &own)?;
+    let named = template
+        .stack
+        .replacen("name   = \"lakehouse\"", &format!("name   = \"{name}\""), 1);
+    write(folder.join("stack.toml"), &named)?;
+    for (path, text) in template.files.iter().copied().flatten() {
+        write(folder.join(path), text)?;
     }
     if !folder.join(".gitignore").exists() {
         write(folder.join(".gitignore"), GITIGNORE)?;

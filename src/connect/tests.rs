@@ -3,11 +3,13 @@
 use super::in_process;
 use http_body::Body as _;
 use lakeform_aws::{Aws, Body};
+use lakeform_engine::apply::settle;
 use lakeform_engine::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owner, Progress, Update};
+use lakeform_engine::journal::{Entry, Ledger, Verb};
 use lakeform_engine::{Address, Fields, Value};
 use lakeform_local::{Local, Options, Pace};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
@@ -258,6 +260,154 @@ async fn an_answer_that_is_lost_makes_no_second_vpc() {
         .expect("a VPC");
     assert_eq!(world.calls("ec2:CreateVpc"), 1, "it was looked up, not made again");
     assert_eq!(vpc.owner, Some(owner("vpc.main", "op-vpc.main")));
+}
+
+#[tokio::test]
+async fn a_create_that_is_sent_again_finds_its_own_work_even_where_reads_lag_behind() {
+    let world = world().await;
+    let (vpc, subnets) = world.network().await;
+    let subnets: Vec<&String> = subnets.iter().map(|subnet| &subnet.id).collect();
+    let group = json!({"name": "g", "description": "g", "vpc": vpc.id, "ingress": []});
+    let policies = json!({"name": "r", "service": "glue", "description": "", "max_session_s": 3600});
+    let cases = [
+        (
+            "glue_database.a",
+            json!({"name": "a"}),
+            "glue:CreateDatabase",
+            "glue:Get*",
+        ),
+        (
+            "glue_classifier.a",
+            json!({"name": "a", "csv": {"delimiter": ";"}}),
+            "glue:CreateClassifier",
+            "glue:Get*",
+        ),
+        ("role.a", policies, "iam:CreateRole", "iam:Get*"),
+        (
+            "log_group.a",
+            json!({"name": "a"}),
+            "logs:CreateLogGroup",
+            "logs:Describe*",
+        ),
+        (
+            "secret.a",
+            json!({"name": "a", "recovery_days": 0}),
+            "secretsmanager:CreateSecret",
+            "*:DescribeSecret",
+        ),
+        (
+            "redshift_subnet_group.a",
+            json!({"name": "a", "description": "a", "subnets": subnets}),
+            "redshift:CreateClusterSubnetGroup",
+            "redshift:Describe*",
+        ),
+        (
+            "redshift_parameter_group.a",
+            json!({"name": "a", "family": "redshift-1.0", "description": "a"}),
+            "redshift:CreateClusterParameterGroup",
+            "redshift:Describe*",
+        ),
+        (
+            "redshift_namespace.a",
+            json!({"name": "aaa", "database": "dev", "user": "admin"}),
+            "redshift-serverless:CreateNamespace",
+            "redshift-serverless:Get*",
+        ),
+        ("security_group.a", group, "ec2:CreateSecurityGroup", "ec2:Describe*"),
+        (
+            "bucket.a",
+            json!({"name": "a-bucket"}),
+            "s3:CreateBucket",
+            "s3:HeadBucket",
+        ),
+    ];
+    for (address, json, create, read) in cases {
+        world.faults(json!({"rules": [
+            {"operation": create, "effect": "lost", "times": 1},
+            {"operation": read, "effect": "stale", "times": 2},
+        ]}));
+        let made = world.create(address, json).await;
+        let live = made.unwrap_or_else(|error| panic!("{address}: {error}"));
+        assert_eq!(
+            live.owner,
+            Some(owner(address, &format!("op-{address}"))).filter(|_| !address.contains("classifier"))
+        );
+        let lost = world
+            .local
+            .faults()
+            .records()
+            .iter()
+            .filter(|record| record.operation == create && record.effect == lakeform_local::fault::Effect::Lost)
+            .count();
+        assert_eq!(lost, 1, "{address}: the answer was lost");
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_else_made_first_is_refused_and_said_how_to_adopt() {
+    let world = world().await;
+    world.faults(json!({"rules": [{"operation": "glue:CreateDatabase", "effect": "preempted"}]}));
+    let error = world
+        .create("glue_database.a", json!({"name": "a"}))
+        .await
+        .expect_err("taken");
+    assert_eq!(error.meaning, Meaning::AlreadyExists);
+    let hint = "`lakeform import glue_database.a a` adopts it";
+    assert!(error.hints.iter().any(|said| said == hint), "{:?}", error.hints);
+}
+
+#[tokio::test]
+async fn what_was_left_open_is_looked_for_kind_by_kind() {
+    const COUNT: usize = 4;
+    let world = world().await;
+    let mut ledger = Ledger::default();
+    let opened = |ledger: &mut Ledger, address: String, fields: Fields| {
+        let Owner { address, op, .. } = owner(&address, &format!("op-{address}"));
+        ledger.add(&Entry::Intent {
+            op,
+            address,
+            verb: Verb::Create,
+            fields,
+            needs: BTreeSet::new(),
+            protect: false,
+        });
+    };
+    ledger.add(&Entry::Opened {
+        version: 1,
+        stack: "t".to_owned(),
+        generation: "g".to_owned(),
+    });
+    for index in 0..COUNT {
+        for (address, json) in [
+            (format!("vpc.n{index}"), json!({"cidr": format!("10.{index}.0.0/16")})),
+            (format!("glue_database.n{index}"), json!({"name": format!("n{index}")})),
+        ] {
+            world
+                .create(&address, json.clone())
+                .await
+                .expect("made, and its end never written");
+            opened(&mut ledger, address, fields(json));
+        }
+    }
+    let before = (world.calls("ec2:DescribeVpcs"), world.calls("glue:GetDatabase"));
+    let entries = settle(&world.aws, &ledger).await.expect("settled");
+    let done = entries
+        .iter()
+        .filter(|entry| matches!(entry, Entry::Done { record: Some(_), .. }));
+    assert_eq!(done.count(), 2 * COUNT);
+    assert_eq!(world.calls("ec2:DescribeVpcs") - before.0, 1, "one for all");
+    assert_eq!(world.calls("glue:GetDatabase") - before.1, 0, "they are listed");
+    // What is not there is looked for again, for it might only be hidden; what is there is not.
+    opened(
+        &mut ledger,
+        "vpc.never".to_owned(),
+        fields(json!({"cidr": "10.99.0.0/16"})),
+    );
+    let entries = settle(&world.aws, &ledger).await.expect("settled");
+    let failed = entries
+        .iter()
+        .filter(|entry| matches!(entry, Entry::Failed { open: false, .. }));
+    assert_eq!(failed.count(), 1);
 }
 
 #[tokio::test]

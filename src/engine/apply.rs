@@ -5,9 +5,10 @@
 //! that is slow costs a write for all who wait, not one for each.
 
 use crate::address::{Address, Reference};
-use crate::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owner, Progress, Update};
+use crate::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owner, Progress, Sought, Update};
 use crate::graph;
 use crate::journal::{Entry, Ledger, Open, Record, Verb};
+use crate::kind::Kind;
 use crate::normalise;
 use crate::plan::{self, Action, Change, Plan, Step};
 use crate::schema::{Compare, Identity};
@@ -91,44 +92,53 @@ impl Outcome {
     }
 }
 
-/// Closes what earlier runs left open: looks up, all at once, what interrupted creates made and takes it over. Returns
-/// the entries that say so; the caller writes them when it holds the lock.
+/// Closes what earlier runs left open: looks up what interrupted creates made, one request per kind, all at once, and
+/// takes it over. Returns the entries that say so; the caller writes them when it holds the lock.
 pub async fn settle<C: Cloud>(cloud: &C, ledger: &Ledger) -> Result<Vec<Entry>, CloudError> {
-    let closing = ledger.open.values().map(async |open| {
+    let mut creates: BTreeMap<Kind, Vec<&Open>> = BTreeMap::new();
+    for open in ledger.open.values().filter(|open| open.verb == Verb::Create) {
+        creates.entry(open.address.kind).or_default().push(open);
+    }
+    let finds = creates.into_iter().map(async |(kind, opens)| {
+        let sought: Vec<Sought> = opens.iter().map(|open| sought(ledger, open)).collect();
+        let lives = cloud.find(kind, &sought).await?;
+        Ok::<_, CloudError>(opens.into_iter().map(|open| &open.op).zip(lives).collect::<Vec<_>>())
+    });
+    let found: BTreeMap<&String, Option<Live>> = try_join_all(finds).await?.into_iter().flatten().collect();
+    let closed = |open: &Open| {
         let failed = |message: &str| Entry::Failed {
             op: open.op.clone(),
             message: message.into(),
             open: false,
         };
-        Ok(match open.verb {
-            Verb::Create => match find(cloud, ledger, open).await? {
-                Some(live) => Entry::Done {
-                    op: open.op.clone(),
-                    record: Some(record_of(&live, &open.fields, open.needs.clone(), open.protect)),
-                },
-                None => failed("interrupted before it had an effect"),
+        match found.get(&open.op) {
+            Some(Some(live)) => Entry::Done {
+                op: open.op.clone(),
+                record: Some(record_of(live, &open.fields, open.needs.clone(), open.protect)),
             },
-            // Whatever they did is seen by the next read.
-            Verb::Update | Verb::Delete => failed("interrupted"),
-        })
-    });
-    try_join_all(closing).await
+            Some(None) => failed("interrupted before it had an effect"),
+            // A change or a deletion: whatever it did is seen by the next read.
+            None => failed("interrupted"),
+        }
+    };
+    Ok(ledger.open.values().map(closed).collect())
 }
 
-async fn find<C: Cloud>(cloud: &C, ledger: &Ledger, open: &Open) -> Result<Option<Live>, CloudError> {
-    let owner = Owner {
-        stack: ledger.stack.clone(),
-        generation: ledger.generation.clone(),
-        address: open.address.clone(),
-        op: open.op.clone(),
-    };
-    let ask = Ask {
-        address: open.address.clone(),
-        id: open.id.clone(),
-        fields: open.fields.clone(),
-        record: None,
-    };
-    cloud.find(&ask, &owner).await
+fn sought(ledger: &Ledger, open: &Open) -> Sought {
+    Sought {
+        owner: Owner {
+            stack: ledger.stack.clone(),
+            generation: ledger.generation.clone(),
+            address: open.address.clone(),
+            op: open.op.clone(),
+        },
+        ask: Ask {
+            address: open.address.clone(),
+            id: open.id.clone(),
+            fields: open.fields.clone(),
+            record: None,
+        },
+    }
 }
 
 /// Returns what must be asked to observe a stack and its ledger.
@@ -181,7 +191,7 @@ pub fn asks(stack: &Stack, ledger: &Ledger) -> Vec<Ask> {
 
 /// Reads everything asked for, one request per kind, all at once.
 pub async fn observe<C: Cloud>(cloud: &C, asks: Vec<Ask>) -> Result<crate::plan::Observed, CloudError> {
-    let mut by_kind: BTreeMap<crate::kind::Kind, Vec<Ask>> = BTreeMap::new();
+    let mut by_kind: BTreeMap<Kind, Vec<Ask>> = BTreeMap::new();
     for ask in asks {
         by_kind.entry(ask.address.kind).or_default().push(ask);
     }
@@ -586,8 +596,9 @@ fn changed(change: &Change, live: &Live, fields: &Fields) -> Vec<String> {
 fn effect_unknown(meaning: Meaning) -> bool {
     match meaning {
         Meaning::Unavailable | Meaning::Throttled | Meaning::Busy | Meaning::Failed | Meaning::Cancelled => true,
+        // It may be ours: an answer was lost, the request was sent again, and what the first made is not shown yet.
+        Meaning::AlreadyExists => true,
         Meaning::NotFound
-        | Meaning::AlreadyExists
         | Meaning::InUse
         | Meaning::Denied
         | Meaning::Invalid

@@ -15,9 +15,10 @@ pub trait Cloud {
     /// The answers come in the order of the asks; `None` means there is no such object.
     fn read(&self, kind: Kind, asks: &[Ask]) -> impl Future<Output = Result<Vec<Option<Live>>, CloudError>>;
 
-    /// Finds what an earlier create with `owner.op` made, if it had an effect before it was interrupted. Looks for as
-    /// long as the service may hide what it has just made: "not there" makes the next plan create it again.
-    fn find(&self, ask: &Ask, owner: &Owner) -> impl Future<Output = Result<Option<Live>, CloudError>>;
+    /// Finds what earlier creates of one kind made, if they had an effect before they were interrupted, in as few
+    /// requests as the service allows. Looks for as long as the service may hide what it has just made: "not there"
+    /// makes the next plan create it again. The answers come in the order of what is sought.
+    fn find(&self, kind: Kind, sought: &[Sought]) -> impl Future<Output = Result<Vec<Option<Live>>, CloudError>>;
 
     /// Creates the object with our tags in the create call itself and brings it to where others may use it.
     fn create(&self, create: &Create, report: Report<'_>) -> impl Future<Output = Result<Live, CloudError>>;
@@ -59,6 +60,14 @@ pub struct Ask {
     pub fields: Fields,
     /// What the ledger knows of it.
     pub record: Option<Record>,
+}
+
+/// What an interrupted create may have made.
+#[derive(Clone, Debug)]
+pub struct Sought {
+    pub ask: Ask,
+    /// With the op of the create.
+    pub owner: Owner,
 }
 
 /// Whose an object is; carried by its tags.

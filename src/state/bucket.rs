@@ -10,12 +10,14 @@ use lakeform_engine::CloudError;
 use lakeform_engine::cloud::Meaning;
 use lakeform_engine::journal::Entry;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// So many objects beyond the last copy of the whole journal make a new copy worth writing.
 const LOOSE: u64 = 200;
 /// Objects read at the same time.
 const READS: usize = 32;
+/// How often an object is written anew that another writer is at.
+const TRIES: u32 = 20;
 
 /// Where the state of one stack is.
 #[derive(Clone)]
@@ -91,12 +93,45 @@ impl Place {
     /// Writes an object unless one has the name already; says whether it is ours. An answer that was lost on the way
     /// makes the repeated request find its own object.
     async fn claim(&self, key: &str, text: &str) -> Result<bool, CloudError> {
-        let body = text.to_owned().into_bytes().into();
-        match self.aws.put_object(&self.bucket, key, body, None, true).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.meaning == Meaning::AlreadyExists => Ok(self.text(key).await? == text),
-            Err(error) => Err(error),
+        Ok(self.write_new(key, text).await? || self.text(key).await? == text)
+    }
+
+    /// Writes an object unless one has the name already; says whether it did.
+    async fn write_new(&self, key: &str, text: &str) -> Result<bool, CloudError> {
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            let body = text.to_owned().into_bytes().into();
+            match self.aws.put_object(&self.bucket, key, body, None, true).await {
+                Ok(_) => return Ok(true),
+                Err(error) if error.meaning == Meaning::AlreadyExists => return Ok(false),
+                // Another writer is at it at this very moment, and may yet fail.
+                Err(error) if error.meaning == Meaning::Busy && tries > 0 => {
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+                Err(error) => return Err(error),
+            }
         }
+    }
+
+    /// Fails where `If-None-Match` does not count: nothing would keep two holders apart, nor a zombie from writing. Some
+    /// endpoints take the header and overwrite all the same, which only a second write of our own lock shows.
+    async fn prove_exclusive(&self, key: &str, text: &str) -> Result<(), CommandError> {
+        if !self.write_new(key, text).await.map_err(|error| self.explain(error))? {
+            return Ok(());
+        }
+        let ours = vec![key.to_owned()];
+        self.aws
+            .delete_objects(&self.bucket, ours)
+            .await
+            .map_err(|error| self.explain(error))?;
+        Err(CommandError::new(format!(
+            "{} cannot be held: where it lies, `If-None-Match` is ignored, and two could hold it at once",
+            self.url()
+        ))
+        .hint(
+            "keep the state in a bucket of AWS, or of an S3 that refuses to overwrite when asked; nothing was changed",
+        ))
     }
 
     async fn journal(&self) -> Result<Journal, CloudError> {
@@ -228,12 +263,13 @@ impl Place {
                 // Whoever looked long ago may find a number free that was taken and cleared away since.
                 if !self.holds(token).await.map_err(explain)? {
                     self.aws
-                        .delete_objects(&self.bucket, vec![key])
+                        .delete_objects(&self.bucket, vec![key.clone()])
                         .await
                         .map_err(explain)?;
                     continue;
                 }
                 let past = tokens.iter().map(|token| self.key("lock", *token)).collect::<Vec<_>>();
+                self.prove_exclusive(&key, &holder.to_text()).await?;
                 if !past.is_empty() {
                     self.aws.delete_objects(&self.bucket, past).await.map_err(explain)?;
                 }

@@ -68,6 +68,11 @@ fn more_rows_go_the_same_way() {
         "select count(*) as n from dev_bronze.ext_fact_loans",
     ]);
     assert_eq!(said.stdout, "n\n25000\n");
+    // One statement is one document, several are JSON lines: an answer each, also of what has no rows.
+    let json = |sql: &str| sandbox.ok(&["sql", "--stack", "lake", "--json", sql]).stdout;
+    assert_eq!(json("select 1 as a"), "[{\"a\":1}]\n");
+    let several = "create temp table t (a int); insert into t values (2); select a from t";
+    assert_eq!(json(several), "[]\n[]\n[{\"a\":2}]\n");
     // The file does not say how many rows, so what is there is what is wanted.
     assert_eq!(sandbox.ok(&["plan", "--stack", "lake", "--detailed-exitcode"]).code, 0);
 }

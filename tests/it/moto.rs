@@ -1,8 +1,10 @@
 //! The same AWS code against moto, an AWS that nobody here wrote: apply, an empty plan, drift after changes made with
 //! boto3, destroy. What moto does not have, or does otherwise than AWS, stands in `GAPS` and is shown to be so.
 
+use crate::http;
 use crate::python::Python;
 use crate::sandbox::Sandbox;
+use crate::team;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -113,14 +115,12 @@ impl Moto {
         moto
     }
 
+    /// A machine with a stack file; `tables` begins inside `[stack]`.
     fn stack(&self, name: &str, tables: &str) -> Sandbox {
-        let sandbox = Sandbox::new();
-        let text = format!(
+        team::machine(&format!(
             "[stack]\nname = \"{name}\"\ncloud = \"aws\"\naccount = \"123456789012\"\nendpoint = \"{}\"\n{tables}",
             self.endpoint
-        );
-        std::fs::write(sandbox.path().join("stack.toml"), text).expect("written");
-        sandbox
+        ))
     }
 }
 
@@ -141,7 +141,7 @@ fn moto_agrees_with_what_we_think_of_aws() {
     assert_eq!(plan.code, 0, "{}", plan.all);
     assert_eq!(stack.run(&["drift"]).code, 0);
     // What somebody does elsewhere is seen, and undone.
-    python.ok("change.py", &["change", &moto.endpoint]);
+    python.ok("change.py", &["change", &moto.endpoint, "oracle"]);
     let drift = stack.run(&["drift", "--format", "json"]);
     assert_eq!(drift.code, 2, "{}", drift.all);
     for address in [
@@ -167,11 +167,54 @@ fn moto_agrees_with_what_we_think_of_aws() {
     // moto's tag index knows no subnet groups of Redshift: the plan found that one by its name, and apply remembers it.
     stack.ok(&["apply", "--yes"]);
     stack.ok(&["destroy", "--yes"]);
-    let left = python.ok("change.py", &["left", &moto.endpoint]);
+    let left = python.ok("change.py", &["left", &moto.endpoint, "oracle"]);
     assert_eq!(left.trim(), "", "what is left");
     for gap in GAPS {
         let said = moto.stack("gap", gap.tables).run(&["apply", "--yes"]);
         assert_ne!(said.code, 0, "moto has learnt it: {}", gap.what);
         assert!(said.all.contains(gap.says), "{}: {}", gap.what, said.all);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_team_keeps_its_state_in_a_bucket_of_moto() {
+    let python = Python::of("moto");
+    let moto = Moto::serve(&python);
+    let (status, answer) = http::send(&moto.endpoint, "PUT", "/team-state", "");
+    assert_eq!(status, 200, "{answer}");
+    let tables = format!("state = \"s3://team-state/lakeform\"\n{}", team::NETWORK);
+    let (first, second) = (moto.stack("net", &tables), moto.stack("net", &tables));
+    // While one holds it, nobody else gets in, and is told who it is.
+    let mut holder = team::begin(&first);
+    team::signal(&holder, "-STOP");
+    for command in ["apply", "destroy"] {
+        let refused = second.run(&[command, "--yes"]);
+        assert_eq!(refused.code, 5, "{}", refused.all);
+        let process = format!("process {}", holder.id());
+        assert!(
+            refused.all.contains("`lakeform apply` by ") && refused.all.contains(&process),
+            "{}",
+            refused.all
+        );
+    }
+    team::signal(&holder, "-CONT");
+    assert_eq!(holder.wait().expect("it ends").code(), Some(0));
+    // What one made the other knows, can look into and give other names, and destroys.
+    assert_eq!(second.ok(&["plan", "--detailed-exitcode"]).code, 0);
+    let listed = second.ok(&["state", "list"]).stdout;
+    assert_eq!(listed, first.ok(&["state", "list"]).stdout);
+    assert!(second.ok(&["state", "show", "vpc.main"]).stdout.contains("10.0.0.0/16"));
+    second.ok(&["state", "mv", "vpc.main", "vpc.other"]);
+    assert_eq!(first.run(&["plan", "--detailed-exitcode"]).code, 2);
+    first.ok(&["state", "mv", "vpc.other", "vpc.main"]);
+    assert_eq!(second.ok(&["plan", "--detailed-exitcode"]).code, 0);
+    let told = first.ok(&["history"]).stdout;
+    for command in ["apply", "state mv"] {
+        assert!(told.contains(command), "no {command} in {told}");
+    }
+    second.ok(&["destroy", "--yes"]);
+    assert!(!first.ok(&["state", "list"]).stdout.contains("vpc"));
+    let left = python.ok("change.py", &["left", &moto.endpoint, "net"]);
+    assert_eq!(left.trim(), "", "what is left");
 }

@@ -6,7 +6,7 @@ use crate::served::Served;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
-const NETWORK: &str = r#"
+pub const NETWORK: &str = r#"
 [vpc.main]
 cidr = "10.0.0.0/16"
 [subnet.a]
@@ -37,14 +37,14 @@ fn team() -> (Sandbox, Served, String) {
     (cloud, served, text)
 }
 
-fn machine(text: &str) -> Sandbox {
+pub fn machine(text: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     std::fs::write(sandbox.path().join("stack.toml"), text).expect("written");
     sandbox
 }
 
 /// Begins an apply and returns once the first object is made.
-fn begin(sandbox: &Sandbox) -> Child {
+pub fn begin(sandbox: &Sandbox) -> Child {
     let mut child = sandbox
         .command(&["apply", "--yes", "--json", "--parallelism", "1"])
         .stdout(Stdio::piped())
@@ -61,7 +61,7 @@ fn begin(sandbox: &Sandbox) -> Child {
     child
 }
 
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     let status = std::process::Command::new("kill")
         .args([name, &child.id().to_string()])
         .status();

@@ -1,10 +1,10 @@
-"""Changes objects of the stack `oracle` in moto behind lakeform's back, or shows what is left of it."""
+"""Changes objects of a stack in moto behind lakeform's back, or shows what is left of it."""
 
 import sys
 
 import boto3
 
-what, endpoint = sys.argv[1:]
+what, endpoint, stack = sys.argv[1:]
 keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
 
 
@@ -13,7 +13,7 @@ def client(service):
 
 
 def tagged():
-    filters = [{"Key": "lakeform:stack", "Values": ["oracle"]}]
+    filters = [{"Key": "lakeform:stack", "Values": [stack]}]
     pages = client("resourcegroupstaggingapi").get_paginator("get_resources").paginate(TagFilters=filters)
     return sorted(found["ResourceARN"] for page in pages for found in page["ResourceTagMappingList"])
 
@@ -29,12 +29,12 @@ def change():
     ec2.modify_subnet_attribute(SubnetId=subnet["SubnetId"], MapPublicIpOnLaunch={"Value": True})
     ec2.create_tags(Resources=[subnet["VpcId"]], Tags=[{"Key": "team", "Value": "someone else"}])
     client("iam").put_role_policy(
-        RoleName="oracle-reader",
+        RoleName=f"{stack}-reader",
         PolicyName="read",
         PolicyDocument='{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}',
     )
-    client("glue").update_database(Name="oracle-bronze", DatabaseInput={"Name": "oracle-bronze", "Description": "mine"})
-    client("secretsmanager").update_secret(SecretId="oracle-app", Description="mine")
+    client("glue").update_database(Name=f"{stack}-bronze", DatabaseInput={"Name": f"{stack}-bronze", "Description": "mine"})
+    client("secretsmanager").update_secret(SecretId=f"{stack}-app", Description="mine")
     client("logs").put_retention_policy(logGroupName="/oracle/app", retentionInDays=30)
 
 

@@ -1,6 +1,6 @@
 //! Rules of roles: who takes them, what their policies say, and whether that fits what they are used for.
 
-use crate::address::Reference;
+use crate::address::{Address, Reference};
 use crate::diagnostic::Diagnostic;
 use crate::kind::Kind;
 use crate::stack::{Resource, Stack};
@@ -305,7 +305,12 @@ fn crawler_reads(stack: &Stack, crawler: &Resource, problems: &mut Vec<Diagnosti
             })
         });
         if let Some((index, target)) = unread {
-            let bucket = crawler.needs.iter().find(|need| need.kind == Kind::Bucket);
+            let place = pattern(stack, target);
+            let name = place.trim_start_matches("s3://").split('/').next();
+            let bucket = stack
+                .of_kind(Kind::Bucket)
+                .map(|bucket| &bucket.address)
+                .find(|bucket| name == Some(&bucket_name(stack, bucket)));
             let mut problem = Diagnostic::error(
                 "crawler-cannot-read",
                 "the crawler's role may not read its target",
@@ -343,32 +348,30 @@ fn crawler_reads(stack: &Stack, crawler: &Resource, problems: &mut Vec<Diagnosti
     }
 }
 
-/// A value as text in which references are spelled by what they lead to, so that equal ones match: a bucket by its name
-/// where the file says it, anything else by its address.
+/// A value as text in which references are spelled by what they lead to, so that equal ones match.
 fn pattern(stack: &Stack, value: &Value) -> String {
-    let name = |reference: &Reference| {
-        let named = stack.get(&reference.address).filter(|_| reference.output == "name");
-        match named.and_then(|resource| resource.text("name")) {
-            Some(name) => name.to_owned(),
-            None => format!("${{{reference}}}"),
-        }
+    let spelled = |reference: &Reference| match (reference.address.kind, reference.output.as_str()) {
+        (Kind::Bucket, "name") => bucket_name(stack, &reference.address),
+        (Kind::Bucket, "arn") => format!("arn:aws:s3:::{}", bucket_name(stack, &reference.address)),
+        _ => format!("${{{reference}}}"),
     };
     match value {
         Value::Template(segments) => segments
             .iter()
             .map(|segment| match segment {
                 Segment::Text(text) => text.clone(),
-                Segment::Ref(reference) => name(reference),
+                Segment::Ref(reference) => spelled(reference),
             })
             .collect(),
-        // The ARN of a bucket, wholly.
-        Value::Ref(reference) if reference.address.kind == Kind::Bucket => {
-            let output = "name".to_owned();
-            let address = reference.address.clone();
-            format!("arn:aws:s3:::{}", name(&Reference { address, output }))
-        }
+        Value::Ref(reference) => spelled(reference),
         other => other.to_text(),
     }
+}
+
+/// A bucket by its name where the file says it, else by its address.
+fn bucket_name(stack: &Stack, bucket: &Address) -> String {
+    let named = stack.get(bucket).and_then(|resource| resource.text("name"));
+    named.map_or_else(|| format!("${{{bucket}.name}}"), str::to_owned)
 }
 
 /// Whether a text fits a pattern with `*` and `?`.

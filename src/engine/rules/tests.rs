@@ -225,14 +225,14 @@ warning[crawler-target-missing] 12:49 nothing puts this folder there: `bucket.la
 
 #[test]
 fn a_bucket_is_the_same_by_name_and_by_reference() {
-    let stack = |bucket: &str, target: &str| {
+    let stack = |bucket: &str, target: &str, policy: &str| {
         problems(&format!(
             r#"[bucket.lake]
 name = "{bucket}"
 [glue_database.bronze]
 [role.crawler]
 service = "glue"
-grants = {{ read = ["bucket.lake"], write = ["glue_database.bronze"] }}
+{policy}
 [glue_crawler.bronze]
 database = "glue_database.bronze"
 role = "role.crawler"
@@ -240,11 +240,35 @@ targets = ["{target}"]
 "#
         ))
     };
+    let grants = r#"grants = { read = ["bucket.lake"], write = ["glue_database.bronze"] }"#;
+    let nothing = r#"grants = { write = ["glue_database.bronze"] }"#;
+    let written = |resource: &str| {
+        format!(
+            "policies.own.Version = \"2012-10-17\"\npolicies.own.Statement = [{{ Effect = \"Allow\", \
+             Action = [\"s3:*\", \"glue:*\"], Resource = [\"{resource}\"] }}]"
+        )
+    };
     for target in ["s3://acme-lake/landing/", "s3://${bucket.lake.name}/landing/"] {
-        let said = stack("acme-lake", target);
-        assert!(!said.contains("crawler-cannot-read"), "{said}");
+        let reading = [
+            grants.to_owned(),
+            written("arn:aws:s3:::acme-lake/*"),
+            written("arn:aws:s3:::${bucket.lake.name}/*"),
+            written("${bucket.lake.arn}/*"),
+        ];
+        for policy in reading {
+            let said = stack("acme-lake", target, &policy);
+            assert!(!said.contains("crawler-cannot-read"), "{policy}: {said}");
+        }
+        // Whoever may not is told what to grant, however the bucket is written.
+        let said = stack("acme-lake", target, nothing);
+        let hint = "hint: add to [role.crawler]: grants = { read = [\"bucket.lake\"] }";
+        assert!(said.contains("crawler-cannot-read") && said.contains(hint), "{said}");
     }
-    assert!(stack("acme-pond", "s3://acme-lake/landing/").contains("crawler-cannot-read"));
+    let others = stack("acme-pond", "s3://acme-lake/landing/", grants);
+    assert!(
+        others.contains("crawler-cannot-read") && !others.contains("grants"),
+        "{others}"
+    );
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! A cloud in memory: ids, names and tags as AWS has them, and everything that can go wrong, drawn from a seed. It also
 //! watches: what AWS would refuse because the order is wrong is noted as a violation.
 
-use crate::cloud::{Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owned, Owner, Progress, Report, Update};
+use crate::cloud::{
+    Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owned, Owner, Progress, Report, Sought, Update,
+};
 use crate::kind::Kind;
 use crate::schema::{Compare, Field, Identity, Type};
 use crate::value::{Fields, Value};
@@ -95,6 +97,8 @@ enum Fault {
     Half,
     /// It is made, and cannot be seen for longer than anybody waits.
     Unseen,
+    /// The answer is lost, and the request that is sent again is told that the name is taken.
+    Repeated,
 }
 
 impl Fault {
@@ -104,7 +108,7 @@ impl Fault {
             Fault::Throttled => Meaning::Throttled,
             Fault::Unavailable => Meaning::Unavailable,
             Fault::Busy => Meaning::Busy,
-            Fault::None | Fault::Lost | Fault::Half | Fault::Unseen => return Ok(()),
+            Fault::None | Fault::Lost | Fault::Half | Fault::Unseen | Fault::Repeated => return Ok(()),
         };
         Err(refusal(meaning, doing))
     }
@@ -139,6 +143,7 @@ impl FakeCloud {
                 Fault::Lost,
                 Fault::Half,
                 Fault::Unseen,
+                Fault::Repeated,
             ]),
         })
     }
@@ -606,29 +611,31 @@ impl Cloud for FakeCloud {
         Ok(lives)
     }
 
-    async fn find(&self, ask: &Ask, owner: &Owner) -> Result<Option<Live>, CloudError> {
+    async fn find(&self, kind: Kind, sought: &[Sought]) -> Result<Vec<Option<Live>>, CloudError> {
         self.pause().await;
         if matches!(self.fault(), Fault::Throttled | Fault::Unavailable) {
             return Err(refusal(Meaning::Unavailable, "find"));
         }
-        let id = {
-            let world = self.world.borrow();
-            let made = world
-                .objects
-                .iter()
-                .find(|(_, object)| object.owner.as_ref().is_some_and(|present| present.op == owner.op));
-            let id = made.map(|(id, _)| id.clone());
-            let known = ask.id.as_deref().unwrap_or_default();
-            assert!(
-                id.is_some() || !world.objects.contains_key(known),
-                "`{known}` has lost its tags"
-            );
-            id
-        };
-        match id {
-            Some(id) => self.settled(&id, "find").await.map(Some),
-            None => Ok(None),
+        let mut lives = Vec::new();
+        for Sought { ask, owner } in sought {
+            assert_eq!(ask.address.kind, kind);
+            let made = {
+                let world = self.world.borrow();
+                let of_op = |object: &Object| object.owner.as_ref().is_some_and(|present| present.op == owner.op);
+                let made = world.objects.iter().find(|(_, object)| of_op(object));
+                let known = ask.id.as_deref().unwrap_or_default();
+                assert!(
+                    made.is_some() || !world.objects.contains_key(known),
+                    "`{known}` has lost its tags"
+                );
+                made.map(|(id, _)| id.clone())
+            };
+            lives.push(match made {
+                Some(id) => Some(self.settled(&id, "find").await?),
+                None => None,
+            });
         }
+        Ok(lives)
     }
 
     async fn create(&self, create: &Create, report: Report<'_>) -> Result<Live, CloudError> {
@@ -647,6 +654,10 @@ impl Cloud for FakeCloud {
         if fault == Fault::Lost {
             self.pause().await;
             return Err(refusal(Meaning::Unavailable, &doing));
+        }
+        if fault == Fault::Repeated {
+            self.pause().await;
+            return Err(refusal(Meaning::AlreadyExists, &doing));
         }
         if matches!(fault, Fault::Half | Fault::Unseen) || self.draw(|seeded| seeded.chance(70)) {
             report(Progress::Made { id: id.clone() });

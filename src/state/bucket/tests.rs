@@ -1,10 +1,19 @@
 use super::*;
 use crate::error::ExitCode;
+use futures::FutureExt;
+use lakeform_aws::Connection;
 use lakeform_engine::cloud::{Cloud, Create, Owner};
 use lakeform_local::{Local, Options, Pace};
 
 /// A bucket of the local cloud, whose disk lives as long as the first of what is returned.
 async fn place() -> (tempfile::TempDir, Arc<Local>, Place) {
+    place_through(|_| ()).await
+}
+
+/// The same behind something that changes requests on their way.
+async fn place_through(
+    change: impl Fn(&mut http::HeaderMap) + Clone + Send + Sync + 'static,
+) -> (tempfile::TempDir, Arc<Local>, Place) {
     let disk = tempfile::tempdir().expect("a folder");
     let options = Options {
         dir: disk.path().to_owned(),
@@ -12,8 +21,13 @@ async fn place() -> (tempfile::TempDir, Arc<Local>, Place) {
         seed: None,
     };
     let local = Local::open(options).await.expect("a local cloud");
-    let connection = crate::connect::in_process("us-east-1", &local);
-    let aws = Aws::new(connection);
+    let cloud = local.clone();
+    let handler = move |mut request: http::Request<lakeform_aws::Body>| {
+        change(request.headers_mut());
+        let cloud = cloud.clone();
+        async move { cloud.handle(request).await }.boxed()
+    };
+    let aws = Aws::new(Connection::in_process("us-east-1", Arc::new(handler)));
     make_bucket(&aws).await;
     (disk, local, Place::new(aws, "s3://team-state/lakeform", "lake@aws"))
 }
@@ -58,6 +72,31 @@ async fn a_stack_in_a_bucket_is_held_by_one_at_a_time() {
     first.release().await;
     let (second, entries) = place.hold("destroy").await.expect("after the first");
     assert_eq!((second.token(), entries.len()), (2, 1));
+}
+
+#[tokio::test]
+async fn nothing_is_held_where_what_is_there_can_be_overwritten() {
+    let (_disk, _local, place) = place_through(|headers| drop(headers.remove("if-none-match"))).await;
+    for _ in 0..2 {
+        let refused = place.clone().hold("apply").await.map(drop).expect_err("no lock");
+        let message = refused.message.unwrap_or_default();
+        assert!(message.contains("`If-None-Match` is ignored"), "{message}");
+        assert!(
+            place.numbers("lock").await.expect("listed").is_empty(),
+            "no trace is left"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_meets_another_at_the_same_moment_is_tried_again() {
+    let (_disk, local, place) = place().await;
+    let rule = r#"{"rules": [{"operation": "s3:PutObject", "effect": "refuse", "status": 409,
+        "code": "ConditionalRequestConflict", "message": "at the same moment", "times": 2}]}"#;
+    local.faults().set(serde_json::from_str(rule).expect("a plan"));
+    let (held, _) = place.hold("apply").await.expect("held in the end");
+    assert_eq!(held.token(), 1);
+    assert_eq!(local.faults().records().len(), 2);
 }
 
 #[tokio::test]
