@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem,
+    self, Expr, FunctionArg, FunctionArgExpr, Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias, TableFactor, TableWithJoins, TopQuantity,
     VisitMut,
 };
@@ -479,17 +479,22 @@ impl Rewriter<'_> {
             }
             TableFactor::Table { name, alias, args, .. } => {
                 let original = name_from(name)?;
-                if original.name == "generate_series" && args.is_some() {
-                    let alias_name = alias
-                        .as_ref()
-                        .map_or_else(|| original.name.clone(), |alias| alias.name.value.clone());
-                    scope.sources.push(From {
-                        alias: alias_name,
-                        original: None,
-                        columns: vec!["value".into()],
-                        hidden: Vec::new(),
+                if let Some(args) = args
+                    && original.name == "generate_series"
+                {
+                    let bounds = args.args.iter().filter_map(|arg| match arg {
+                        FunctionArg::Unnamed(FunctionArgExpr::Expr(bound)) => Some(bound.clone()),
+                        _ => None,
                     });
-                    return Ok(());
+                    let series = build::call("generate_series", bounds.collect());
+                    // The one column is called as the alias says, or as the alias.
+                    let column = match alias.as_ref().map(|alias| (&alias.name, alias.columns.as_slice())) {
+                        Some((_, [column, ..])) => column.name.value.clone(),
+                        Some((name, [])) => name.value.clone(),
+                        None => original.name.clone(),
+                    };
+                    *factor = one_value(&column, series, alias.take());
+                    return self.factor(factor, scope);
                 }
                 if args.take().is_some_and(|args| args.args.is_empty())
                     && original.schema.as_deref().is_none_or(|schema| schema == "pg_catalog")

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Timelike, Utc};
 use datafusion::arrow::array::RecordBatch;
+use datafusion::execution::session_state::SessionState;
 use datafusion::sql::sqlparser::ast::{Expr, Statement};
 
 use crate::catalog::{Oid, Relation, User};
@@ -30,6 +31,8 @@ use crate::rewrite;
 use crate::types::SqlType;
 use crate::utility::{self, Command};
 use crate::value::Cell;
+use crate::zone::Zone;
+pub(crate) use ddl::same_set;
 pub(crate) use rows::Running;
 pub use rows::{Answer, Rows};
 use rows::{Cursor, Kept, Started};
@@ -45,6 +48,8 @@ pub struct SessionOptions {
     pub user: String,
     /// Applies when the user is not in the catalog yet and is created.
     pub superuser: bool,
+    /// What the session starts with, as if it were set; names that are no settings are left alone.
+    pub settings: Vec<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -56,6 +61,11 @@ pub struct Session {
     /// The user that logged in; `set session authorization` changes the other one.
     pub(crate) login: Oid,
     pub(crate) settings: BTreeMap<String, String>,
+    /// What `reset` goes back to: the user's own settings.
+    defaults: BTreeMap<String, String>,
+    /// The time zone that is set, and the planner that knows it.
+    pub(crate) zone: Zone,
+    pub(crate) planner: Arc<SessionState>,
     pub(crate) temp_schema: Oid,
     temp: BTreeMap<Oid, Arc<Relation>>,
     transaction: Option<Transaction>,
@@ -184,18 +194,14 @@ impl Column {
         }
     }
 
-    /// A char(n) is shown with its blanks.
-    fn pad(&self, cell: Cell) -> Cell {
-        match (self.sql_type, cell) {
-            (SqlType::Char(length), Cell::Text(text)) => Cell::Text(padded(&text, length)),
-            (_, cell) => cell,
+    /// Brings a value's text into the form that the column's type is shown in.
+    pub(crate) fn show(&self, text: &mut String) {
+        match self.sql_type {
+            SqlType::Char(length) => text.extend(std::iter::repeat_n(' ', (length as usize).saturating_sub(text.len()))),
+            SqlType::Int2Vector => *text = text.trim_matches(['{', '}']).replace(',', " "),
+            _ => {}
         }
     }
-}
-
-pub(crate) fn padded(text: &str, length: u32) -> String {
-    let blanks = (length as usize).saturating_sub(text.len());
-    format!("{text}{}", " ".repeat(blanks))
 }
 
 impl Session {
@@ -215,6 +221,7 @@ impl Session {
                     password: None,
                     superuser: options.superuser,
                     createdb: false,
+                    settings: BTreeMap::new(),
                 };
                 let oid = user.oid;
                 let mut work = catalog.as_ref().clone();
@@ -231,13 +238,18 @@ impl Session {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .insert(id, signals.clone());
         let temp_schema = engine.new_oid();
-        Ok(Self {
+        let planner = engine.planner.clone();
+        let defaults = catalog.users.get(&user).map(|user| user.settings.clone()).unwrap_or_default();
+        let mut session = Self {
             engine,
             id,
             database,
             user,
             login: user,
             settings: BTreeMap::new(),
+            defaults: BTreeMap::new(),
+            zone: Zone::UTC,
+            planner,
             temp_schema,
             temp: BTreeMap::new(),
             transaction: None,
@@ -245,7 +257,19 @@ impl Session {
             signals,
             threads: Mutex::default(),
             now: instant(),
-        })
+        };
+        for (name, value) in &defaults {
+            session.set(name, value)?;
+        }
+        for (name, value) in &options.settings {
+            // Drivers say a lot about themselves that is no setting.
+            match session.set(name, value) {
+                Err(error) if error.sqlstate != "42704" => return Err(error),
+                _ => {}
+            }
+        }
+        session.defaults = session.settings.clone();
+        Ok(session)
     }
 
     /// Returns the threads that queries run on, which start with the first query.
@@ -423,7 +447,7 @@ impl Session {
             Command::Commit => return self.commit().map(Step::Done),
             Command::Rollback => return Ok(Step::Done(self.rollback())),
             Command::Set { name, value } => return self.set(&name, &value).map(Step::Done),
-            Command::Reset { name } => return Ok(Step::Done(self.reset(name.as_deref()))),
+            Command::Reset { name } => return self.reset(name.as_deref()).map(Step::Done),
             Command::SetUser { name } => return self.set_user(name.as_deref()).map(Step::Done),
             Command::Deallocate => return Ok(Step::Done(Outcome::command("DEALLOCATE"))),
             _ => {}
@@ -484,7 +508,7 @@ impl Session {
 
     async fn explain(&self, source: &Source, parameters: &[Expr]) -> Result<Outcome> {
         let planned = self.plan(crate::parse::query_of(source)?, parameters).await?;
-        let optimized = self.engine.planner.optimize(&planned.plan)?;
+        let optimized = self.planner.optimize(&planned.plan)?;
         let lines: Vec<String> = optimized
             .display_indent()
             .to_string()
@@ -500,6 +524,10 @@ impl Session {
         let literal = |text: &str, sql_type: &str| Some(rewrite::typed(text, sql_type));
         let stamp = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
         let started = self.tx().map_or(self.now, |tx| tx.started);
+        let local = |at: DateTime<Utc>| {
+            DateTime::from_timestamp_micros(self.zone.to_local(at.timestamp_micros())).unwrap_or(at)
+        };
+        let shown = local(started);
         match name {
             "current_user" | "user" | "current_role" => literal(&catalog.user_name(self.user), "varchar(128)"),
             "session_user" => literal(&catalog.user_name(self.login), "varchar(128)"),
@@ -518,16 +546,20 @@ impl Session {
                 "varchar(256)",
             ),
             // Second precision, as the leader node gives it.
-            "getdate" => literal(&stamp(self.now.with_nanosecond(0).unwrap_or(self.now)), "timestamp"),
-            "sysdate" => literal(&stamp(started), "timestamp"),
+            "getdate" => literal(&stamp(local(self.now).with_nanosecond(0).unwrap_or(self.now)), "timestamp"),
+            "sysdate" => literal(&stamp(shown), "timestamp"),
             "current_timestamp" | "now" => literal(&format!("{}+00", stamp(started)), "timestamptz"),
-            "localtimestamp" => literal(&stamp(started), "timestamp"),
+            "localtimestamp" => literal(&stamp(shown), "timestamp"),
             "timeofday" => literal(
-                &self.now.format("%a %b %d %H:%M:%S%.6f %Y UTC").to_string(),
+                &format!(
+                    "{} {}",
+                    local(self.now).format("%a %b %d %H:%M:%S%.6f %Y"),
+                    self.zone.abbreviation(self.now.timestamp_micros())
+                ),
                 "varchar(64)",
             ),
-            "current_date" => literal(&started.format("%Y-%m-%d").to_string(), "date"),
-            "current_time" | "localtime" => literal(&started.format("%H:%M:%S%.6f").to_string(), "time"),
+            "current_date" => literal(&shown.format("%Y-%m-%d").to_string(), "date"),
+            "current_time" | "localtime" => literal(&shown.format("%H:%M:%S%.6f").to_string(), "time"),
             _ => None,
         }
     }

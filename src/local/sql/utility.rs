@@ -140,6 +140,8 @@ pub enum Command {
         superuser: Option<bool>,
         createdb: Option<bool>,
         groups: Vec<String>,
+        /// `set name to value` and `reset name`.
+        settings: Vec<(String, Option<String>)>,
         alter: bool,
     },
     DropUser {

@@ -28,7 +28,7 @@ use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::data::{NoData, ParameterDescription};
 use pgwire::messages::extendedquery::{Describe, TARGET_TYPE_BYTE_STATEMENT};
-use pgwire::messages::startup::{Authentication, SecretKey};
+use pgwire::messages::startup::{Authentication, ParameterStatus, SecretKey};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, SetOnce};
@@ -136,6 +136,8 @@ impl Door {
 /// What a connection carries between messages.
 struct Connection {
     session: Mutex<Session>,
+    /// The time zone that the client was told last.
+    told: Mutex<String>,
 }
 
 /// A login that waits for its password.
@@ -185,6 +187,7 @@ impl StartupHandler for Door {
                     database,
                     user: credential.user,
                     superuser: credential.superuser,
+                    settings: settings_of(client.metadata()),
                 };
                 client.session_extensions().insert(Pending { expected, options });
                 client.set_state(PgWireConnectionState::AuthenticationInProgress);
@@ -211,14 +214,31 @@ impl StartupHandler for Door {
                     drop(self.signals.set(signals));
                 }
                 client.set_pid_and_secret_key(session.id() as i32, SecretKey::I32(secret(session.id())));
+                let zone = session.zone_name();
                 client.session_extensions().insert(Connection {
                     session: Mutex::new(session),
+                    told: Mutex::new(zone.clone()),
                 });
-                finish_authentication(client, &Parameters).await
+                finish_authentication(client, &Parameters { zone }).await
             }
             _ => Ok(()),
         }
     }
+}
+
+/// What the start-up message sets: parameters by their names, and `-c name=value` among the options.
+fn settings_of(parameters: &HashMap<String, String>) -> Vec<(String, String)> {
+    let options = parameters.get("options").map_or("", String::as_str);
+    let given = options.split_whitespace().filter_map(|word| {
+        let word = word.strip_prefix("-c").unwrap_or(word).trim_start_matches("--");
+        let (name, value) = word.split_once('=')?;
+        Some((name.to_string(), value.to_string()))
+    });
+    let own = parameters
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "user" | "database" | "options" | "replication"))
+        .map(|(name, value)| (name.clone(), value.clone()));
+    own.chain(given).collect()
 }
 
 /// A cancel request has to know more than the process id. The key is derived, so that nothing has to be kept.
@@ -240,7 +260,9 @@ fn refused(name: &str) -> PgWireError {
 }
 
 /// What a server says about itself. Drivers parse the version; anything but plain numbers breaks them.
-struct Parameters;
+struct Parameters {
+    zone: String,
+}
 
 impl ServerParameterProvider for Parameters {
     fn server_parameters<C: ClientInfo>(&self, client: &C) -> Option<HashMap<String, String>> {
@@ -251,7 +273,7 @@ impl ServerParameterProvider for Parameters {
             ("DateStyle", "ISO, MDY"),
             ("integer_datetimes", "on"),
             ("standard_conforming_strings", "on"),
-            ("TimeZone", "UTC"),
+            ("TimeZone", &self.zone),
             ("is_superuser", "on"),
         ];
         let mut parameters: HashMap<String, String> = fixed
@@ -297,7 +319,9 @@ impl SimpleQueryHandler for Door {
     {
         let connection = connection(client)?;
         let mut session = connection.session.lock().await;
-        let answers = session.run_live(query, &[]).await.map_err(|error| wire_error(&error))?;
+        let answers = session.run_live(query, &[]).await;
+        tell_zone(client, &session, &connection).await?;
+        let answers = answers.map_err(|error| wire_error(&error))?;
         if answers.is_empty() {
             return Ok(vec![Response::EmptyQuery]);
         }
@@ -306,6 +330,23 @@ impl SimpleQueryHandler for Door {
             .map(|answer| respond(answer, &Format::UnifiedText))
             .collect())
     }
+}
+
+/// Tells the client about a time zone that was set, as PostgreSQL does.
+async fn tell_zone<C>(client: &mut C, session: &Session, connection: &Connection) -> PgWireResult<()>
+where
+    C: Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+    C::Error: Debug,
+    PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+{
+    let zone = session.zone_name();
+    let mut told = connection.told.lock().await;
+    if *told != zone {
+        let status = ParameterStatus::new("TimeZone".into(), zone.clone());
+        client.send(PgWireBackendMessage::ParameterStatus(status)).await?;
+        *told = zone;
+    }
+    Ok(())
 }
 
 /// A statement that was parsed and described.
@@ -435,8 +476,9 @@ impl ExtendedQueryHandler for Door {
         let mut session = connection.session.lock().await;
         let answer = session
             .run_prepared(&portal.statement.statement.source, &parameters)
-            .await
-            .map_err(|error| wire_error(&error))?;
+            .await;
+        tell_zone(client, &session, &connection).await?;
+        let answer = answer.map_err(|error| wire_error(&error))?;
         Ok(respond(answer, &portal.result_column_format))
     }
 }

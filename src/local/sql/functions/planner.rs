@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::common::{DFSchema, Result as DfResult, ScalarValue};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::types::SqlType;
@@ -127,7 +127,7 @@ impl ExprPlanner for OperatorRules {
                     return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right: r }));
                 }
                 // A quoted literal takes the type of the other side.
-                let typed = |sql_type: SqlType| !sql_type.is_text() && !matches!(sql_type, SqlType::TextArray);
+                let typed = |sql_type: SqlType| !sql_type.is_text() && !sql_type.is_array();
                 if typed(left) && is_unknown(&r) && text_of(&r).is_some() {
                     let right = self.literal(r, left)?;
                     return Ok(PlannerResult::Original(RawBinaryExpr { op, left: l, right }));
@@ -144,6 +144,20 @@ impl ExprPlanner for OperatorRules {
             BinaryOperator::StringConcat => self.call("$concat", args(l, r)),
             op => Ok(PlannerResult::Original(RawBinaryExpr { op, left: l, right: r })),
         }
+    }
+
+    fn plan_field_access(
+        &self,
+        mut expr: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> DfResult<PlannerResult<RawFieldAccessExpr>> {
+        // Everything else is counted from one.
+        if let GetFieldAccess::ListIndex { key } = &mut expr.field_access
+            && SqlType::of_field(expr.expr.to_field(schema)?.1.as_ref()) == SqlType::Int2Vector
+        {
+            **key = std::mem::take(key.as_mut()) + lit(1_i64);
+        }
+        Ok(PlannerResult::Original(expr))
     }
 }
 

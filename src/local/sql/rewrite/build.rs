@@ -1,8 +1,8 @@
 //! Expressions made and taken apart: calls, literals, and what is written in either.
 
 use datafusion::sql::sqlparser::ast::{
-    self, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, ObjectName, UnaryOperator, Value,
+    self, AccessExpr, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, UnaryOperator, Value,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -200,4 +200,42 @@ pub fn type_text(data_type: &DataType) -> String {
         .replace("pg_catalog.", "")
         .replace('"', "");
     if text == "text" { "varchar(65535)".into() } else { text }
+}
+
+/// `generate_series(from, to)` as the rows it gives.
+pub fn series(bounds: Vec<Expr>) -> Expr {
+    let whole = |bound| call("$cast", vec![bound, text("int8")]);
+    let list = call("generate_series", bounds.into_iter().map(whole).collect());
+    call("unnest", vec![list])
+}
+
+/// `_pg_expandarray(list)`: a row for each item, which is `x`, with its number, which is `n`.
+pub fn expanded(list: Expr) -> Expr {
+    let length = call("array_length", vec![list.clone()]);
+    let numbers = series(vec![bare_number("1"), length]);
+    let item = call("unnest", vec![list]);
+    call("named_struct", vec![text("x"), item, text("n"), numbers])
+}
+
+/// `(row).field`, and the column in `alias.column[1]`, which the parser takes for a field of something.
+pub fn field_access(access: Expr) -> Expr {
+    let Expr::CompoundFieldAccess { mut root, mut access_chain } = access else {
+        return access;
+    };
+    if let Expr::Identifier(first) = root.as_ref() {
+        let names = access_chain.iter().map_while(|access| match access {
+            AccessExpr::Dot(Expr::Identifier(name)) => Some(name.clone()),
+            _ => None,
+        });
+        let parts: Vec<Ident> = std::iter::once(first.clone()).chain(names).collect();
+        access_chain.drain(..parts.len() - 1);
+        if parts.len() > 1 {
+            *root = Expr::CompoundIdentifier(parts);
+        }
+    }
+    match access_chain.as_slice() {
+        [] => *root,
+        [AccessExpr::Dot(Expr::Identifier(name))] => call("get_field", vec![*root, text(&name.value)]),
+        _ => Expr::CompoundFieldAccess { root, access_chain },
+    }
 }

@@ -14,7 +14,7 @@ use super::build::{
     arguments, bare, boolean, call, case, function_name, is_distinct, literal_number, literal_text, negate, number,
     parameter_number, places, renamed, take, take_array, text, type_text,
 };
-use super::{Rewriter, Scope, known, lookup, name_of, quoted};
+use super::{Rewriter, Scope, build, known, lookup, name_of, quoted};
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 
@@ -54,6 +54,9 @@ impl<'a> Visitor<'a> {
     }
 
     fn enter(&self, expr: &mut Expr) -> Result<()> {
+        if let Expr::CompoundFieldAccess { .. } = expr {
+            *expr = build::field_access(take(expr));
+        }
         match expr {
             Expr::Function(function) => {
                 strip_system_schema(function);
@@ -164,6 +167,11 @@ impl<'a> Visitor<'a> {
             } => {
                 let function = if *kind == CastKind::TryCast {
                     "$try_cast"
+                } else if type_text(data_type) == "regproc"
+                    && let Some(name) = literal_text(inner)
+                {
+                    *expr = text(name.trim_start_matches("pg_catalog."));
+                    return Ok(());
                 } else if type_text(data_type) == "regclass" {
                     // A text names a relation, a number is shown as its name.
                     let name = match inner.as_ref() {
@@ -492,6 +500,12 @@ impl<'a> Visitor<'a> {
                 )
             }
             ("array_to_string", _) => renamed(function, "array_to_string"),
+            ("array_upper", 2) => renamed(function, "array_length"),
+            ("generate_series", 2 | 3) => build::series(args),
+            ("_pg_expandarray", 1) => {
+                let [list] = take_array(args);
+                build::expanded(list)
+            }
             _ => Expr::Function(function),
         })
     }

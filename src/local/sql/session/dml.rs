@@ -24,6 +24,7 @@ use crate::lexer::Source;
 use crate::native::{Marks, ROW, SEGMENT, SegmentWriter};
 use crate::plan::{Planned, WITH_ROWS};
 use crate::rewrite::{name_from, quoted};
+use crate::zone::Zone;
 
 impl Session {
     pub(super) async fn query_or_dml(&mut self, source: &Source, parameters: &[Expr]) -> Result<Step> {
@@ -337,7 +338,7 @@ impl Session {
     /// Deletes the rows a plan finds and stores its new values, if it has any, in their place.
     async fn replace_rows(&mut self, relation: &Arc<Relation>, planned: &Planned, repeated: Repeated) -> Result<u64> {
         let (streams, _stop) = self.parts(planned, false).await?;
-        let replacing = replace(relation.clone(), streams, self.writer(&relation.columns), repeated);
+        let replacing = replace(relation.clone(), streams, self.writer(&relation.columns), repeated, self.zone);
         let (segments, count) = self.threads()?.run(replacing).await?;
         if count > 0 {
             self.put_table(relation, |table| table.segments = segments)?;
@@ -352,6 +353,7 @@ async fn replace(
     streams: Vec<SendableRecordBatchStream>,
     mut writer: SegmentWriter,
     repeated: Repeated,
+    zone: Zone,
 ) -> Result<(Vec<Segment>, u64)> {
     let table = relation.table().ok_or_else(|| SqlError::internal("no table"))?;
     let mut gone = Marks::new(&table.segments);
@@ -380,7 +382,7 @@ async fn replace(
             } else {
                 take_record_batch(&batch, &Int64Array::from(kept))?
             };
-            writer.write(&stored(&relation.columns, &origins, &batch)?)?;
+            writer.write(&stored(&relation.columns, &origins, zone, &batch)?)?;
         }
     }
     let (mut segments, count) = gone.delete(&table.segments);

@@ -12,6 +12,7 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use super::pg::keys;
 use crate::cast::{Mode, cast, text_array};
 use crate::catalog::{Catalog, Grantee, Oid, Relation};
 use crate::engine::Engine;
@@ -98,9 +99,15 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
             .and_then(|relation| relation.view())
             .map(|view| Cell::Text(view.definition.clone())))
     }),
-    ("pg_get_constraintdef", SqlType::Text, |_, _| Ok(None)),
+    ("pg_get_constraintdef", SqlType::Text, |facts, args| {
+        let definition = keys::constraint_definition(&facts.catalog, number(args, 0));
+        Ok(definition.map(Cell::Text))
+    }),
     ("pg_get_ruledef", SqlType::Text, |_, _| Ok(None)),
-    ("pg_get_indexdef", SqlType::Text, |_, _| Ok(None)),
+    ("pg_get_indexdef", SqlType::Text, |facts, args| {
+        let definition = keys::index_definition(&facts.catalog, number(args, 0), number(args, 1));
+        Ok(definition.map(Cell::Text))
+    }),
     ("pg_get_function_result", SqlType::Text, |_, _| Ok(None)),
     ("pg_get_function_arguments", SqlType::Text, |_, _| Ok(None)),
     ("pg_relation_size", SqlType::Int8, size),

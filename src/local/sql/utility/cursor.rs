@@ -189,7 +189,7 @@ impl<'a> Cursor<'a> {
     pub fn setting_name(&mut self) -> Result<String> {
         let mut name = self.ident()?;
         if name == "time" && self.eat("zone") {
-            return Ok("time zone".into());
+            return Ok("timezone".into());
         }
         if name == "session" && self.eat("authorization") {
             return Ok("session authorization".into());
