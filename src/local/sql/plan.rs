@@ -242,7 +242,10 @@ impl Resolved {
             .iter()
             .map(|field| field.name().clone())
             .collect::<Vec<_>>();
-        let (hidden, columns) = names.into_iter().partition(|name| is_hidden(name));
+        let system = key.starts_with("pg_catalog.");
+        let (hidden, columns) = names
+            .into_iter()
+            .partition(|name| is_hidden(name) || system && name == system::TABLE_OID);
         self.tables.insert(key.to_string(), provider_as_source(provider));
         Found::Table {
             key: key.to_string(),

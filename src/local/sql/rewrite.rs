@@ -317,6 +317,7 @@ impl Rewriter<'_> {
             let plain = matches!(&expr, Expr::Identifier(ident) if scope.visible(&ident.value))
                 || matches!(&expr, Expr::CompoundIdentifier(_));
             let name = alias.clone().unwrap_or_else(|| expr::natural_name(&expr));
+            build::count_instead_of_exists(&mut expr);
             self.expr(&mut expr, &scope, &aliases)?;
             if let Some(alias) = &alias {
                 aliases
@@ -343,6 +344,7 @@ impl Rewriter<'_> {
             .into_iter()
             .flatten()
         {
+            build::numbers_are_conditions(expr);
             self.expr(expr, &scope, &aliases)?;
         }
         if let ast::GroupByExpr::Expressions(exprs, _) = &mut select.group_by {

@@ -33,6 +33,7 @@ use crate::utility::{self, Command};
 use crate::value::Cell;
 use crate::zone::Zone;
 pub(crate) use ddl::same_set;
+pub(crate) use show::default_of;
 pub(crate) use rows::Running;
 pub use rows::{Answer, Rows};
 use rows::{Cursor, Kept, Started};
@@ -364,10 +365,7 @@ impl Session {
         if implicit {
             self.transaction = None;
         }
-        Ok(result?
-            .into_iter()
-            .map(|(name, sql_type)| Column::new(&name, sql_type))
-            .collect())
+        Ok(self.named(rows::columns(&result?)))
     }
 
     async fn describe_in_transaction(&self, source: &Source, parameters: &[Expr]) -> Result<Vec<(String, SqlType)>> {
@@ -417,7 +415,8 @@ impl Session {
                 let spoiled = self.transaction.as_ref().and_then(Transaction::spoiled);
                 Ok(self.answer(started, limits, spoiled))
             }
-            Ok(Performed::Done(outcome)) => {
+            Ok(Performed::Done(mut outcome)) => {
+                outcome.columns = self.named(outcome.columns);
                 let rows = outcome.affected.unwrap_or(outcome.row_count() as u64);
                 let copied = outcome.affected.filter(|_| outcome.tag.starts_with("COPY"));
                 self.engine.history.finish(entry, Ok((rows, copied)));
@@ -516,6 +515,15 @@ impl Session {
             .map(str::to_string)
             .collect();
         Ok(show::text_rows("EXPLAIN", "QUERY PLAN", lines))
+    }
+
+    /// Names the columns of a result as the session wants to read them.
+    pub(crate) fn named(&self, mut columns: Vec<Column>) -> Vec<Column> {
+        let upper = self.settings.get("describe_field_name_in_uppercase");
+        if upper.is_some_and(|value| crate::cast::parse_bool(value) == Some(true)) {
+            columns.iter_mut().for_each(|column| column.name = column.name.to_uppercase());
+        }
+        columns
     }
 
     /// The values of keywords and functions that belong to the session: `current_user`, `getdate()`.

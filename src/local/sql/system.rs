@@ -10,6 +10,8 @@ mod svv;
 
 use std::sync::Arc;
 
+pub use pg::TABLE_OID;
+
 use datafusion::arrow::array::{
     ArrayRef, BooleanBuilder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, ListBuilder, RecordBatch,
     RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder,

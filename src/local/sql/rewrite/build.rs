@@ -1,8 +1,11 @@
 //! Expressions made and taken apart: calls, literals, and what is written in either.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
-    self, AccessExpr, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, UnaryOperator, Value,
+    self, AccessExpr, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, GroupByExpr, Ident, ObjectName, Query, SelectItem, SetExpr, UnaryOperator, Value,
+    visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -237,5 +240,72 @@ pub fn field_access(access: Expr) -> Expr {
         [] => *root,
         [AccessExpr::Dot(Expr::Identifier(name))] => call("get_field", vec![*root, text(&name.value)]),
         _ => Expr::CompoundFieldAccess { root, access_chain },
+    }
+}
+
+/// The planner asks EXISTS of a filter alone; anywhere else it has to count.
+pub fn count_instead_of_exists(expr: &mut Expr) {
+    let _ = visit_expressions_mut(expr, |expr| {
+        if matches!(expr, Expr::Exists { subquery, .. } if counts_rows(subquery))
+            && let Expr::Exists { mut subquery, negated } = take(expr)
+        {
+            if let SetExpr::Select(select) = subquery.body.as_mut() {
+                select.projection = vec![SelectItem::UnnamedExpr(call("count", vec![bare_number("1")]))];
+                (select.distinct, subquery.order_by) = (None, None);
+            }
+            *expr = Expr::Nested(Box::new(Expr::BinaryOp {
+                left: Box::new(Expr::Subquery(subquery)),
+                op: if negated { BinaryOperator::Eq } else { BinaryOperator::Gt },
+                right: Box::new(bare_number("0")),
+            }));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+/// Whether a query returns one row for each that its FROM and WHERE leave.
+fn counts_rows(query: &Query) -> bool {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return false;
+    };
+    let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
+    let aggregates = select.projection.iter().any(|item| match item {
+        SelectItem::UnnamedExpr(Expr::Function(_)) | SelectItem::ExprWithAlias { expr: Expr::Function(_), .. } => true,
+        _ => false,
+    });
+    ungrouped && !aggregates && select.having.is_none() && select.qualify.is_none() && query.limit_clause.is_none()
+}
+
+/// `(a, b) = (c, d)`.
+pub fn all_equal(pairs: impl Iterator<Item = (Expr, Expr)>) -> Expr {
+    let binary = |left, op, right| Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
+    };
+    let all = pairs
+        .map(|(left, right)| binary(left, BinaryOperator::Eq, right))
+        .reduce(|left, right| binary(left, BinaryOperator::And, right));
+    Expr::Nested(Box::new(all.unwrap_or_else(|| boolean(true))))
+}
+
+/// `where 1` is true, as is any number but zero that stands for a condition.
+pub fn numbers_are_conditions(expr: &mut Expr) {
+    match expr {
+        Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } => numbers_are_conditions(inner),
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::And | BinaryOperator::Or,
+            right,
+        } => {
+            numbers_are_conditions(left);
+            numbers_are_conditions(right);
+        }
+        Expr::Value(value) => {
+            if let Value::Number(text, _) = &value.value {
+                *expr = boolean(text.parse() != Ok(0.0));
+            }
+        }
+        _ => {}
     }
 }

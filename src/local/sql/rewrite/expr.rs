@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, CastKind, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
     Ident, Query, TrimWhereField, UnaryOperator, Value, VisitorMut, WindowType,
 };
 
@@ -58,6 +58,27 @@ impl<'a> Visitor<'a> {
             *expr = build::field_access(take(expr));
         }
         match expr {
+            // There is no function with a number of its own.
+            Expr::Cast { expr: inner, data_type, .. } if type_text(data_type) == "oid" => {
+                if let Expr::Cast { expr: name, data_type, .. } = inner.as_ref()
+                    && matches!(type_text(data_type).as_str(), "regproc" | "regprocedure")
+                    && let Some(name) = literal_text(name)
+                {
+                    return Err(SqlError::no_function(name));
+                }
+            }
+            Expr::BinaryOp {
+                left,
+                op: op @ (BinaryOperator::Eq | BinaryOperator::NotEq),
+                right,
+            } => {
+                if let (Expr::Tuple(left), Expr::Tuple(right)) = (left.as_ref(), right.as_ref())
+                    && left.len() == right.len()
+                {
+                    let pairs = left.iter().cloned().zip(right.iter().cloned());
+                    *expr = negate(*op == BinaryOperator::NotEq, build::all_equal(pairs));
+                }
+            }
             Expr::Function(function) => {
                 strip_system_schema(function);
                 if let FunctionArguments::Subquery(subquery) = &function.args {
@@ -555,6 +576,13 @@ fn own_name(expr: &Expr) -> Option<String> {
     Some(match expr {
         Expr::Identifier(ident) => ident.value.clone(),
         Expr::CompoundIdentifier(parts) => parts.last()?.value.clone(),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let field = access_chain.iter().rev().find_map(|access| match access {
+                AccessExpr::Dot(Expr::Identifier(name)) => Some(name.value.clone()),
+                _ => None,
+            });
+            return field.or_else(|| own_name(root));
+        }
         Expr::Function(function) => match function_name(function).as_str() {
             "current_date" => "date".into(),
             "current_timestamp" => "timestamptz".into(),
@@ -568,6 +596,7 @@ fn own_name(expr: &Expr) -> Option<String> {
         },
         Expr::TypedString(typed) => SqlType::parse(&type_text(&typed.data_type)).ok()?.short_name().into(),
         Expr::Case { .. } => "case".into(),
+        Expr::Exists { .. } => "exists".into(),
         Expr::Extract { .. } => "date_part".into(),
         Expr::Substring { .. } => "substring".into(),
         Expr::Position { .. } => "position".into(),

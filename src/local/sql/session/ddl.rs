@@ -156,7 +156,7 @@ impl Session {
             backup: attributes.backup,
             ..Table::default()
         };
-        let (columns, tag, written) = match source {
+        let (mut columns, tag, written) = match source {
             TableSource::Columns(defined) => {
                 for column in defined.iter().filter(|column| column.default.is_some()) {
                     self.check_default(column).await?;
@@ -224,6 +224,11 @@ impl Session {
         };
         check_unique(&columns)?;
         check_keys(&columns, &table)?;
+        let primary = table.constraints.iter().filter(|key| key.kind == ConstraintKind::Primary);
+        for name in primary.flat_map(|key| &key.columns) {
+            let of_key = columns.iter_mut().filter(|column| column.name == *name);
+            of_key.for_each(|column| column.not_null = true);
+        }
         table.next_column = columns.len() as u32;
         let oid = self.engine.new_oid();
         let mut relation = Relation {

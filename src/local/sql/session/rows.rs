@@ -195,7 +195,7 @@ impl Session {
 
     /// Hands the rest of a query to a task of its own. `spoiled` is the transaction that an error in it spoils.
     pub(super) fn answer(&self, started: Started, limits: Limits, spoiled: Option<Arc<AtomicBool>>) -> Answer {
-        let columns = columns(&started.planned.fields);
+        let columns = self.named(columns(&started.planned.fields));
         let (sender, receiver) = mpsc::channel(AHEAD);
         tokio::spawn(run(self.engine.clone(), started, limits, spoiled, sender));
         Answer::Rows(Rows {

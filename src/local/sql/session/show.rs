@@ -11,7 +11,7 @@ use crate::types::SqlType;
 use crate::utility::{Command, Name};
 
 /// Settings and what they are until someone sets them.
-const DEFAULTS: [(&str, &str); 22] = [
+const DEFAULTS: [(&str, &str); 24] = [
     ("search_path", "$user, public"),
     ("datestyle", "ISO, MDY"),
     ("timezone", "UTC"),
@@ -23,7 +23,6 @@ const DEFAULTS: [(&str, &str); 22] = [
     ("integer_datetimes", "on"),
     ("intervalstyle", "postgres"),
     ("transaction_isolation", "serializable"),
-    ("transaction isolation level", "serializable"),
     ("transaction_read_only", "off"),
     ("extra_float_digits", "0"),
     ("query_group", "default"),
@@ -33,6 +32,9 @@ const DEFAULTS: [(&str, &str); 22] = [
     ("enable_case_sensitive_identifier", "off"),
     ("max_cursor_result_set_size", "default"),
     ("max_identifier_length", "127"),
+    ("max_index_keys", "32"),
+    ("password_encryption", "md5"),
+    ("describe_field_name_in_uppercase", "off"),
     ("application_name", ""),
 ];
 
@@ -104,6 +106,12 @@ pub(super) fn text_rows(tag: &str, column: &str, lines: Vec<String>) -> Outcome 
     let mut outcome = Outcome::rows_of(tag, &fields, batches);
     outcome.tag = tag.to_string();
     outcome
+}
+
+/// Returns what a setting is until someone sets it.
+pub(crate) fn default_of(name: &str) -> Option<&'static str> {
+    let found = DEFAULTS.iter().find(|(known, _)| *known == name)?;
+    Some(found.1)
 }
 
 impl Session {

@@ -6,10 +6,10 @@ mod relations;
 mod server;
 mod types;
 
-use super::{Rows, Visible};
+use super::{OID, Rows, Visible, i};
 use crate::catalog::Oid;
 
-pub use relations::encoding;
+pub use relations::{ENCODINGS, encoding};
 pub use types::TYPES;
 
 /// OIDs of system catalogs that others point at.
@@ -29,13 +29,29 @@ pub fn oid_of(catalog: &str) -> Option<Oid> {
         "pg_proc" => 1255,
         "pg_database" => 1262,
         "pg_constraint" => PG_CONSTRAINT,
+        "pg_cast" => 2605,
+        "pg_conversion" => 2607,
+        "pg_index" => 2610,
+        "pg_language" => 2612,
+        "pg_opclass" => 2616,
+        "pg_operator" => 2617,
+        "pg_opfamily" => 2753,
+        "pg_trigger" => 2620,
         _ => return None,
     };
     Some(oid as Oid)
 }
 
+/// The column of every catalog that a wildcard leaves out: which catalog the row is of.
+pub const TABLE_OID: &str = "tableoid";
+
 pub fn table(view: &Visible, name: &str) -> Option<Rows> {
-    [relations::table, keys::table, access::table, types::table, server::table]
+    let mut rows = [relations::table, keys::table, access::table, types::table, server::table]
         .into_iter()
-        .find_map(|table| table(view, name))
+        .find_map(|table| table(view, name))?;
+    if let Some(oid) = oid_of(name) {
+        rows.columns.push((TABLE_OID, OID));
+        rows.rows.iter_mut().for_each(|row| row.push(i(oid)));
+    }
+    Some(rows)
 }

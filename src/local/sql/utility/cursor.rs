@@ -191,6 +191,10 @@ impl<'a> Cursor<'a> {
         if name == "time" && self.eat("zone") {
             return Ok("timezone".into());
         }
+        if name == "transaction" && self.eat("isolation") {
+            self.expect("level")?;
+            return Ok("transaction_isolation".into());
+        }
         if name == "session" && self.eat("authorization") {
             return Ok("session authorization".into());
         }

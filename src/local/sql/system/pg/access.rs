@@ -1,7 +1,7 @@
 //! Users, groups, roles and grants.
 
 use super::super::{BOOL, CHAR, I4, LIST, NAME, OID, Rows, TEXT, V, Visible, i, t};
-use crate::catalog::{Grant, Grantee, Oid};
+use crate::catalog::{Grant, Grantee, Oid, User};
 
 pub fn table(view: &Visible, name: &str) -> Option<Rows> {
     Some(match name {
@@ -27,7 +27,7 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
                     V::B(user.superuser),
                     t("********"),
                     V::Null,
-                    V::Null,
+                    settings(user),
                     t("UNLIMITED"),
                     t(if user.superuser { "UNRESTRICTED" } else { "RESTRICTED" }),
                 ]);
@@ -65,6 +65,13 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
             }
             rows
         }
+        "pg_db_role_setting" => {
+            let mut rows = Rows::new(&[("setdatabase", OID), ("setrole", OID), ("setconfig", LIST)]);
+            for user in view.catalog.users.values().filter(|user| !user.settings.is_empty()) {
+                rows.push(vec![i(0), i(user.oid), settings(user)]);
+            }
+            rows
+        }
         "pg_auth_members" => Rows::new(&[
             ("roleid", OID),
             ("member", OID),
@@ -89,6 +96,15 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
         ]),
         _ => return None,
     })
+}
+
+/// What a user's sessions start with.
+fn settings(user: &User) -> V {
+    let written = user.settings.iter().map(|(name, value)| format!("{name}={value}"));
+    match user.settings.is_empty() {
+        true => V::Null,
+        false => V::L(written.collect()),
+    }
 }
 
 /// Grants as PostgreSQL writes them: `user=ar/owner`.

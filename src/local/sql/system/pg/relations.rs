@@ -139,6 +139,7 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
             ("tgrelid", OID),
             ("tgname", NAME),
             ("tgenabled", CHAR),
+            ("tgisinternal", BOOL),
             ("tgconstraint", OID),
         ]),
         _ => return None,
@@ -345,7 +346,7 @@ fn attributes(view: &Visible) -> Rows {
             V::B(keys.0),
             V::B(false),
             i(keys.1),
-            i(0),
+            i(encoding_number(column) as i64),
             i(0),
             i(0),
             t(""),
@@ -450,6 +451,28 @@ fn table_definitions(view: &Visible) -> Rows {
         }
     }
     rows
+}
+
+/// Compression encodings, in the order of the numbers that `format_encoding` names.
+pub const ENCODINGS: [&str; 13] = [
+    "none",
+    "bytedict",
+    "delta",
+    "delta32k",
+    "lzo",
+    "mostly8",
+    "mostly16",
+    "mostly32",
+    "runlength",
+    "text255",
+    "text32k",
+    "zstd",
+    "az64",
+];
+
+fn encoding_number(column: &Column) -> usize {
+    let name = encoding(column.encoding.as_deref());
+    ENCODINGS.iter().position(|known| *known == name).unwrap_or(0)
 }
 
 pub fn encoding(encoding: Option<&str>) -> String {

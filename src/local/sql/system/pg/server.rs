@@ -1,6 +1,7 @@
 //! Databases, settings, sessions.
 
-use super::super::{BOOL, I4, LIST, NAME, OID, Rows, TEXT, V, Visible, i, t};
+use super::super::{BOOL, I4, LIST, NAME, OID, Rows, TEXT, V, Visible, i, opt, t};
+use crate::session::default_of;
 
 const TABLESPACE: i64 = 1663;
 
@@ -42,8 +43,14 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
             rows
         }
         "pg_tablespace" => {
-            let mut rows = Rows::new(&[("oid", OID), ("spcname", NAME), ("spcowner", I4)]);
-            rows.push(vec![i(TABLESPACE), t("pg_default"), i(1)]);
+            let mut rows = Rows::new(&[
+                ("oid", OID),
+                ("spcname", NAME),
+                ("spcowner", I4),
+                ("spcacl", LIST),
+                ("spcoptions", LIST),
+            ]);
+            rows.push(vec![i(TABLESPACE), t("pg_default"), i(1), V::Null, V::Null]);
             rows
         }
         "pg_settings" => {
@@ -52,9 +59,29 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
                 ("setting", TEXT),
                 ("category", TEXT),
                 ("short_desc", TEXT),
+                ("context", TEXT),
+                ("vartype", TEXT),
+                ("source", TEXT),
+                ("boot_val", TEXT),
+                ("reset_val", TEXT),
             ]);
             for (name, value) in view.session.all_settings() {
-                rows.push(vec![t(name), t(value), t(""), t("")]);
+                let source = match view.session.settings.contains_key(&name) {
+                    true => "session",
+                    false => "default",
+                };
+                let default = opt(default_of(&name));
+                rows.push(vec![
+                    t(name),
+                    t(value),
+                    t(""),
+                    t(""),
+                    t("user"),
+                    t("string"),
+                    t(source),
+                    default.clone(),
+                    default,
+                ]);
             }
             rows
         }
