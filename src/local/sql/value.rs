@@ -409,7 +409,9 @@ fn parse_time_part(text: &str) -> Option<(i64, usize)> {
         }
     }
     let suffix = text[end..].trim_start();
-    let lower = suffix.get(..2).map(str::to_ascii_lowercase);
+    // America begins like a time before noon.
+    let letters = suffix.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let lower = suffix.get(..2).filter(|_| letters == 2).map(str::to_ascii_lowercase);
     let mut hours = hours;
     if let Some("am" | "pm") = lower.as_deref() {
         hours = hours % 12 + if lower.as_deref() == Some("pm") { 12 } else { 0 };

@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result as DfResult, ScalarValue};
 use datafusion::config::ConfigOptions;
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, ScalarUDF, TryCast, lit};
@@ -27,12 +27,10 @@ pub fn zoned(planner: &SessionState, zone: Zone) -> Result<SessionState> {
         cast: function("$cast")?,
         try_cast: function("$try_cast")?,
     };
-    let mut config = planner.config().clone();
-    config.options_mut().execution.time_zone = Some(zone.to_string());
-    let mut state = SessionStateBuilder::new_from_existing(planner.clone())
-        .with_config(config)
-        .with_analyzer_rule(Arc::new(rule))
-        .build();
+    // Not built anew: a builder would let functions of the planner take the place of ours.
+    let mut state = planner.clone();
+    state.config_mut().options_mut().execution.time_zone = Some(zone.to_string());
+    state.add_analyzer_rule(Arc::new(rule));
     // From here on functions see these options.
     state.mark_start_execution();
     Ok(state)

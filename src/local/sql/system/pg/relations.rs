@@ -4,7 +4,7 @@ use super::super::{BOOL, CHAR, I2, I4, I8, LIST, NAME, OID, Rows, TEXT, TS, V, V
 use super::access::acl;
 use super::keys::{self, Key};
 use super::{PG_CLASS, PG_NAMESPACE, PG_REWRITE};
-use crate::catalog::{Column, INFORMATION_SCHEMA, Oid, PG_CATALOG, Relation, Table};
+use crate::catalog::{Column, DistStyle, INFORMATION_SCHEMA, Oid, PG_CATALOG, Relation, Table};
 
 pub fn table(view: &Visible, name: &str) -> Option<Rows> {
     Some(match name {
@@ -235,8 +235,8 @@ fn classes(view: &Visible) -> Rows {
             t(if class.relation.temporary { "t" } else { "p" }),
             V::Null,
             V::At((class.relation.created * 1e6) as i64),
-            i(class.style),
-            i(class.style),
+            i(class.style.0),
+            i(class.style.1),
             V::B(class.foreign > 0),
             i(0),
         ]
@@ -257,7 +257,7 @@ fn classes(view: &Visible) -> Rows {
             indexed: own().any(|key| key.index().is_some()),
             keyed: table.and_then(keys::primary).is_some(),
             foreign: own().filter(|key| key.index().is_none()).count() + pointing.count(),
-            style: table.map_or(0, |table| table.diststyle as i64),
+            style: table.map_or((0, 0), |table| style(table.diststyle)),
             acl: acl(view, &relation.grants, relation.owner),
         }));
     }
@@ -274,11 +274,21 @@ fn classes(view: &Visible) -> Rows {
             indexed: false,
             keyed: false,
             foreign: 0,
-            style: 0,
+            style: (0, 0),
             acl: V::Null,
         }));
     }
     rows
+}
+
+/// How rows are distributed, as Redshift numbers it.
+fn style(style: DistStyle) -> (i64, i64) {
+    match style {
+        DistStyle::Even => (0, 0),
+        DistStyle::Key => (1, 1),
+        DistStyle::All => (8, 8),
+        DistStyle::Auto => (9, 11),
+    }
 }
 
 /// What a row of pg_class is about: a table, a view, or the index of a key.
@@ -293,7 +303,8 @@ struct Class<'a> {
     indexed: bool,
     keyed: bool,
     foreign: usize,
-    style: i64,
+    /// As it was declared, and as it is.
+    style: (i64, i64),
     acl: V,
 }
 
