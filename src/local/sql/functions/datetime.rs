@@ -1,7 +1,7 @@
 //! Dates and times: dateadd, datediff, date_part, date_trunc, zones.
 
 use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
-use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::array::{ArrayRef, TimestampMicrosecondArray};
 
 use super::cast::parse_interval;
 use super::{Call, Function, Shape, at, function, number_at, returns};
@@ -23,7 +23,9 @@ pub const FUNCTIONS: &[Function] = &[
     function("timezone", (2, 2), timezone_type, timezone),
     function("date_cmp", (2, 2), returns::int4, compare),
     function("timestamp_cmp", (2, 2), returns::int4, compare),
-    function("timestamptz_cmp", (2, 2), returns::int4, compare),
+    function("timestamptz_cmp", (2, 2), returns::int4, |call| {
+        compared(call, call.moments(0)?, call.moments(1)?)
+    }),
     function("date_cmp_timestamp", (2, 2), returns::int4, compare),
     function("timestamp_cmp_date", (2, 2), returns::int4, compare),
     function("interval_cmp", (2, 2), returns::int4, interval_cmp),
@@ -458,10 +460,10 @@ fn interval_cmp(call: &Call) -> Result<ArrayRef> {
 }
 
 fn compare(call: &Call) -> Result<ArrayRef> {
-    let (left, right) = match call.is_instant(0) || call.is_instant(1) {
-        true => (call.moments(0)?, call.moments(1)?),
-        false => (call.micros(0)?, call.micros(1)?),
-    };
+    compared(call, call.micros(0)?, call.micros(1)?)
+}
+
+fn compared(call: &Call, left: TimestampMicrosecondArray, right: TimestampMicrosecondArray) -> Result<ArrayRef> {
     call.ints(|row| {
         Ok(number_at(&left, row)
             .zip(number_at(&right, row))

@@ -183,6 +183,7 @@ async fn bound_views_follow_identity_and_late_ones_follow_names() {
 async fn physical_clauses_identity_and_like_are_kept() {
     let world = world();
     let mut s = world.session();
+    tag(&mut s, "create table other (name text unique)").await;
     tag(
         &mut s,
         "create table if not exists t (id bigint identity(10,5) encode az64, name text encode lzo distkey, at timestamp default getdate() sortkey, \
