@@ -54,14 +54,22 @@ async fn run_all(
             Err(error) => {
                 if args.single_transaction {
                     // What failed is the news, whatever becomes of this.
-                    drop(world.aws.sql_in(&mut session, "rollback", &mut |_, _| (), &|_| ()).await);
+                    drop(
+                        world
+                            .aws
+                            .sql_in(&mut session, "rollback", &mut |_, _| (), &|_| ())
+                            .await,
+                    );
                 }
                 return Err(error.into());
             }
         }
     }
     if args.single_transaction {
-        world.aws.sql_in(&mut session, "commit", &mut |_, _| (), &|_| ()).await?;
+        world
+            .aws
+            .sql_in(&mut session, "commit", &mut |_, _| (), &|_| ())
+            .await?;
     }
     Ok(())
 }

@@ -3,8 +3,9 @@
 use crate::python::Python;
 use crate::sandbox::Sandbox;
 use crate::served::Served;
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A served warehouse without data.
 struct Warehouse {
@@ -53,6 +54,7 @@ fn python_drivers_do_their_work() {
     for script in [
         "with_psycopg2.py",
         "with_redshift_connector.py",
+        "with_sqlalchemy.py",
         "with_awswrangler.py",
         "with_data_api.py",
     ] {
@@ -98,15 +100,20 @@ fn psql_shows_what_there_is() {
     let mut said = String::new();
     for command in commands {
         let mut psql = Command::new("psql");
-        psql.args(["--no-psqlrc", "--command", command]);
+        psql.arg("--no-psqlrc").stdin(Stdio::piped());
+        psql.stdout(Stdio::piped()).stderr(Stdio::piped());
         psql.env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         psql.envs(login.clone())
             .env("PGSSLMODE", "verify-full")
             .env("PGSSLROOTCERT", &warehouse.authority);
-        let output = psql
-            .output()
+        let mut running = psql
+            .spawn()
             .unwrap_or_else(|error| panic!("psql: {error}; .ci/run installs it"));
+        let mut typed = running.stdin.take().expect("psql reads");
+        writeln!(typed, "{command}").expect("psql reads");
+        drop(typed);
+        let output = running.wait_with_output().expect("psql ends");
         said.push_str(&format!("=> {command}\n"));
         for text in [output.stdout, output.stderr] {
             let text = String::from_utf8_lossy(&text);

@@ -45,7 +45,9 @@ pub fn cast_in(zone: Zone, array: &ArrayRef, to: SqlType, mode: Mode) -> Result<
         return Ok(array.clone());
     }
     match (&from, to) {
-        (DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8, _) => from_text(zone, &text_array(array)?, to, mode),
+        (DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8, _) => {
+            from_text(zone, &text_array(array)?, to, mode)
+        }
         (DataType::Timestamp(_, Some(_)), SqlType::Timestamp | SqlType::Date | SqlType::Time) if zone != Zone::UTC => {
             let local = moved(&cast(array, SqlType::Timestamptz, mode)?, |utc| zone.to_local(utc));
             cast(&(Arc::new(local) as ArrayRef), to, mode)
@@ -279,9 +281,8 @@ fn from_text(zone: Zone, strings: &StringArray, to: SqlType, mode: Mode) -> Resu
             value::parse_timestamp(text, zone).map(|(local, _)| local)
         })?,
         SqlType::Timestamptz => {
-            let micros = parse_each::<TimestampMicrosecondType>(strings, to, mode, |text| {
-                value::parse_instant(text, zone)
-            })?;
+            let micros =
+                parse_each::<TimestampMicrosecondType>(strings, to, mode, |text| value::parse_instant(text, zone))?;
             Arc::new(
                 micros
                     .as_primitive::<TimestampMicrosecondType>()

@@ -33,10 +33,10 @@ use crate::utility::{self, Command};
 use crate::value::Cell;
 use crate::zone::Zone;
 pub(crate) use ddl::same_set;
-pub(crate) use show::default_of;
 pub(crate) use rows::Running;
 pub use rows::{Answer, Rows};
 use rows::{Cursor, Kept, Started};
+pub(crate) use show::default_of;
 pub(crate) use signals::Signals;
 pub(crate) use threads::Threads;
 use transaction::Transaction;
@@ -198,7 +198,9 @@ impl Column {
     /// Brings a value's text into the form that the column's type is shown in.
     pub(crate) fn show(&self, text: &mut String) {
         match self.sql_type {
-            SqlType::Char(length) => text.extend(std::iter::repeat_n(' ', (length as usize).saturating_sub(text.len()))),
+            SqlType::Char(length) => {
+                text.extend(std::iter::repeat_n(' ', (length as usize).saturating_sub(text.len())))
+            }
             SqlType::Int2Vector => *text = text.trim_matches(['{', '}']).replace(',', " "),
             _ => {}
         }
@@ -240,7 +242,11 @@ impl Session {
             .insert(id, signals.clone());
         let temp_schema = engine.new_oid();
         let planner = engine.planner.clone();
-        let defaults = catalog.users.get(&user).map(|user| user.settings.clone()).unwrap_or_default();
+        let defaults = catalog
+            .users
+            .get(&user)
+            .map(|user| user.settings.clone())
+            .unwrap_or_default();
         let mut session = Self {
             engine,
             id,
@@ -521,7 +527,9 @@ impl Session {
     pub(crate) fn named(&self, mut columns: Vec<Column>) -> Vec<Column> {
         let upper = self.settings.get("describe_field_name_in_uppercase");
         if upper.is_some_and(|value| crate::cast::parse_bool(value) == Some(true)) {
-            columns.iter_mut().for_each(|column| column.name = column.name.to_uppercase());
+            columns
+                .iter_mut()
+                .for_each(|column| column.name = column.name.to_uppercase());
         }
         columns
     }
@@ -554,7 +562,10 @@ impl Session {
                 "varchar(256)",
             ),
             // Second precision, as the leader node gives it.
-            "getdate" => literal(&stamp(local(self.now).with_nanosecond(0).unwrap_or(self.now)), "timestamp"),
+            "getdate" => literal(
+                &stamp(local(self.now).with_nanosecond(0).unwrap_or(self.now)),
+                "timestamp",
+            ),
             "sysdate" => literal(&stamp(shown), "timestamp"),
             "current_timestamp" | "now" => literal(&format!("{}+00", stamp(started)), "timestamptz"),
             "localtimestamp" => literal(&stamp(shown), "timestamp"),

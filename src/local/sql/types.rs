@@ -111,9 +111,8 @@ impl SqlType {
             "timestamp" | "timestamp without time zone" | "datetime" => Self::Timestamp,
             "timestamptz" | "timestamp with time zone" => Self::Timestamptz,
             "interval" => Self::Interval,
-            "name" | "regtype" | "regclass" | "regproc" | "regprocedure" | "\"char\"" | "unknown" | "refcursor" | "aclitem" => {
-                Self::Name
-            }
+            "name" | "regtype" | "regclass" | "regproc" | "regprocedure" | "\"char\"" | "unknown" | "refcursor"
+            | "aclitem" => Self::Name,
             "oid" => Self::Oid,
             "super"
             | "varbyte"

@@ -43,7 +43,11 @@ impl Zone {
             "CEST" => 2,
             "JST" => 9,
             _ => {
-                let offset = || Some(Self::Fixed(-offset(text.trim_start_matches(|c: char| c.is_ascii_alphabetic()))?));
+                let offset = || {
+                    Some(Self::Fixed(-offset(
+                        text.trim_start_matches(|c: char| c.is_ascii_alphabetic()),
+                    )?))
+                };
                 return Self::by_name(text).or_else(offset).ok_or_else(|| unknown(text));
             }
         };
@@ -169,7 +173,10 @@ fn offset(text: &str) -> Option<i32> {
         return None;
     }
     let (hours, minutes) = match digits.split_once(':') {
-        Some((hours, minutes)) => (hours.parse::<f64>().ok()?, minutes.parse::<u32>().ok().filter(|m| *m < 60)?),
+        Some((hours, minutes)) => (
+            hours.parse::<f64>().ok()?,
+            minutes.parse::<u32>().ok().filter(|m| *m < 60)?,
+        ),
         None if digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             (digits[..2].parse().ok()?, digits[2..].parse().ok()?)
         }

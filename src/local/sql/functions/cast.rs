@@ -15,9 +15,7 @@ use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 
 pub const FUNCTIONS: &[Function] = &[
-    function("$cast", (2, 2), target, |call| {
-        call.cast(0, Mode::Explicit)
-    }),
+    function("$cast", (2, 2), target, |call| call.cast(0, Mode::Explicit)),
     function("$try_cast", (2, 2), target, |call| call.cast(0, Mode::Try)),
     function("$assign", (2, 2), target, |call| call.cast(0, Mode::Assign)),
     function("$interval", (1, 1), |_| Ok(SqlType::Interval), interval),

@@ -116,13 +116,12 @@ fn dateadd(call: &Call) -> Result<ArrayRef> {
         true => (Zone::UTC, call.moments(2)?),
         false => (call.zone, call.micros(2)?),
     };
-    call.instants_in(
-        zone,
-        |row| match (part, number_at(&amounts, row), number_at(&instants, row)) {
+    call.instants_in(zone, |row| {
+        match (part, number_at(&amounts, row), number_at(&instants, row)) {
             (Some(part), Some(amount), Some(instant)) => add(part, amount, instant).map(Some),
             _ => Ok(None),
-        },
-    )
+        }
+    })
 }
 
 pub fn add(part: Part, amount: i64, instant: i64) -> Result<i64> {
@@ -481,7 +480,9 @@ fn convert_timezone(call: &Call) -> Result<ArrayRef> {
             return Ok(None);
         };
         let source = source.as_ref().and_then(|source| at(source, row)).unwrap_or("UTC");
-        Ok(Some(Zone::written(target)?.to_local(Zone::written(source)?.to_utc(instant))))
+        Ok(Some(
+            Zone::written(target)?.to_local(Zone::written(source)?.to_utc(instant)),
+        ))
     })
 }
 

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, AccessExpr, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, ObjectName, Query, SelectItem, SetExpr, UnaryOperator, Value,
-    visit_expressions_mut,
+    self, AccessExpr, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, SelectItem, SetExpr, UnaryOperator,
+    Value, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -222,7 +222,11 @@ pub fn expanded(list: Expr) -> Expr {
 
 /// `(row).field`, and the column in `alias.column[1]`, which the parser takes for a field of something.
 pub fn field_access(access: Expr) -> Expr {
-    let Expr::CompoundFieldAccess { mut root, mut access_chain } = access else {
+    let Expr::CompoundFieldAccess {
+        mut root,
+        mut access_chain,
+    } = access
+    else {
         return access;
     };
     if let Expr::Identifier(first) = root.as_ref() {
@@ -255,7 +259,11 @@ pub fn count_instead_of_exists(expr: &mut Expr) {
             }
             *expr = Expr::Nested(Box::new(Expr::BinaryOp {
                 left: Box::new(Expr::Subquery(subquery)),
-                op: if negated { BinaryOperator::Eq } else { BinaryOperator::Gt },
+                op: if negated {
+                    BinaryOperator::Eq
+                } else {
+                    BinaryOperator::Gt
+                },
                 right: Box::new(bare_number("0")),
             }));
         }
@@ -270,7 +278,11 @@ fn counts_rows(query: &Query) -> bool {
     };
     let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
     let aggregates = select.projection.iter().any(|item| match item {
-        SelectItem::UnnamedExpr(Expr::Function(_)) | SelectItem::ExprWithAlias { expr: Expr::Function(_), .. } => true,
+        SelectItem::UnnamedExpr(Expr::Function(_))
+        | SelectItem::ExprWithAlias {
+            expr: Expr::Function(_),
+            ..
+        } => true,
         _ => false,
     });
     ungrouped && !aggregates && select.having.is_none() && select.qualify.is_none() && query.limit_clause.is_none()
@@ -292,7 +304,11 @@ pub fn all_equal(pairs: impl Iterator<Item = (Expr, Expr)>) -> Expr {
 /// `where 1` is true, as is any number but zero that stands for a condition.
 pub fn numbers_are_conditions(expr: &mut Expr) {
     match expr {
-        Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } => numbers_are_conditions(inner),
+        Expr::Nested(inner)
+        | Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr: inner,
+        } => numbers_are_conditions(inner),
         Expr::BinaryOp {
             left,
             op: BinaryOperator::And | BinaryOperator::Or,

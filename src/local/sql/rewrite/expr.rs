@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, Query, TrimWhereField, UnaryOperator, Value, VisitorMut, WindowType,
+    self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, Query, TrimWhereField, UnaryOperator, Value, VisitorMut, WindowType,
 };
 
 use super::aggregate::{listagg, median, percentile_cont, percentile_disc};
@@ -59,8 +59,12 @@ impl<'a> Visitor<'a> {
         }
         match expr {
             // There is no function with a number of its own.
-            Expr::Cast { expr: inner, data_type, .. } if type_text(data_type) == "oid" => {
-                if let Expr::Cast { expr: name, data_type, .. } = inner.as_ref()
+            Expr::Cast {
+                expr: inner, data_type, ..
+            } if type_text(data_type) == "oid" => {
+                if let Expr::Cast {
+                    expr: name, data_type, ..
+                } = inner.as_ref()
                     && matches!(type_text(data_type).as_str(), "regproc" | "regprocedure")
                     && let Some(name) = literal_text(name)
                 {

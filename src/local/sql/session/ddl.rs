@@ -224,7 +224,10 @@ impl Session {
         };
         check_unique(&columns)?;
         check_keys(&columns, &table)?;
-        let primary = table.constraints.iter().filter(|key| key.kind == ConstraintKind::Primary);
+        let primary = table
+            .constraints
+            .iter()
+            .filter(|key| key.kind == ConstraintKind::Primary);
         for name in primary.flat_map(|key| &key.columns) {
             let of_key = columns.iter_mut().filter(|column| column.name == *name);
             of_key.for_each(|column| column.not_null = true);
@@ -260,7 +263,11 @@ impl Session {
         let Body::Table(table) = &mut relation.body else {
             return Ok(());
         };
-        for constraint in table.constraints.iter_mut().filter(|constraint| constraint.target.is_none()) {
+        for constraint in table
+            .constraints
+            .iter_mut()
+            .filter(|constraint| constraint.target.is_none())
+        {
             let Some((written, columns)) = &constraint.references else {
                 continue;
             };
@@ -588,7 +595,11 @@ impl Session {
                         "2BP01",
                         format!("cannot drop {} because other objects depend on it", kind_of(&relation)),
                     )
-                    .with_detail(format!("a foreign key of {} depends on {}", kind_of(&other), kind_of(&relation)))
+                    .with_detail(format!(
+                        "a foreign key of {} depends on {}",
+                        kind_of(&other),
+                        kind_of(&relation)
+                    ))
                     .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
                 }
                 let other = self.lock_for_write(other.oid).await?;
@@ -727,7 +738,10 @@ fn rename_keys(table: &mut Table, from: &str, to: &str) {
 
 /// Follows the rename of a column that foreign keys point at.
 fn rename_targets(table: &mut Table, target: Oid, from: &str, to: &str) {
-    let pointing = table.constraints.iter_mut().filter(|constraint| constraint.target == Some(target));
+    let pointing = table
+        .constraints
+        .iter_mut()
+        .filter(|constraint| constraint.target == Some(target));
     let names = pointing.filter_map(|constraint| constraint.references.as_mut());
     for name in names.flat_map(|(_, columns)| columns).filter(|name| *name == from) {
         *name = to.to_string();

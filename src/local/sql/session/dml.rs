@@ -338,7 +338,13 @@ impl Session {
     /// Deletes the rows a plan finds and stores its new values, if it has any, in their place.
     async fn replace_rows(&mut self, relation: &Arc<Relation>, planned: &Planned, repeated: Repeated) -> Result<u64> {
         let (streams, _stop) = self.parts(planned, false).await?;
-        let replacing = replace(relation.clone(), streams, self.writer(&relation.columns), repeated, self.zone);
+        let replacing = replace(
+            relation.clone(),
+            streams,
+            self.writer(&relation.columns),
+            repeated,
+            self.zone,
+        );
         let (segments, count) = self.threads()?.run(replacing).await?;
         if count > 0 {
             self.put_table(relation, |table| table.segments = segments)?;

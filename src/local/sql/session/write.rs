@@ -443,12 +443,7 @@ impl Shape {
 }
 
 /// Puts a batch into the table's columns and types and checks it.
-pub(super) fn stored(
-    columns: &[Column],
-    origins: &[Origin],
-    zone: Zone,
-    batch: &RecordBatch,
-) -> Result<RecordBatch> {
+pub(super) fn stored(columns: &[Column], origins: &[Origin], zone: Zone, batch: &RecordBatch) -> Result<RecordBatch> {
     let rows = batch.num_rows();
     let mut values = Vec::with_capacity(columns.len());
     for (column, origin) in columns.iter().zip(origins) {

@@ -10,7 +10,9 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result as DfResult, ScalarValue};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+};
 
 use super::pg::keys;
 use crate::cast::{Mode, cast, text_array};
@@ -126,7 +128,9 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
         Ok(definition.map(Cell::Text))
     }),
     ("format_encoding", SqlType::Text, |_, args| {
-        let encoding = args[0].as_ref().and_then(|_| super::pg::ENCODINGS.get(number::<usize>(args, 0)));
+        let encoding = args[0]
+            .as_ref()
+            .and_then(|_| super::pg::ENCODINGS.get(number::<usize>(args, 0)));
         Ok(encoding.map(|encoding| Cell::Text((*encoding).into())))
     }),
     ("pg_get_ruledef", SqlType::Text, |_, _| Ok(None)),

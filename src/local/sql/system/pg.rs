@@ -46,9 +46,15 @@ pub fn oid_of(catalog: &str) -> Option<Oid> {
 pub const TABLE_OID: &str = "tableoid";
 
 pub fn table(view: &Visible, name: &str) -> Option<Rows> {
-    let mut rows = [relations::table, keys::table, access::table, types::table, server::table]
-        .into_iter()
-        .find_map(|table| table(view, name))?;
+    let mut rows = [
+        relations::table,
+        keys::table,
+        access::table,
+        types::table,
+        server::table,
+    ]
+    .into_iter()
+    .find_map(|table| table(view, name))?;
     if let Some(oid) = oid_of(name) {
         rows.columns.push((TABLE_OID, OID));
         rows.rows.iter_mut().for_each(|row| row.push(i(oid)));

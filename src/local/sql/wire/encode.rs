@@ -225,9 +225,11 @@ fn binary_text(bytes: &[u8], declared: Option<&Type>) -> Result<String> {
             value::write_date(i32::from_be_bytes(four()?) + EPOCH_DAYS, &mut text);
             text
         }
-        Some(&Type::TIMESTAMP | &Type::TIMESTAMPTZ) => {
+        Some(known @ (&Type::TIMESTAMP | &Type::TIMESTAMPTZ)) => {
             let mut text = String::new();
             value::write_timestamp(i64::from_be_bytes(eight()?) + EPOCH_MICROS, &mut text);
+            // An instant counts from one in UTC, whatever the session's zone.
+            text.push_str(if *known == Type::TIMESTAMPTZ { "+00" } else { "" });
             text
         }
         Some(&Type::NUMERIC) => numeric_text(bytes).ok_or_else(bad)?,

@@ -2,8 +2,8 @@
 //! for those that are unique. There is no index behind them; clients find a table's primary key through them.
 
 use super::super::{BOOL, CHAR, I2, INT2S, NAME, OID, Rows, TEXT, V, VECTOR, Visible, i, t};
-use crate::session::same_set;
 use crate::catalog::{Catalog, Constraint, ConstraintKind, Oid, Relation, Schema, Table};
+use crate::session::same_set;
 
 /// Keys and their indexes are numbered after their table, so that clients may keep the number.
 const CONSTRAINTS: Oid = 0x2000_0000;
@@ -61,9 +61,9 @@ impl<'a> Key<'a> {
             ConstraintKind::Primary => format!("PRIMARY KEY ({columns})"),
             ConstraintKind::Unique => format!("UNIQUE ({columns})"),
             ConstraintKind::Foreign => {
-                let target = self.target(catalog).map(|(target, columns)| {
-                    format!("{}({})", qualified(catalog, target), columns.join(", "))
-                });
+                let target = self
+                    .target(catalog)
+                    .map(|(target, columns)| format!("{}({})", qualified(catalog, target), columns.join(", ")));
                 format!("FOREIGN KEY ({columns}) REFERENCES {}", target.unwrap_or_default())
             }
         }
@@ -189,7 +189,13 @@ fn constraints(view: &Visible) -> Rows {
     ]);
     for key in keys(view) {
         let target = key.target(view.catalog);
-        let action = |letter: &str| t(if key.constraint.references.is_some() { letter } else { "" });
+        let action = |letter: &str| {
+            t(if key.constraint.references.is_some() {
+                letter
+            } else {
+                ""
+            })
+        };
         let kind = match key.constraint.kind {
             ConstraintKind::Primary => "p",
             ConstraintKind::Unique => "u",

@@ -54,8 +54,18 @@ pub fn table(_: &Visible, name: &str) -> Option<Rows> {
         "pg_cast" => casts(),
         "pg_operator" => operators(),
         "pg_opclass" => operator_classes(),
-        "pg_opfamily" => Rows::new(&[("oid", OID), ("opfmethod", OID), ("opfname", NAME), ("opfnamespace", OID)]),
-        "pg_enum" => Rows::new(&[("oid", OID), ("enumtypid", OID), ("enumsortorder", I4), ("enumlabel", NAME)]),
+        "pg_opfamily" => Rows::new(&[
+            ("oid", OID),
+            ("opfmethod", OID),
+            ("opfname", NAME),
+            ("opfnamespace", OID),
+        ]),
+        "pg_enum" => Rows::new(&[
+            ("oid", OID),
+            ("enumtypid", OID),
+            ("enumsortorder", I4),
+            ("enumlabel", NAME),
+        ]),
         "pg_collation" => Rows::new(&[
             ("oid", OID),
             ("collname", NAME),
@@ -122,7 +132,9 @@ const FIRST_OPERATOR: i64 = 21_000;
 const FIRST_CLASS: i64 = 22_000;
 
 fn pairs() -> impl Iterator<Item = (SqlType, SqlType)> {
-    TYPES.into_iter().flat_map(|from| TYPES.into_iter().map(move |to| (from, to)))
+    TYPES
+        .into_iter()
+        .flat_map(|from| TYPES.into_iter().map(move |to| (from, to)))
 }
 
 /// Types whose values become each other's, from narrow to wide.
@@ -170,7 +182,11 @@ fn operators() -> Rows {
     known.push(("^", Float8, Float8, Float8));
     known.push(("||", Text, Text, Text));
     known.extend(["~", "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*"].map(|name| (name, Text, Text, Bool)));
-    known.extend([("+", Date, Int4, Date), ("-", Date, Int4, Date), ("-", Date, Date, Int8)]);
+    known.extend([
+        ("+", Date, Int4, Date),
+        ("-", Date, Int4, Date),
+        ("-", Date, Date, Int8),
+    ]);
     for instant in [Timestamp, Timestamptz] {
         known.extend(["+", "-"].map(|name| (name, instant, Interval, instant)));
         known.push(("-", instant, instant, Interval));
