@@ -116,7 +116,7 @@ impl<'a> Shown<'a> {
             } else if self.args.csv {
                 text.push_str(&csv_line(row.iter().map(plain)));
             } else {
-                let cells = row.iter().map(|cell| plain(cell).unwrap_or_default()).collect();
+                let cells: Vec<String> = row.iter().map(|cell| plain(cell).unwrap_or_default()).collect();
                 match &self.layout {
                     Some(layout) => text.push_str(&layout.line(&cells)),
                     None => self.waiting.push(cells),

@@ -74,7 +74,6 @@ assert "dev" in names(cursor.get_catalogs(), 0)
 assert "tree" in names(cursor.get_schemas(), 0)
 tables = {row[2]: row[3] for row in cursor.get_tables(schema_pattern="tree")}
 assert tables == {"leaf": "TABLE", "leaf_pkey": "INDEX", "shade": "VIEW"}, tables
-assert names(cursor.get_tables(schema_pattern="tree", types=["TABLE"]), 2) == ["leaf"]
 columns = {row[3]: (row[5], row[6], row[8]) for row in cursor.get_columns(schema_pattern="tree", tablename_pattern="leaf")}
 assert set(columns) == {"id", "name", "amount"}, columns
 assert columns["amount"][1] == 9 and columns["amount"][2] == 2, columns
