@@ -22,7 +22,7 @@ use datafusion::sql::sqlparser::ast::{
 use crate::error::{Result, SqlError};
 use crate::utility::{Name, name_of};
 
-pub use build::{text as literal, typed};
+pub use build::{assigned, text as literal, typed};
 
 /// The schema of names that views bound by identity use: `"$oid"."100004"`.
 pub const BY_OID: &str = "$oid";
