@@ -3,7 +3,7 @@
 use crate::python::Python;
 use crate::sandbox::Sandbox;
 use crate::served::Served;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -12,8 +12,7 @@ struct Warehouse {
     served: Served,
     sql: String,
     authority: String,
-    /// Kept for as long as it is served.
-    _sandbox: Sandbox,
+    sandbox: Sandbox,
 }
 
 impl Warehouse {
@@ -31,7 +30,7 @@ impl Warehouse {
             served,
             sql,
             authority: authority.display().to_string(),
-            _sandbox: sandbox,
+            sandbox,
         }
     }
 
@@ -86,6 +85,49 @@ fn the_jdbc_driver_does_its_work() {
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}{complained}");
+}
+
+/// Runs `lakeform sql` and returns the bytes that it wrote and the most memory that it had.
+fn written(warehouse: &Warehouse, format: &[&str], rows: u32) -> (usize, usize) {
+    let sql = format!("select n, repeat('x', 100) as filler from generate_series(1, {rows}) as g(n) order by n");
+    let mut command = warehouse.sandbox.command(&["sql", "--stack", "shop"]);
+    let mut running = command
+        .args(format)
+        .arg(sql)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let mut output = running.stdout.take().expect("its output");
+    let status = format!("/proc/{}/status", running.id());
+    let (mut bytes, mut most) = (0, 0);
+    let mut part = vec![0; 1 << 16];
+    loop {
+        let read = output.read(&mut part).expect("it writes");
+        if read == 0 {
+            break;
+        }
+        bytes += read;
+        let status = std::fs::read_to_string(&status).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.and_then(|text| text.trim().trim_end_matches(" kB").parse::<usize>().ok());
+        most = most.max(kilobytes.unwrap_or(0) * 1024);
+    }
+    assert!(running.wait().expect("it ends").success());
+    (bytes, most)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_sql_command_writes_rows_as_they_come_and_keeps_none() {
+    let warehouse = Warehouse::new();
+    for format in [&["--csv"][..], &["--json"], &[]] {
+        let (_, base) = written(&warehouse, format, 10);
+        let (bytes, most) = written(&warehouse, format, 300_000);
+        assert!(bytes > 30 << 20, "{format:?} wrote {bytes}");
+        let more = most.saturating_sub(base) >> 20;
+        assert!(base > 0 && more < 24, "{format:?}: {more} MB for {} MB", bytes >> 20);
+    }
 }
 
 #[test]

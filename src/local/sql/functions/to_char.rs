@@ -502,8 +502,11 @@ mod tests {
     #[test]
     fn dates_are_written_and_read_by_pattern() {
         let at = parse_with("Jan 05, 2020 3:07 pm", "Mon DD, YYYY HH:MI pm").unwrap();
-        assert_eq!(format_date(at, "YYYY-MM-DD HH24:MI:SS"), "2020-01-05 15:07:00");
-        assert_eq!(format_date(at, "FMMonth FMDD \"of\" Day Q"), "January 5 of Sunday    1");
+        assert_eq!(format_date(at, "", "YYYY-MM-DD HH24:MI:SS"), "2020-01-05 15:07:00");
+        assert_eq!(
+            format_date(at, "", "FMMonth FMDD \"of\" Day Q"),
+            "January 5 of Sunday    1"
+        );
         assert_eq!(
             parse_with("20200131", "YYYYMMDD").unwrap().date(),
             NaiveDate::from_ymd_opt(2020, 1, 31).unwrap()

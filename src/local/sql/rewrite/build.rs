@@ -282,15 +282,18 @@ fn counts_rows(query: &Query) -> bool {
         return false;
     };
     let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
-    let aggregates = select.projection.iter().any(|item| match item {
-        SelectItem::UnnamedExpr(Expr::Function(_))
-        | SelectItem::ExprWithAlias {
-            expr: Expr::Function(_),
-            ..
-        } => true,
-        _ => false,
+    let calls = select.projection.iter().any(|item| {
+        matches!(
+            item,
+            SelectItem::UnnamedExpr(Expr::Function(_))
+                | SelectItem::ExprWithAlias {
+                    expr: Expr::Function(_),
+                    ..
+                }
+        )
     });
-    ungrouped && !aggregates && select.having.is_none() && select.qualify.is_none() && query.limit_clause.is_none()
+    // A function may be an aggregate.
+    ungrouped && !calls && select.having.is_none() && select.qualify.is_none() && query.limit_clause.is_none()
 }
 
 /// `(a, b) = (c, d)`.
