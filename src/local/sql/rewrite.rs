@@ -22,7 +22,7 @@ use datafusion::sql::sqlparser::ast::{
 use crate::error::{Result, SqlError};
 use crate::utility::{Name, name_of};
 
-pub use build::{assigned, text as literal, typed};
+pub use build::{assigned, null, text as literal, typed};
 
 /// The schema of names that views bound by identity use: `"$oid"."100004"`.
 pub const BY_OID: &str = "$oid";
@@ -391,7 +391,9 @@ impl Rewriter<'_> {
             .flat_map(|source| &source.columns)
             .any(|column| !merged.contains(column) && !seen.insert(column));
         let hides = scope.sources.iter().any(|source| !source.hidden.is_empty());
-        if !clash && !hides {
+        // What stands beside a wildcard may be one of its columns.
+        let alone = select.projection.len() == 1;
+        if !clash && !hides && alone {
             return Ok(());
         }
         let mut expanded = Vec::new();

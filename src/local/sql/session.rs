@@ -5,6 +5,7 @@ mod access;
 mod ddl;
 mod dml;
 mod names;
+mod prepared;
 mod rows;
 mod schema;
 mod show;
@@ -33,6 +34,7 @@ use crate::utility::{self, Command};
 use crate::value::Cell;
 use crate::zone::Zone;
 pub(crate) use ddl::same_set;
+use prepared::Prepared;
 pub(crate) use rows::Running;
 pub use rows::{Answer, Rows};
 use rows::{Cursor, Kept, Started};
@@ -71,6 +73,7 @@ pub struct Session {
     temp: BTreeMap<Oid, Arc<Relation>>,
     transaction: Option<Transaction>,
     cursors: BTreeMap<String, Cursor>,
+    prepared: BTreeMap<String, Prepared>,
     signals: Arc<Signals>,
     threads: Mutex<Option<Arc<Threads>>>,
     now: DateTime<Utc>,
@@ -261,6 +264,7 @@ impl Session {
             temp: BTreeMap::new(),
             transaction: None,
             cursors: BTreeMap::new(),
+            prepared: BTreeMap::new(),
             signals,
             threads: Mutex::default(),
             now: instant(),
@@ -374,18 +378,35 @@ impl Session {
         Ok(self.named(rows::columns(&result?)))
     }
 
+    /// Returns the columns of a cursor that DECLARE made.
+    pub(crate) fn cursor_columns(&self, name: &str) -> Option<Vec<Column>> {
+        let cursor = self.cursors.get(name)?;
+        Some(self.named(rows::columns(&cursor.planned.fields)))
+    }
+
     async fn describe_in_transaction(&self, source: &Source, parameters: &[Expr]) -> Result<Vec<(String, SqlType)>> {
         match utility::parse(source)? {
-            Command::Query(source) => match crate::parse::statement(&source)? {
-                Statement::Query(query) if !dml::selects_into(&query) => Ok(self.plan(query, parameters).await?.fields),
-                _ => Ok(Vec::new()),
-            },
+            Command::Query(source) => self.describe_query(&source, parameters).await,
             Command::Fetch { name, .. } => Ok(self
                 .cursors
                 .get(&name)
                 .map(|cursor| cursor.planned.fields.clone())
                 .unwrap_or_default()),
+            Command::Execute { name, arguments } => {
+                let (command, values) = self.executed(&name, arguments.as_ref(), parameters).await?;
+                match command {
+                    Command::Query(source) => self.describe_query(&source, &values).await,
+                    _ => Ok(Vec::new()),
+                }
+            }
             command => Ok(show::columns_of(&command)),
+        }
+    }
+
+    async fn describe_query(&self, source: &Source, parameters: &[Expr]) -> Result<Vec<(String, SqlType)>> {
+        match crate::parse::statement(source)? {
+            Statement::Query(query) if !dml::selects_into(&query) => Ok(self.plan(query, parameters).await?.fields),
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -436,7 +457,15 @@ impl Session {
     }
 
     async fn perform(&mut self, command: Command, parameters: &[Expr], live: bool) -> Result<Performed> {
-        match self.dispatch(command, parameters).await? {
+        let step = match command {
+            Command::Execute { name, arguments } => {
+                self.begin_implicit();
+                let (command, values) = self.executed(&name, arguments.as_ref(), parameters).await?;
+                self.dispatch(command, &values).await?
+            }
+            command => self.dispatch(command, parameters).await?,
+        };
+        match step {
             Step::Done(outcome) => Ok(Performed::Done(outcome)),
             // Outside a block the statement's end is the commit of what was done before it: that waits for all rows.
             Step::Query(planned) if live && self.transaction.as_ref().is_some_and(Transaction::may_outlive) => {
@@ -451,13 +480,27 @@ impl Session {
             Command::Begin => return self.begin().map(Step::Done),
             Command::Commit => return self.commit().map(Step::Done),
             Command::Rollback => return Ok(Step::Done(self.rollback())),
-            Command::Set { name, value } => return self.set(&name, &value).map(Step::Done),
+            Command::Set { name, value, local } => {
+                let outcome = match local {
+                    true => self.set_local(&name, &value),
+                    false => self.set(&name, &value),
+                };
+                return outcome.map(Step::Done);
+            }
             Command::Reset { name } => return self.reset(name.as_deref()).map(Step::Done),
             Command::SetUser { name } => return self.set_user(name.as_deref()).map(Step::Done),
-            Command::Deallocate => return Ok(Step::Done(Outcome::command("DEALLOCATE"))),
+            Command::Prepare { name, types, query } => {
+                self.prepare(name, types, query)?;
+                return Ok(Step::Done(Outcome::command("PREPARE")));
+            }
+            Command::Deallocate { name } => {
+                self.deallocate(name.as_deref());
+                return Ok(Step::Done(Outcome::command("DEALLOCATE")));
+            }
             _ => {}
         }
         self.begin_implicit();
+
         let outcome = match command {
             Command::Query(source) => return self.query_or_dml(&source, parameters).await,
             Command::Copy(copy) => crate::copy::run(self, *copy).await,

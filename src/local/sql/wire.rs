@@ -20,14 +20,14 @@ use pgwire::api::auth::{
 use pgwire::api::cancel::CancelHandler;
 use pgwire::api::portal::{Format, Portal};
 use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
-use pgwire::api::results::{FieldInfo, QueryResponse, Response, Tag};
+use pgwire::api::results::{FieldFormat, FieldInfo, QueryResponse, Response, Tag};
 use pgwire::api::stmt::QueryParser;
 use pgwire::api::store::{Entry, PortalStore};
 use pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, PgWireServerHandlers, Type};
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::cancel::CancelRequest;
-use pgwire::messages::data::{NoData, ParameterDescription};
-use pgwire::messages::extendedquery::{Describe, TARGET_TYPE_BYTE_STATEMENT};
+use pgwire::messages::data::{NoData, ParameterDescription, RowDescription};
+use pgwire::messages::extendedquery::{Describe, TARGET_TYPE_BYTE_PORTAL, TARGET_TYPE_BYTE_STATEMENT};
 use pgwire::messages::startup::{Authentication, ParameterStatus, SecretKey};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use tokio::net::TcpListener;
@@ -455,6 +455,16 @@ impl ExtendedQueryHandler for Door {
             client.send(parameters).await?;
             client.send(PgWireBackendMessage::NoData(NoData::new())).await?;
             return Ok(());
+        }
+        if message.target_type == TARGET_TYPE_BYTE_PORTAL && client.portal_store().get_portal(name).is_none() {
+            // As in PostgreSQL, what DECLARE made is a portal, too.
+            let columns = connection(client)?.session.lock().await.cursor_columns(name);
+            if let Some(columns) = columns {
+                let fields = columns.iter().map(|column| (&field(column, FieldFormat::Text)).into());
+                let description = RowDescription::new(fields.collect());
+                client.send(PgWireBackendMessage::RowDescription(description)).await?;
+                return Ok(());
+            }
         }
         self._on_describe(client, message).await
     }

@@ -65,6 +65,25 @@ impl ExprPlanner for OperatorRules {
         let whole = |sql_type: SqlType| matches!(sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8);
         let dated = |sql_type: SqlType| matches!(sql_type, SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz);
         let RawBinaryExpr { op, left: l, right: r } = expr;
+        // A quoted number takes the type of what it is reckoned with.
+        let counts =
+            |sql_type| whole(sql_type) || numeric(sql_type) || matches!(sql_type, SqlType::Float4 | SqlType::Float8);
+        let reckons = matches!(
+            op,
+            BinaryOperator::Plus
+                | BinaryOperator::Minus
+                | BinaryOperator::Multiply
+                | BinaryOperator::Divide
+                | BinaryOperator::Modulo
+        );
+        if reckons && counts(right) && is_unknown(&l) && text_of(&l).is_some() {
+            let left = self.literal(l, right)?;
+            return self.plan_binary_op(RawBinaryExpr { op, left, right: r }, schema);
+        }
+        if reckons && counts(left) && is_unknown(&r) && text_of(&r).is_some() {
+            let right = self.literal(r, left)?;
+            return self.plan_binary_op(RawBinaryExpr { op, left: l, right }, schema);
+        }
         let args = |l, r| vec![l, r];
         match op {
             BinaryOperator::Plus | BinaryOperator::Minus => {

@@ -104,6 +104,10 @@ pub fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, Expr::Value(Value::Null.into()))
 }
 
+pub fn null() -> Expr {
+    Expr::Value(Value::Null.into())
+}
+
 /// A value that is stored in a column of a type.
 pub fn assigned(value: Expr, sql_type: &str) -> Expr {
     call("$assign", vec![value, text(sql_type)])

@@ -49,9 +49,21 @@ impl Session {
             return Ok(Outcome::command("SET"));
         }
         check_setting(&name, value)?;
+        self.note_local(&name, false);
         self.settings.insert(name, value.into());
         self.follow_zone()?;
         Ok(Outcome::command("SET"))
+    }
+
+    /// Sets something until the transaction ends; without a block that is at once.
+    pub(super) fn set_local(&mut self, name: &str, value: &str) -> Result<Outcome> {
+        if !self.in_block() {
+            check_setting(name, value)?;
+            return Ok(Outcome::command("SET"));
+        }
+        let outcome = self.set(name, value)?;
+        self.note_local(name, true);
+        Ok(outcome)
     }
 
     pub(super) fn reset(&mut self, name: Option<&str>) -> Result<Outcome> {
@@ -72,7 +84,7 @@ impl Session {
     }
 
     /// Plans from now on in the time zone that is set.
-    fn follow_zone(&mut self) -> Result<()> {
+    pub(super) fn follow_zone(&mut self) -> Result<()> {
         let zone = match self.settings.get("timezone") {
             Some(text) => Zone::setting(text)?,
             None => Zone::UTC,
@@ -345,7 +357,8 @@ impl Session {
 
 /// Refuses what would change results and is not done here.
 fn check_setting(name: &str, value: &str) -> Result<()> {
-    let lower = value.to_lowercase();
+    // Start-up messages may quote what SET would.
+    let lower = value.trim_matches('\'').to_lowercase();
     let refused = |what: String| Err(SqlError::unsupported(what));
     match name {
         "timezone" => Zone::setting(value).map(drop),

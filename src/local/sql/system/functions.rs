@@ -161,6 +161,8 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
         Ok(Some(Cell::Int(bytes as i64)))
     }),
     ("pg_total_relation_size", SqlType::Int8, size),
+    // Nothing is behind the index of a key, so nothing scans it.
+    ("pg_stat_get_numscans", SqlType::Int8, |_, _| Ok(Some(Cell::Int(0)))),
     ("pg_tablespace_size", SqlType::Int8, |facts, _| {
         let sizes = facts.catalog.relations.values().map(|relation| bytes(relation));
         Ok(Some(Cell::Int(sizes.sum::<u64>() as i64)))
@@ -180,8 +182,9 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
         let name = args[0].clone().unwrap_or_default().to_lowercase();
         Ok(facts.settings.get(&name).cloned().map(Cell::Text))
     }),
-    ("set_config", SqlType::Text, |_, args| {
-        Ok(args[1].clone().map(Cell::Text))
+    // A query changes no setting here.
+    ("set_config", SqlType::Text, |_, _| {
+        Err(SqlError::unsupported("set_config").with_hint("Use SET."))
     }),
     ("current_schemas", SqlType::TextArray, |facts, args| {
         let hidden = matches!(args[0].as_deref(), Some("t" | "true"));

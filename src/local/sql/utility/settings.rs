@@ -13,12 +13,13 @@ pub fn set(c: &mut Cursor) -> Result<Command> {
             name: if name == "default" { None } else { Some(name) },
         });
     }
-    c.eat("local");
+    let local = c.eat("local");
     if c.eat("role") {
         c.skip_rest();
         return Ok(Command::Set {
             name: "role".into(),
             value: String::new(),
+            local: false,
         });
     }
     if c.eat("transaction") || c.eat("characteristics") {
@@ -26,6 +27,7 @@ pub fn set(c: &mut Cursor) -> Result<Command> {
         return Ok(Command::Set {
             name: "transaction".into(),
             value: String::new(),
+            local: false,
         });
     }
     let in_two_words = c.peek_is("time");
@@ -35,10 +37,10 @@ pub fn set(c: &mut Cursor) -> Result<Command> {
     }
     if name == "timezone" {
         let value = zone(c)?;
-        return Ok(Command::Set { name, value });
+        return Ok(Command::Set { name, value, local });
     }
     let value = value(c);
-    Ok(Command::Set { name, value })
+    Ok(Command::Set { name, value, local })
 }
 
 /// The rest of the statement, as a setting keeps it.
