@@ -54,6 +54,7 @@ fn python_drivers_do_their_work() {
         "with_psycopg2.py",
         "with_redshift_connector.py",
         "with_sqlalchemy.py",
+        "with_other_drivers.py",
         "with_awswrangler.py",
         "with_data_api.py",
     ] {

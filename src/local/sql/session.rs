@@ -4,6 +4,7 @@
 mod access;
 mod ddl;
 mod dml;
+mod infer;
 mod names;
 mod prepared;
 mod rows;

@@ -354,7 +354,8 @@ where
 pub struct Prepared {
     source: Arc<Source>,
     columns: Arc<Vec<Column>>,
-    parameters: usize,
+    /// What each parameter was declared as, or what it is by where it stands.
+    parameters: Arc<Vec<Type>>,
 }
 
 #[async_trait]
@@ -380,12 +381,23 @@ impl QueryParser for Door {
             .map(|index| encode::dummy(types.get(index).and_then(Option::as_ref)))
             .collect();
         let connection = connection(client)?;
-        let columns = connection.session.lock().await.describe(&source, &dummies).await;
+        let mut session = connection.session.lock().await;
+        let columns = session.describe(&source, &dummies).await;
+        let declared = |index: usize| types.get(index).cloned().flatten();
+        let inferred = match columns.is_ok() && (0..parameters).any(|index| declared(index).is_none()) {
+            true => session.infer(&source, parameters).await,
+            false => Vec::new(),
+        };
+        drop(session);
+        let known = |index: usize| {
+            let inferred = || Type::from_oid(inferred.get(index).copied().flatten()?.oid());
+            declared(index).or_else(inferred).unwrap_or(Type::UNKNOWN)
+        };
         match columns {
             Ok(columns) => Ok(Some(Prepared {
                 source: Arc::new(source),
                 columns: Arc::new(columns),
-                parameters,
+                parameters: Arc::new((0..parameters).map(known).collect()),
             })),
             Err(error) => {
                 connection.session.lock().await.fail();
@@ -395,7 +407,7 @@ impl QueryParser for Door {
     }
 
     fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
-        Ok(vec![Type::UNKNOWN; statement.parameters])
+        Ok(statement.parameters.as_ref().clone())
     }
 
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
@@ -480,6 +492,9 @@ impl ExtendedQueryHandler for Door {
         for (index, bytes) in portal.parameters.iter().enumerate() {
             let declared = portal.statement.parameter_types.get(index).and_then(Option::as_ref);
             let binary = portal.parameter_format.is_binary(index);
+            // Text takes the type it meets by itself; bytes have to be of the type that we said.
+            let inferred = || portal.statement.statement.parameters.get(index).filter(|_| binary);
+            let declared = declared.or_else(inferred);
             parameters.push(parameter(bytes.as_deref(), declared, binary).map_err(|error| wire_error(&error))?);
         }
         let connection = connection(client)?;
