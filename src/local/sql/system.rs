@@ -11,6 +11,7 @@ mod svv;
 use std::sync::Arc;
 
 pub use pg::TABLE_OID;
+pub use pg::keys::definitions as key_definitions;
 
 use datafusion::arrow::array::{
     ArrayRef, BooleanBuilder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, ListBuilder, RecordBatch,

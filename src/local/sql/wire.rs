@@ -229,8 +229,18 @@ impl StartupHandler for Door {
 /// What the start-up message sets: parameters by their names, and `-c name=value` among the options.
 fn settings_of(parameters: &HashMap<String, String>) -> Vec<(String, String)> {
     let options = parameters.get("options").map_or("", String::as_str);
-    let given = options.split_whitespace().filter_map(|word| {
-        let word = word.strip_prefix("-c").unwrap_or(word).trim_start_matches("--");
+    // A backslash keeps a blank in its word.
+    let mut words = vec![String::new()];
+    let mut rest = options.chars();
+    while let Some(c) = rest.next() {
+        match (c, words.last_mut()) {
+            ('\\', Some(word)) => word.extend(rest.next()),
+            (c, Some(word)) if !c.is_whitespace() => word.push(c),
+            _ => words.push(String::new()),
+        }
+    }
+    let given = words.into_iter().filter_map(|word| {
+        let word = word.strip_prefix("-c").unwrap_or(&word).trim_start_matches("--");
         let (name, value) = word.split_once('=')?;
         Some((name.to_string(), value.to_string()))
     });
@@ -567,4 +577,23 @@ fn wire_error(error: &SqlError) -> PgWireError {
 
 fn fatal(error: &SqlError) -> PgWireError {
     PgWireError::UserError(information("FATAL", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_set_what_parameters_set() {
+        let parameters = |options: &str| {
+            let pairs = [("user", "me"), ("timezone", "UTC"), ("options", options)];
+            pairs.map(|(name, value)| (name.to_string(), value.to_string())).into()
+        };
+        let set = settings_of(&parameters(r"-c search_path=a,\ b  --query_group=x -ctimezone=PST8 -x"));
+        let set: Vec<_> = set.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            set,
+            ["timezone=UTC", "search_path=a, b", "query_group=x", "timezone=PST8"]
+        );
+    }
 }

@@ -370,7 +370,8 @@ fn check_setting(name: &str, value: &str) -> Result<()> {
             }
         }
         "intervalstyle" if lower != "postgres" => refused(format!("IntervalStyle {value}")),
-        "client_encoding" | "names" if !matches!(lower.as_str(), "utf8" | "utf-8" | "unicode") => {
+        // Who has no encoding takes the bytes as they are.
+        "client_encoding" | "names" if !matches!(lower.as_str(), "utf8" | "utf-8" | "unicode" | "sql_ascii") => {
             refused(format!("client encoding {value}"))
         }
         "enable_case_sensitive_identifier" | "describe_field_name_in_uppercase" => match parse_bool(value) {

@@ -203,6 +203,7 @@ impl Session {
             .get(&relation.schema)
             .map(|schema| schema.name.clone())
             .unwrap_or_default();
+        let keys = crate::system::key_definitions(&self.tx()?.work, &relation);
         let lines: Vec<String> = relation
             .columns
             .iter()
@@ -217,15 +218,28 @@ impl Session {
                     .map(|identity| format!(" IDENTITY({},{})", identity.seed, identity.step))
                     .unwrap_or_default();
                 let not_null = if column.not_null { " NOT NULL" } else { "" };
-                format!("    {} {}{default}{identity}{not_null}", column.name, column.sql_type)
+                let encode = column.encoding.as_ref().map(|encoding| format!(" ENCODE {encoding}"));
+                let distributed = relation.table().and_then(|table| table.distkey.as_ref()) == Some(&column.name);
+                format!(
+                    "    {} {}{default}{identity}{not_null}{}{}",
+                    column.name,
+                    column.sql_type,
+                    encode.unwrap_or_default(),
+                    if distributed { " distkey" } else { "" }
+                )
             })
+            .chain(keys.into_iter().map(|key| format!("    {key}")))
             .collect();
-        let style = relation
-            .table()
-            .map(|table| format!("{:?}", table.diststyle).to_uppercase())
-            .unwrap_or_default();
+        let (style, sorted) = relation.table().map_or_else(Default::default, |table| {
+            let interleaved = if table.interleaved { "INTERLEAVED " } else { "" };
+            let sorted = match table.sortkey.is_empty() {
+                true => String::new(),
+                false => format!("\n{interleaved}SORTKEY ( {} )", table.sortkey.join(", ")),
+            };
+            (format!("{:?}", table.diststyle).to_uppercase(), sorted)
+        });
         let text = format!(
-            "CREATE TABLE {schema}.{} (\n{}\n)\nDISTSTYLE {style};",
+            "CREATE TABLE {schema}.{} (\n{}\n)\nDISTSTYLE {style}{sorted};",
             relation.name,
             lines.join(",\n")
         );

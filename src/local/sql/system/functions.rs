@@ -368,10 +368,10 @@ pub fn of(session: &Session) -> HashMap<String, Arc<ScalarUDF>> {
                 returns: *returns,
                 body: *body,
                 facts: facts.clone(),
-                // What reaches other sessions must not happen while a statement is only planned.
+                // What reaches other sessions, or is refused, must not happen while a statement is only planned.
                 signature: Signature::one_of(
                     vec![TypeSignature::VariadicAny, TypeSignature::Nullary],
-                    match name.ends_with("_backend") {
+                    match name.ends_with("_backend") || *name == "set_config" {
                         true => Volatility::Volatile,
                         false => Volatility::Stable,
                     },

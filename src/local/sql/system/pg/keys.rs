@@ -64,7 +64,11 @@ impl<'a> Key<'a> {
                 let target = self
                     .target(catalog)
                     .map(|(target, columns)| format!("{}({})", qualified(catalog, target), columns.join(", ")));
-                format!("FOREIGN KEY ({columns}) REFERENCES {}", target.unwrap_or_default())
+                let written = || self.constraint.references.as_ref().map(|(table, _)| table.clone());
+                format!(
+                    "FOREIGN KEY ({columns}) REFERENCES {}",
+                    target.or_else(written).unwrap_or_default()
+                )
             }
         }
     }
@@ -78,6 +82,11 @@ impl<'a> Key<'a> {
             self.constraint.columns.join(", ")
         )
     }
+}
+
+/// Returns a table's keys as CREATE TABLE would have them.
+pub fn definitions(catalog: &Catalog, relation: &Relation) -> Vec<String> {
+    keys_of(catalog, relation).map(|key| key.definition(catalog)).collect()
 }
 
 pub fn primary(table: &Table) -> Option<&Constraint> {
