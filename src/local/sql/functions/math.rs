@@ -402,7 +402,7 @@ fn round(call: &Call) -> Result<ArrayRef> {
 
 fn trunc(call: &Call) -> Result<ArrayRef> {
     if call.returns == SqlType::Date {
-        return cast(&call.args[0], SqlType::Date, Mode::Explicit);
+        return call.cast(0, Mode::Explicit);
     }
     digits(call, |value, unit| value / unit, f64::trunc)
 }

@@ -77,8 +77,14 @@ impl ZonedCasts {
         if instant(&from) == instant(to) {
             return Ok(Transformed::no(expr));
         }
-        let name = SqlType::from_arrow(to).to_string();
+        let sql_type = SqlType::from_arrow(to);
+        let name = sql_type.to_string();
         let arguments = vec![inner.as_ref().clone(), lit(ScalarValue::Utf8(Some(name)))];
-        Ok(Transformed::yes(function.call(arguments)))
+        let zoned = function.call(arguments);
+        // The planner may have wanted another unit than ours.
+        Ok(Transformed::yes(match sql_type.arrow() == *to {
+            true => zoned,
+            false => Expr::Cast(Cast::new(Box::new(zoned), to.clone())),
+        }))
     }
 }
