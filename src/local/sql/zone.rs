@@ -25,7 +25,13 @@ impl Zone {
             let mut all = chrono_tz::TZ_VARIANTS.iter();
             all.find(|zone| zone.name().eq_ignore_ascii_case(name)).copied()
         };
-        Tz::from_str(name).ok().or_else(known).map(Self::Named)
+        Some(match Tz::from_str(name).ok().or_else(known)? {
+            // One zone by many names, and the one that costs nothing.
+            Tz::Etc__UTC | Tz::Etc__UCT | Tz::Etc__Universal | Tz::Etc__Zulu | Tz::UCT | Tz::Universal | Tz::Zulu => {
+                Self::UTC
+            }
+            zone => Self::Named(zone),
+        })
     }
 
     /// Reads a zone as functions and literals take it: a name, an abbreviation, or an offset that POSIX counts west.
@@ -220,6 +226,7 @@ mod tests {
         ] {
             assert_eq!(hours(text), Some(east), "{text}");
         }
+        assert_eq!(Zone::setting("etc/utc").ok(), Some(Zone::UTC));
         for text in ["Mars/Olympus", "PDT", "+25", "CET-1CEST", ""] {
             assert_eq!(hours(text), None, "{text}");
         }
