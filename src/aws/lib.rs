@@ -49,7 +49,7 @@ pub use connection::{Body, Connection, Handler, Keys};
 pub use crawl::{CatalogColumn, CatalogTable, CrawlResult};
 pub use door::Credentials;
 pub use s3_objects::{Head, Listed, Unfinished, UploadedPart};
-pub use statements::{Answer, Cell, Column, Login, Session, Warehouse};
+pub use statements::{Answer, Cell, Column, Login, Rows, Session, Warehouse};
 
 use crate::error::{Doing, Result, incomplete};
 use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owned, Report, Sought, Update};

@@ -62,6 +62,9 @@ pub struct Answer {
     pub duration: Duration,
 }
 
+/// Who takes the rows of an answer as they come, page by page, with the columns they are of.
+pub type Rows<'a> = &'a mut (dyn FnMut(&[Column], Vec<Vec<Cell>>) + Send);
+
 /// A column of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -105,23 +108,44 @@ impl Aws {
         report: Report<'_>,
     ) -> Result<Answer> {
         let id = self.send_statement(warehouse, sql, parameters, report).await?;
-        self.answer(id, report).await
+        let mut kept = Vec::new();
+        let mut answer = self.answer(id, &mut |_, page| kept.extend(page), report).await?;
+        answer.rows = kept;
+        Ok(answer)
     }
 
-    /// Runs one statement of a session, like [`Aws::sql`].
-    pub async fn sql_in(&self, session: &mut Session<'_>, sql: &str, report: Report<'_>) -> Result<Answer> {
+    /// Runs one statement and hands its rows on as they come; the answer has none.
+    pub async fn sql_alone(
+        &self,
+        warehouse: &Warehouse,
+        sql: &str,
+        rows: Rows<'_>,
+        report: Report<'_>,
+    ) -> Result<Answer> {
+        let id = self.send_statement(warehouse, sql, &[], report).await?;
+        self.answer(id, rows, report).await
+    }
+
+    /// Runs one statement of a session, like [`Aws::sql_alone`].
+    pub async fn sql_in(
+        &self,
+        session: &mut Session<'_>,
+        sql: &str,
+        rows: Rows<'_>,
+        report: Report<'_>,
+    ) -> Result<Answer> {
         let request = match &session.id {
             Some(id) => self.data.execute_statement().sql(sql).session_id(id),
             None => to(self.data.execute_statement().sql(sql), session.warehouse)?,
         };
         let sent = self.send(request.session_keep_alive_seconds(KEEP), report).await?;
         session.id = sent.session_id;
-        self.answer(sent.id.ok_or_else(|| incomplete("send SQL", "Id"))?, report)
+        self.answer(sent.id.ok_or_else(|| incomplete("send SQL", "Id"))?, rows, report)
             .await
     }
 
-    /// Waits for a statement and returns all its rows.
-    async fn answer(&self, id: String, report: Report<'_>) -> Result<Answer> {
+    /// Waits for a statement and hands all its rows on.
+    async fn answer(&self, id: String, rows: Rows<'_>, report: Report<'_>) -> Result<Answer> {
         let doing = "run SQL";
         let mut guard = CancelOnDrop {
             aws: self,
@@ -167,7 +191,7 @@ impl Aws {
             ..Answer::default()
         };
         if done.has_result_set == Some(true) {
-            self.fetch(&id, &mut answer, report).await?;
+            self.fetch(&id, &mut answer, rows, report).await?;
         }
         Ok(answer)
     }
@@ -204,7 +228,7 @@ impl Aws {
         .await
     }
 
-    async fn fetch(&self, id: &str, answer: &mut Answer, report: Report<'_>) -> Result<()> {
+    async fn fetch(&self, id: &str, answer: &mut Answer, rows: Rows<'_>, report: Report<'_>) -> Result<()> {
         let doing = "fetch the rows";
         let mut token = None;
         loop {
@@ -224,9 +248,11 @@ impl Aws {
                     })
                     .collect();
             }
-            answer
-                .rows
-                .extend(page.records.into_iter().map(|row| row.into_iter().map(cell).collect()));
+            let records = page.records.into_iter();
+            rows(
+                &answer.columns,
+                records.map(|row| row.into_iter().map(cell).collect()).collect(),
+            );
             match page.next_token.filter(|token| !token.is_empty()) {
                 Some(next) => token = Some(next),
                 None => return Ok(()),

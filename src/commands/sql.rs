@@ -6,8 +6,9 @@ use crate::connect::World;
 use crate::data::warehouse;
 use crate::error::{CommandError, ExitCode};
 use crate::project::Project;
-use crate::ui::{Ui, duration, table};
-use lakeform_aws::{Answer, Cell, Session, Warehouse};
+use crate::ui::table::Layout;
+use crate::ui::{Ui, duration};
+use lakeform_aws::{Answer, Cell, Column, Session, Warehouse};
 use lakeform_engine::{Address, Kind, Value};
 use std::io::{IsTerminal, Read};
 
@@ -17,11 +18,9 @@ pub async fn run(global: &Global, args: &Sql, ui: &Ui) -> Result<ExitCode, Comma
     let target = target(&project, args.warehouse.as_deref()).await?; // (disk)
     let warehouse = warehouse::parse(&target, args.database.as_deref())?; // (pure)
     let world = World::connect(&project, ui).await?; // (cloud)
+    let statements = warehouse::split(&text); // (pure)
     let run = async {
-        match warehouse::split(&text).as_slice() {
-            [one] => show(&world.aws.sql(&warehouse, one, &[], &|_| ()).await?, args, ui),
-            statements => in_one_session(&world, &warehouse, statements, args, ui).await?,
-        }
+        run_all(&world, &warehouse, &statements, args, ui).await?; // (cloud)
         Ok(ExitCode::Done)
     };
     tokio::select! {
@@ -30,8 +29,9 @@ pub async fn run(global: &Global, args: &Sql, ui: &Ui) -> Result<ExitCode, Comma
     }
 }
 
-/// Runs statements one after the other; what one sets up is there for the next, and each answer is shown when it comes.
-async fn in_one_session(
+/// Runs statements one after the other in one session; what one sets up is there for the next, and each answer is shown
+/// as it comes, so that it may be larger than memory.
+async fn run_all(
     world: &World,
     warehouse: &Warehouse,
     statements: &[&str],
@@ -40,66 +40,127 @@ async fn in_one_session(
 ) -> Result<(), CommandError> {
     let mut session = Session::new(warehouse);
     if args.single_transaction {
-        world.aws.sql_in(&mut session, "begin", &|_| ()).await?;
+        world.aws.sql_in(&mut session, "begin", &mut |_, _| (), &|_| ()).await?;
     }
     for statement in statements {
-        match world.aws.sql_in(&mut session, statement, &|_| ()).await {
-            Ok(answer) => show(&answer, args, ui),
+        let mut shown = Shown::new(args, ui);
+        let rows = &mut |columns: &[Column], page| shown.rows(columns, page);
+        let done = match statements.len() == 1 && !args.single_transaction {
+            true => world.aws.sql_alone(warehouse, statement, rows, &|_| ()).await,
+            false => world.aws.sql_in(&mut session, statement, rows, &|_| ()).await,
+        };
+        match done {
+            Ok(answer) => shown.end(&answer),
             Err(error) => {
                 if args.single_transaction {
                     // What failed is the news, whatever becomes of this.
-                    drop(world.aws.sql_in(&mut session, "rollback", &|_| ()).await);
+                    drop(
+                        world
+                            .aws
+                            .sql_in(&mut session, "rollback", &mut |_, _| (), &|_| ())
+                            .await,
+                    );
                 }
                 return Err(error.into());
             }
         }
     }
     if args.single_transaction {
-        world.aws.sql_in(&mut session, "commit", &|_| ()).await?;
+        world
+            .aws
+            .sql_in(&mut session, "commit", &mut |_, _| (), &|_| ())
+            .await?;
     }
     Ok(())
 }
 
-/// Shows what one statement returned.
-fn show(answer: &Answer, args: &Sql, ui: &Ui) {
-    let names: Vec<&str> = answer.columns.iter().map(|column| column.name.as_str()).collect();
-    if names.is_empty() && !ui.json {
-        if !args.csv {
-            ui.say(match answer.affected {
-                ..0 => "Done.".to_owned(),
-                rows => format!("Done: {}.", counted(rows as u64)),
-            });
+/// The rows that a table's columns are fitted to. Those that follow are written as they come, however wide.
+const FITTED: usize = 1000;
+
+/// Shows what one statement returns, row by row.
+struct Shown<'a> {
+    args: &'a Sql,
+    ui: &'a Ui,
+    count: u64,
+    names: Vec<String>,
+    /// Rows that wait for the table's columns to be fitted.
+    waiting: Vec<Vec<String>>,
+    layout: Option<Layout>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(args: &'a Sql, ui: &'a Ui) -> Self {
+        Self {
+            args,
+            ui,
+            count: 0,
+            names: Vec::new(),
+            waiting: Vec::new(),
+            layout: None,
         }
-        return;
     }
-    if ui.json {
-        let row = |row: &Vec<Cell>| {
-            let cells = names
-                .iter()
-                .map(|name| (*name).to_owned())
-                .zip(row.iter().map(warehouse::json));
-            serde_json::Value::Object(cells.collect())
-        };
-        ui.json(&answer.rows.iter().map(row).collect());
-    } else if args.csv {
-        let mut text = csv_line(names.iter().map(|name| Some((*name).to_owned())));
-        for row in &answer.rows {
-            text.push_str(&csv_line(row.iter().map(plain)));
+
+    fn rows(&mut self, columns: &[Column], rows: Vec<Vec<Cell>>) {
+        let mut text = String::new();
+        if self.names.is_empty() {
+            self.names = columns.iter().map(|column| column.name.clone()).collect();
+            if self.args.csv && !self.ui.json {
+                text.push_str(&csv_line(self.names.iter().cloned().map(Some)));
+            }
         }
-        ui.data(text);
-    } else {
-        let rows: Vec<Vec<String>> = answer
-            .rows
-            .iter()
-            .map(|row| row.iter().map(|cell| plain(cell).unwrap_or_default()).collect())
-            .collect();
-        ui.data(table::render(&names, &rows));
-        // Times differ from run to run; only people at a terminal are told.
-        let took = match ui.live {
-            true => format!(" in {}", duration(answer.duration.as_secs_f64())),
-            false => String::new(),
-        };
-        ui.say(format!("{}{took}", counted(rows.len() as u64)));
+        for row in rows {
+            if self.ui.json {
+                text.push(if self.count == 0 { '[' } else { ',' });
+                let cells = self.names.iter().cloned().zip(row.iter().map(warehouse::json));
+                text.push_str(&serde_json::Value::Object(cells.collect()).to_string());
+            } else if self.args.csv {
+                text.push_str(&csv_line(row.iter().map(plain)));
+            } else {
+                let cells: Vec<String> = row.iter().map(|cell| plain(cell).unwrap_or_default()).collect();
+                match &self.layout {
+                    Some(layout) => text.push_str(&layout.line(&cells)),
+                    None => self.waiting.push(cells),
+                }
+                if self.waiting.len() == FITTED {
+                    text.push_str(&self.fit());
+                }
+            }
+            self.count += 1;
+        }
+        self.ui.data(text);
+    }
+
+    /// Fits the columns to the rows that wait, and lays those out.
+    fn fit(&mut self) -> String {
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        let waiting = std::mem::take(&mut self.waiting);
+        let layout = self.layout.insert(Layout::of(&names, &waiting));
+        let lines = waiting.iter().map(|row| layout.line(row));
+        std::iter::once(layout.headings(&names)).chain(lines).collect()
+    }
+
+    fn end(mut self, answer: &Answer) {
+        if self.ui.json {
+            self.ui.data(if self.count == 0 { "[]\n" } else { "]\n" });
+        } else if self.names.is_empty() {
+            if !self.args.csv {
+                self.ui.say(match answer.affected {
+                    ..0 => "Done.".to_owned(),
+                    rows => format!("Done: {}.", counted(rows as u64)),
+                });
+            }
+        } else if !self.args.csv {
+            if self.layout.is_none() {
+                let text = self.fit();
+                self.ui.data(text);
+            }
+            // Times differ from run to run; only people at a terminal are told.
+            let took = match self.ui.live {
+                true => format!(" in {}", duration(answer.duration.as_secs_f64())),
+                false => String::new(),
+            };
+            self.ui.say(format!("{}{took}", counted(self.count)));
+        }
     }
 }
 

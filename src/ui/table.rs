@@ -1,46 +1,63 @@
 //! Tables for people: columns as wide as they must be, numbers to the right.
 
-/// Returns the rows under their headings. Cells that are all numbers stand to the right.
+/// Returns the rows under their headings.
 pub fn render(headings: &[&str], rows: &[Vec<String>]) -> String {
-    let widths: Vec<usize> = headings
-        .iter()
-        .enumerate()
-        .map(|(column, heading)| {
-            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell));
-            cells.chain([width(heading)]).max().unwrap_or(0)
-        })
-        .collect();
-    let right: Vec<bool> = (0..headings.len())
-        .map(|column| {
-            let mut cells = rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .filter(|cell| !cell.is_empty())
-                .peekable();
-            cells.peek().is_some() && cells.all(|cell| is_number(cell))
-        })
-        .collect();
-    let mut text = String::new();
-    let mut line = |cells: &[String]| {
+    let layout = Layout::of(headings, rows);
+    let lines = rows.iter().map(|row| layout.line(row));
+    std::iter::once(layout.headings(headings)).chain(lines).collect()
+}
+
+/// How wide the columns are, and which stand to the right: those of numbers.
+pub struct Layout {
+    widths: Vec<usize>,
+    right: Vec<bool>,
+}
+
+impl Layout {
+    /// Fits columns to some rows. Longer cells of others will stick out.
+    pub fn of(headings: &[&str], rows: &[Vec<String>]) -> Self {
+        let widths: Vec<usize> = headings
+            .iter()
+            .enumerate()
+            .map(|(column, heading)| {
+                let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell));
+                cells.chain([width(heading)]).max().unwrap_or(0)
+            })
+            .collect();
+        let right: Vec<bool> = (0..headings.len())
+            .map(|column| {
+                let mut cells = rows
+                    .iter()
+                    .filter_map(|row| row.get(column))
+                    .filter(|cell| !cell.is_empty())
+                    .peekable();
+                cells.peek().is_some() && cells.all(|cell| is_number(cell))
+            })
+            .collect();
+        Self { widths, right }
+    }
+
+    pub fn headings(&self, headings: &[&str]) -> String {
+        let names: Vec<String> = headings.iter().map(|heading| (*heading).to_owned()).collect();
+        let rules: Vec<String> = self.widths.iter().map(|width| "─".repeat(*width)).collect();
+        self.line(&names) + &self.line(&rules)
+    }
+
+    pub fn line(&self, cells: &[String]) -> String {
         let padded: Vec<String> = cells
             .iter()
             .enumerate()
             .map(|(column, cell)| {
-                let space = " ".repeat(widths[column].saturating_sub(width(cell)));
-                if right[column] {
+                let space = " ".repeat(self.widths[column].saturating_sub(width(cell)));
+                if self.right[column] {
                     format!("{space}{cell}")
                 } else {
                     format!("{cell}{space}")
                 }
             })
             .collect();
-        text.push_str(padded.join("  ").trim_end());
-        text.push('\n');
-    };
-    line(&headings.iter().map(|heading| (*heading).to_owned()).collect::<Vec<_>>());
-    line(&widths.iter().map(|width| "─".repeat(*width)).collect::<Vec<_>>());
-    rows.iter().for_each(|row| line(row));
-    text
+        format!("{}\n", padded.join("  ").trim_end())
+    }
 }
 
 fn width(text: &str) -> usize {

@@ -3,16 +3,16 @@
 use crate::python::Python;
 use crate::sandbox::Sandbox;
 use crate::served::Served;
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A served warehouse without data.
 struct Warehouse {
     served: Served,
     sql: String,
     authority: String,
-    /// Kept for as long as it is served.
-    _sandbox: Sandbox,
+    sandbox: Sandbox,
 }
 
 impl Warehouse {
@@ -30,7 +30,7 @@ impl Warehouse {
             served,
             sql,
             authority: authority.display().to_string(),
-            _sandbox: sandbox,
+            sandbox,
         }
     }
 
@@ -53,6 +53,8 @@ fn python_drivers_do_their_work() {
     for script in [
         "with_psycopg2.py",
         "with_redshift_connector.py",
+        "with_sqlalchemy.py",
+        "with_other_drivers.py",
         "with_awswrangler.py",
         "with_data_api.py",
     ] {
@@ -86,6 +88,49 @@ fn the_jdbc_driver_does_its_work() {
     assert!(output.status.success(), "{said}{complained}");
 }
 
+/// Runs `lakeform sql` and returns the bytes that it wrote and the most memory that it had.
+fn written(warehouse: &Warehouse, format: &[&str], rows: u32) -> (usize, usize) {
+    let sql = format!("select n, repeat('x', 100) as filler from generate_series(1, {rows}) as g(n) order by n");
+    let mut command = warehouse.sandbox.command(&["sql", "--stack", "shop"]);
+    let mut running = command
+        .args(format)
+        .arg(sql)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let mut output = running.stdout.take().expect("its output");
+    let status = format!("/proc/{}/status", running.id());
+    let (mut bytes, mut most) = (0, 0);
+    let mut part = vec![0; 1 << 16];
+    loop {
+        let read = output.read(&mut part).expect("it writes");
+        if read == 0 {
+            break;
+        }
+        bytes += read;
+        let status = std::fs::read_to_string(&status).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.and_then(|text| text.trim().trim_end_matches(" kB").parse::<usize>().ok());
+        most = most.max(kilobytes.unwrap_or(0) * 1024);
+    }
+    assert!(running.wait().expect("it ends").success());
+    (bytes, most)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_sql_command_writes_rows_as_they_come_and_keeps_none() {
+    let warehouse = Warehouse::new();
+    for format in [&["--csv"][..], &["--json"], &[]] {
+        let (_, base) = written(&warehouse, format, 10);
+        let (bytes, most) = written(&warehouse, format, 300_000);
+        assert!(bytes > 30 << 20, "{format:?} wrote {bytes}");
+        let more = most.saturating_sub(base) >> 20;
+        assert!(base > 0 && more < 24, "{format:?}: {more} MB for {} MB", bytes >> 20);
+    }
+}
+
 #[test]
 fn psql_shows_what_there_is() {
     let python = Python::of("sqlclients");
@@ -98,15 +143,20 @@ fn psql_shows_what_there_is() {
     let mut said = String::new();
     for command in commands {
         let mut psql = Command::new("psql");
-        psql.args(["--no-psqlrc", "--command", command]);
+        psql.arg("--no-psqlrc").stdin(Stdio::piped());
+        psql.stdout(Stdio::piped()).stderr(Stdio::piped());
         psql.env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         psql.envs(login.clone())
             .env("PGSSLMODE", "verify-full")
             .env("PGSSLROOTCERT", &warehouse.authority);
-        let output = psql
-            .output()
+        let mut running = psql
+            .spawn()
             .unwrap_or_else(|error| panic!("psql: {error}; .ci/run installs it"));
+        let mut typed = running.stdin.take().expect("psql reads");
+        writeln!(typed, "{command}").expect("psql reads");
+        drop(typed);
+        let output = running.wait_with_output().expect("psql ends");
         said.push_str(&format!("=> {command}\n"));
         for text in [output.stdout, output.stderr] {
             let text = String::from_utf8_lossy(&text);

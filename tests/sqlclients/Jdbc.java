@@ -50,9 +50,12 @@ public class Jdbc {
         try (Connection connection = connect()) {
             pieces(connection);
             trees(connection);
+            keys(connection);
+            types(connection);
             mistakes(connection);
             cancelled(connection);
         }
+        zones();
         System.out.println("ok");
     }
 
@@ -135,7 +138,9 @@ public class Jdbc {
         }
         check(column(about.getCatalogs(), "TABLE_CAT").contains("dev"), "catalogs");
         check(column(about.getSchemas(), "TABLE_SCHEM").contains("jdbc_tree"), "schemas");
-        check(column(about.getTables(null, "jdbc_tree", "%", null), "TABLE_NAME").equals(List.of("leaf", "shade")), "tables");
+        // As in PostgreSQL, whoever asks for no kind in particular sees the index of the key too.
+        check(column(about.getTables(null, "jdbc_tree", "%", null), "TABLE_NAME").equals(List.of("leaf_pkey", "leaf", "shade")), "tables");
+        check(column(about.getTables(null, "jdbc_tree", "%", new String[] {"TABLE"}), "TABLE_NAME").equals(List.of("leaf")), "only tables");
         check(column(about.getTables(null, "jdbc_tree", "%", new String[] {"VIEW"}), "TABLE_NAME").equals(List.of("shade")), "views");
         try (ResultSet tables = about.getTables(null, "jdbc_tree", "leaf", new String[] {"TABLE"})) {
             check(tables.next() && tables.getString("REMARKS").equals("green"), "remarks");
@@ -154,6 +159,92 @@ public class Jdbc {
         try (Statement statement = connection.createStatement()) {
             statement.execute("drop schema jdbc_tree cascade");
         }
+    }
+
+    /** What diagrams of tables are drawn from. */
+    static void keys(Connection connection) throws Exception {
+        try (Statement statement = connection.createStatement()) {
+            statement.execute("drop schema if exists jdbc_keys cascade");
+            statement.execute("create schema jdbc_keys");
+            statement.execute("create table jdbc_keys.makers (name varchar(40), country char(2), id int, primary key (country, id), unique (name))");
+            statement.execute("create table jdbc_keys.goods (id int primary key, maker int, origin char(2), foreign key (origin, maker) references jdbc_keys.makers (country, id))");
+        }
+        DatabaseMetaData about = connection.getMetaData();
+        check(rows(about.getPrimaryKeys(null, "jdbc_keys", "makers"), "COLUMN_NAME", "KEY_SEQ", "PK_NAME")
+            .equals(List.of("country 1 makers_pkey", "id 2 makers_pkey")), "primary keys");
+        check(rows(about.getPrimaryKeys(null, "jdbc_keys", null), "TABLE_NAME", "COLUMN_NAME")
+            .equals(List.of("goods id", "makers country", "makers id")), "all primary keys");
+        List<String> foreign = List.of(
+            "makers country goods origin 1 goods_origin_maker_fkey makers_pkey",
+            "makers id goods maker 2 goods_origin_maker_fkey makers_pkey");
+        String[] names = {"PKTABLE_NAME", "PKCOLUMN_NAME", "FKTABLE_NAME", "FKCOLUMN_NAME", "KEY_SEQ", "FK_NAME", "PK_NAME"};
+        check(rows(about.getImportedKeys(null, "jdbc_keys", "goods"), names).equals(foreign), "imported keys");
+        check(rows(about.getExportedKeys(null, "jdbc_keys", "makers"), names).equals(foreign), "exported keys");
+        check(rows(about.getCrossReference(null, "jdbc_keys", "makers", null, "jdbc_keys", "goods"), names).equals(foreign), "a cross reference");
+        check(rows(about.getExportedKeys(null, "jdbc_keys", "goods"), names).isEmpty(), "nothing points at goods");
+        check(rows(about.getIndexInfo(null, "jdbc_keys", "makers", true, false), "INDEX_NAME", "ORDINAL_POSITION", "COLUMN_NAME", "NON_UNIQUE")
+            .equals(List.of("makers_name_key 1 name f", "makers_pkey 1 country f", "makers_pkey 2 id f")), "indexes");
+        check(column(about.getBestRowIdentifier(null, "jdbc_keys", "makers", DatabaseMetaData.bestRowSession, false), "COLUMN_NAME")
+            .equals(List.of("country", "id")), "the best row identifier");
+        try (ResultSet columns = about.getColumns(null, "jdbc_keys", "makers", "id")) {
+            check(columns.next() && columns.getInt("NULLABLE") == 0, "a key's column is not null");
+        }
+        check(column(about.getColumnPrivileges(null, "jdbc_keys", "goods", "id"), "PRIVILEGE").contains("SELECT"), "privileges");
+        try (Statement statement = connection.createStatement()) {
+            ResultSet arrays = statement.executeQuery("select conkey from pg_constraint where conname = 'goods_origin_maker_fkey'");
+            check(arrays.next() && Arrays.equals((Short[]) arrays.getArray(1).getArray(), new Short[] {3, 2}), "an array of columns");
+            statement.execute("drop schema jdbc_keys cascade");
+        }
+    }
+
+    static List<String> rows(ResultSet rows, String... names) throws SQLException {
+        List<String> found = new ArrayList<>();
+        while (rows.next()) {
+            List<String> cells = new ArrayList<>();
+            for (String name : names) cells.add(rows.getString(name));
+            found.add(String.join(" ", cells));
+        }
+        return found;
+    }
+
+    static void types(Connection connection) throws Exception {
+        DatabaseMetaData about = connection.getMetaData();
+        List<String> names = rows(about.getTypeInfo(), "TYPE_NAME", "DATA_TYPE");
+        for (String type : List.of("int4 " + Types.INTEGER, "varchar " + Types.VARCHAR, "numeric " + Types.NUMERIC, "timestamptz " + Types.TIMESTAMP, "bool " + Types.BIT))
+            check(names.contains(type), type + " in " + names);
+        check(!about.getUDTs(null, null, "%", null).next(), "nobody makes types here");
+        check(about.getMaxColumnsInIndex() == 32, about.getMaxColumnsInIndex());
+    }
+
+    /** The driver says at the door in which zone it lives, and reads instants whatever zone they are written in. */
+    static void zones() throws Exception {
+        TimeZone home = TimeZone.getDefault();
+        TimeZone.setDefault(TimeZone.getTimeZone("Asia/Kolkata"));
+        for (String binary : List.of("true", "false"))
+            try (Connection connection = connect("binaryTransfer", binary, "prepareThreshold", "1"); Statement statement = connection.createStatement()) {
+                ResultSet zone = statement.executeQuery("show timezone");
+                check(zone.next() && zone.getString(1).equals("Asia/Kolkata"), "the driver's zone");
+                ResultSet text = statement.executeQuery("select timestamptz '2024-07-01 12:00', '2024-07-01 06:30+00'::timestamptz::varchar");
+                check(text.next() && text.getString(1).startsWith("2024-07-01 12:00:00+05:30"), text.getString(1));
+                check(text.getString(2).equals("2024-07-01 12:00:00+05:30"), text.getString(2));
+                check(text.getObject(1, java.time.OffsetDateTime.class).toInstant().equals(java.time.Instant.parse("2024-07-01T06:30:00Z")), "an instant");
+                statement.execute("create temp table instants (at timestamptz)");
+                try (PreparedStatement insert = connection.prepareStatement("insert into instants values (?)")) {
+                    insert.setObject(1, java.time.OffsetDateTime.parse("2024-07-01T06:30:00Z"));
+                    insert.execute();
+                    insert.setTimestamp(1, Timestamp.valueOf("2024-07-01 12:00:00"));
+                    insert.execute();
+                }
+                for (int again = 0; again < 3; again++)
+                    try (PreparedStatement select = connection.prepareStatement("select at from instants where at = ?")) {
+                        select.setObject(1, java.time.OffsetDateTime.parse("2024-07-01T06:30:00Z"));
+                        check(column(select.executeQuery(), "at").size() == 2, binary);
+                    }
+                statement.execute("set timezone to 'America/New_York'");
+                ResultSet there = statement.executeQuery("select at::varchar from instants");
+                check(there.next() && there.getString(1).equals("2024-07-01 02:30:00-04"), there.getString(1));
+            }
+        TimeZone.setDefault(home);
     }
 
     static void mistakes(Connection connection) throws Exception {

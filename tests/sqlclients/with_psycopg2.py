@@ -208,6 +208,42 @@ for one, thread in busy:
     one.close()
 assert sorted(ended) == sorted(never), ended
 
+# Settings at the door, of a user, and of a session; the server tells of a new time zone as it is set.
+with connect(options="-c timezone=Asia/Tokyo") as tokyo, tokyo.cursor() as cursor:
+    assert tokyo.get_parameter_status("TimeZone") == "Asia/Tokyo"
+    cursor.execute("select '2024-01-01 00:00'::timestamptz, '2024-01-01'::timestamptz::varchar")
+    at, text = cursor.fetchone()
+    assert at == datetime.datetime(2023, 12, 31, 15, 0, tzinfo=datetime.timezone.utc) and text == "2024-01-01 00:00:00+09", (at, text)
+    cursor.execute("set time zone 'Europe/Berlin'")
+    assert tokyo.get_parameter_status("TimeZone") == "Europe/Berlin"
+    cursor.execute("reset timezone")
+    assert tokyo.get_parameter_status("TimeZone") == "Asia/Tokyo"
+tokyo.close()
+try:
+    connect(options="-c timezone=Mars/Olympus")
+except psycopg2.OperationalError as error:
+    assert "Mars/Olympus" in str(error), error
+else:
+    raise AssertionError("a zone nobody knows was accepted")
+with other.cursor() as cursor:
+    cursor.execute("create table numbered (a int, b int, c int, primary key (c, a))")
+    cursor.execute("select conkey from pg_constraint where conname = 'numbered_pkey'")
+    assert cursor.fetchone() == ([3, 1],)
+    cursor.execute("select indkey from pg_index where indrelid = 'numbered'::regclass")
+    assert cursor.fetchone() == ("3 1",)
+    cursor.execute("drop table numbered")
+    cursor.execute("set describe_field_name_in_uppercase to on")
+    cursor.execute("select 1 as one")
+    assert cursor.description[0].name == "ONE"
+    cursor.execute("reset describe_field_name_in_uppercase")
+    for wish in ["enable_case_sensitive_identifier to true", "enable_case_sensitive_identifier = 1", "datestyle to german", "client_encoding to latin1"]:
+        try:
+            cursor.execute(f"set {wish}")
+        except psycopg2.errors.FeatureNotSupported:
+            pass
+        else:
+            raise AssertionError(wish)
+
 # Users: a password of their own, changed; ownership; who am I.
 with other.cursor() as cursor:
     cursor.execute("drop user if exists walker")
@@ -219,13 +255,17 @@ with psycopg2.connect(host=host, port=port, dbname="dev", user="walker", passwor
 walker.close()
 with other.cursor() as cursor:
     cursor.execute("alter user walker password 'Runner123'")
+    cursor.execute("alter user walker set timezone to 'America/New_York'")
 try:
     psycopg2.connect(host=host, port=port, dbname="dev", user="walker", password="Walker123")
 except psycopg2.OperationalError as error:
     assert "authentication failed" in str(error), error
 else:
     raise AssertionError("an old password was accepted")
-psycopg2.connect(host=host, port=port, dbname="dev", user="walker", password="Runner123").close()
+with psycopg2.connect(host=host, port=port, dbname="dev", user="walker", password="Runner123") as walker, walker.cursor() as cursor:
+    cursor.execute("show timezone")
+    assert cursor.fetchone() == ("America/New_York",)
+walker.close()
 
 # Databases: one name each, nothing shared.
 with other.cursor() as cursor:

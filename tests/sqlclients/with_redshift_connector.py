@@ -73,12 +73,27 @@ names = lambda rows, at: [row[at] for row in rows]  # noqa: E731
 assert "dev" in names(cursor.get_catalogs(), 0)
 assert "tree" in names(cursor.get_schemas(), 0)
 tables = {row[2]: row[3] for row in cursor.get_tables(schema_pattern="tree")}
-assert tables == {"leaf": "TABLE", "shade": "VIEW"}, tables
+assert tables == {"leaf": "TABLE", "leaf_pkey": "INDEX", "shade": "VIEW"}, tables
 columns = {row[3]: (row[5], row[6], row[8]) for row in cursor.get_columns(schema_pattern="tree", tablename_pattern="leaf")}
 assert set(columns) == {"id", "name", "amount"}, columns
 assert columns["amount"][1] == 9 and columns["amount"][2] == 2, columns
 list(cursor.get_procedures())
+list(cursor.get_table_types())
+cursor.execute("create table tree.branch (side char(1), number int, leaf int references tree.leaf, primary key (side, number))")
+keys = [row[2:6] for row in cursor.get_primary_keys(schema="tree", table="branch")]
+assert keys == [["branch", "side", 1, "branch_pkey"], ["branch", "number", 2, "branch_pkey"]], keys
+assert names(cursor.get_primary_keys(schema="tree"), 2) == ["branch", "branch", "leaf"]
 cursor.execute("drop schema tree cascade")
+
+# A zone of the session's own: instants stay what they are, clocks show another time.
+instant = datetime.datetime(2024, 7, 1, 10, 0, tzinfo=datetime.timezone.utc)
+cursor.execute("set timezone to 'Europe/Berlin'")
+cursor.execute("create temp table instants (at timestamptz)")
+cursor.execute("insert into instants values (%s), (%s), ('2024-07-01 12:00')", (instant, instant.replace(hour=12, tzinfo=None)))
+cursor.execute("select at, at::varchar, at::timestamp, date_trunc('day', at)::varchar from instants where at = %s", (instant,))
+shown = [instant, "2024-07-01 12:00:00+02", datetime.datetime(2024, 7, 1, 12, 0), "2024-07-01 00:00:00+02"]
+assert [list(found) for found in cursor.fetchall()] == [shown] * 3
+cursor.execute("reset timezone")
 
 # A data frame in and out.
 frame = cursor.execute("select 1 as one, 'a' as letter").fetch_dataframe()

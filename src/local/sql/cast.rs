@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, PrimitiveArray, StringArray,
-    StringBuilder, new_null_array,
+    StringBuilder, TimestampMicrosecondArray, new_null_array,
 };
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{
@@ -15,6 +15,7 @@ use datafusion::arrow::datatypes::{
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 use crate::value::{self, MICROS_PER_DAY};
+use crate::zone::Zone;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -28,18 +29,33 @@ pub enum Mode {
 
 /// Returns the column converted to a type.
 pub fn cast(array: &ArrayRef, to: SqlType, mode: Mode) -> Result<ArrayRef> {
+    cast_in(Zone::UTC, array, to, mode)
+}
+
+/// The same where clocks show a zone's time: what has no zone is read there, and instants are shown there.
+pub fn cast_in(zone: Zone, array: &ArrayRef, to: SqlType, mode: Mode) -> Result<ArrayRef> {
     let from = array.data_type().clone();
     if from == DataType::Null {
         return Ok(new_null_array(&to.arrow(), array.len()));
     }
     if to.is_text() {
-        return to_text(array, to, mode);
+        return to_text(&shown_in(zone, array), to, mode);
     }
     if from == to.arrow() {
         return Ok(array.clone());
     }
     match (&from, to) {
-        (DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8, _) => from_text(&text_array(array)?, to, mode),
+        (DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8, _) => {
+            from_text(zone, &text_array(array)?, to, mode)
+        }
+        (DataType::Timestamp(_, Some(_)), SqlType::Timestamp | SqlType::Date | SqlType::Time) if zone != Zone::UTC => {
+            let local = moved(&cast(array, SqlType::Timestamptz, mode)?, |utc| zone.to_local(utc));
+            cast(&(Arc::new(local) as ArrayRef), to, mode)
+        }
+        (DataType::Timestamp(_, None) | DataType::Date32, SqlType::Timestamptz) if zone != Zone::UTC => {
+            let utc = moved(&cast(array, SqlType::Timestamp, mode)?, |local| zone.to_utc(local));
+            Ok(Arc::new(utc.with_data_type(to.arrow())))
+        }
         (_, SqlType::Bool) => arrow_cast(array, &DataType::Boolean, mode),
         (DataType::Decimal128(_, scale), SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Oid) => {
             let whole = round_decimal(array.as_primitive::<Decimal128Type>(), *scale)?;
@@ -103,6 +119,22 @@ pub fn cast(array: &ArrayRef, to: SqlType, mode: Mode) -> Result<ArrayRef> {
             })
         }
         _ => arrow_cast(array, &to.arrow(), mode),
+    }
+}
+
+fn moved(instants: &ArrayRef, to: impl Fn(i64) -> i64) -> TimestampMicrosecondArray {
+    instants
+        .as_primitive::<TimestampMicrosecondType>()
+        .unary::<_, TimestampMicrosecondType>(to)
+}
+
+/// Returns instants such that their text is that of a zone's clocks; everything else as it is.
+pub fn shown_in(zone: Zone, array: &ArrayRef) -> ArrayRef {
+    match array.as_primitive_opt::<TimestampMicrosecondType>() {
+        Some(instants) if instants.timezone().is_some() && zone != Zone::UTC => {
+            Arc::new(instants.clone().with_timezone(zone.to_string()))
+        }
+        _ => array.clone(),
     }
 }
 
@@ -205,7 +237,7 @@ pub fn cut(text: &str, limit: usize) -> &str {
     &text[..end]
 }
 
-fn from_text(strings: &StringArray, to: SqlType, mode: Mode) -> Result<ArrayRef> {
+fn from_text(zone: Zone, strings: &StringArray, to: SqlType, mode: Mode) -> Result<ArrayRef> {
     Ok(match to {
         SqlType::Bool => {
             let mut values = Vec::with_capacity(strings.len());
@@ -243,14 +275,14 @@ fn from_text(strings: &StringArray, to: SqlType, mode: Mode) -> Result<ArrayRef>
             }
             Arc::new(Decimal128Array::from(values).with_precision_and_scale(precision, scale as i8)?)
         }
-        SqlType::Date => parse_each::<Date32Type>(strings, to, mode, value::parse_date)?,
+        SqlType::Date => parse_each::<Date32Type>(strings, to, mode, |text| value::parse_date(text, zone))?,
+        // A zone that is written behind a plain timestamp says nothing about it.
         SqlType::Timestamp => parse_each::<TimestampMicrosecondType>(strings, to, mode, |text| {
-            value::parse_timestamp(text).map(|(micros, _)| micros)
+            value::parse_timestamp(text, zone).map(|(local, _)| local)
         })?,
         SqlType::Timestamptz => {
-            let micros = parse_each::<TimestampMicrosecondType>(strings, to, mode, |text| {
-                value::parse_timestamp(text).map(|(micros, _)| micros)
-            })?;
+            let micros =
+                parse_each::<TimestampMicrosecondType>(strings, to, mode, |text| value::parse_instant(text, zone))?;
             Arc::new(
                 micros
                     .as_primitive::<TimestampMicrosecondType>()

@@ -132,7 +132,11 @@ pub struct Constraint {
     pub name: String,
     pub kind: ConstraintKind,
     pub columns: Vec<String>,
+    /// What a foreign key points at, as it was written; no columns mean the primary key.
     pub references: Option<(String, Vec<String>)>,
+    /// The table that it points at, by identity.
+    #[serde(default)]
+    pub target: Option<Oid>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -181,6 +185,9 @@ pub struct User {
     pub password: Option<String>,
     pub superuser: bool,
     pub createdb: bool,
+    /// What the user's sessions start with, by ALTER USER … SET.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -288,6 +295,19 @@ impl Catalog {
             self.names.remove(&(old.schema, old.name.clone()));
         }
         Some(old)
+    }
+
+    /// Returns the other tables whose foreign keys point at a table.
+    pub fn referrers(&self, oid: Oid) -> Vec<Arc<Relation>> {
+        let points = |relation: &Relation| {
+            let constraints = relation.table().into_iter().flat_map(|table| &table.constraints);
+            constraints.into_iter().any(|constraint| constraint.target == Some(oid))
+        };
+        self.relations
+            .values()
+            .filter(|relation| relation.oid != oid && points(relation))
+            .cloned()
+            .collect()
     }
 
     /// Returns the views that use a relation directly.

@@ -15,7 +15,7 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::cast::{Mode, cast, cut};
+use crate::cast::{Mode, cast_in, cut};
 use crate::catalog::{Column, Relation, Segment};
 use crate::error::{Result, SqlError};
 use crate::external::{Chunks, Compression as FileCompression, Object, split_location};
@@ -27,6 +27,7 @@ use crate::system::history::{LoadError, now};
 use crate::types::SqlType;
 use crate::utility::{Compression, Copy, CopyFormat};
 use crate::value::parse_timestamp;
+use crate::zone::Zone;
 use blocks::{Block, Blocks};
 use sink::Sink;
 
@@ -94,6 +95,7 @@ pub(crate) async fn run(session: &mut Session, copy: Copy) -> Result<Outcome> {
         columns,
         paths: json_paths(session, &copy).await?,
         copy,
+        zone: session.zone,
         refused: Mutex::default(),
     });
     let (pieces, taken) = mpsc::channel(PARALLEL);
@@ -318,6 +320,8 @@ struct Loader {
     columns: Vec<Column>,
     paths: Option<Vec<json::Path>>,
     copy: Copy,
+    /// Where instants without a zone are read.
+    zone: Zone,
     refused: Mutex<Vec<Refused>>,
 }
 
@@ -395,7 +399,10 @@ impl Loader {
             return None;
         }
         let formatted = self.copy.time_format.as_deref().is_some_and(|format| format != "auto");
-        let sinks = self.columns.iter().map(|column| Sink::new(column, BATCH, formatted));
+        let sinks = self
+            .columns
+            .iter()
+            .map(|column| Sink::new(column, BATCH, formatted, self.zone));
         fields::columns(
             block,
             &self.copy,
@@ -520,7 +527,7 @@ impl Loader {
             _ => None,
         };
         let texts: ArrayRef = Arc::new(converted.unwrap_or_else(|| texts.clone()));
-        cast(&texts, column.sql_type, Mode::Assign)
+        cast_in(self.zone, &texts, column.sql_type, Mode::Assign)
     }
 
     /// Brings a batch of a Parquet file into the table's types, column by column in the file's order.
@@ -539,7 +546,7 @@ impl Loader {
             .columns()
             .iter()
             .zip(&self.columns)
-            .map(|(array, column)| cast(array, column.sql_type, Mode::Assign))
+            .map(|(array, column)| cast_in(self.zone, array, column.sql_type, Mode::Assign))
             .collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(
@@ -575,7 +582,7 @@ impl Loader {
                         .map(crate::value::micros_of)
                         .or_else(|| {
                             // An unknown spelling may still be one that Redshift recognises by itself.
-                            parse_timestamp(text)
+                            parse_timestamp(text, Zone::UTC)
                                 .map(|(micros, _)| micros)
                                 .filter(|_| self.copy.accept_any_date)
                         }),
@@ -584,6 +591,9 @@ impl Loader {
                     Some(micros) => {
                         let mut spelled = String::new();
                         crate::value::write_timestamp(micros, &mut spelled);
+                        if format.starts_with("epoch") {
+                            spelled.push_str("+00");
+                        }
                         Ok(Some(spelled))
                     }
                     None if self.copy.accept_any_date => Ok(None),

@@ -59,7 +59,7 @@ pub struct Engine {
     pub(crate) store: Store,
     pub(crate) lake: Arc<dyn Lake>,
     pub(crate) options: EngineOptions,
-    pub(crate) planner: SessionState,
+    pub(crate) planner: Arc<SessionState>,
     pub(crate) history: History,
     pub(crate) sessions: Mutex<HashMap<u32, Arc<Signals>>>,
     catalog: RwLock<Arc<Catalog>>,
@@ -98,7 +98,7 @@ impl Engine {
         .max()
         .unwrap_or(FIRST_OID);
         let next_segment = segment_ids(&catalog).last().map_or(1, |last| last + 1);
-        let planner = planner_state(&options, &dir.join("spill"))?;
+        let planner = Arc::new(planner_state(&options, &dir.join("spill"))?);
         Ok(Arc::new(Self {
             store,
             lake,
@@ -269,6 +269,7 @@ fn first_entries(catalog: &mut Catalog, options: &EngineOptions) {
             password: None,
             superuser: true,
             createdb: true,
+            settings: BTreeMap::new(),
         }),
     );
     catalog.users.insert(
@@ -279,6 +280,7 @@ fn first_entries(catalog: &mut Catalog, options: &EngineOptions) {
             password: None,
             superuser: true,
             createdb: true,
+            settings: BTreeMap::new(),
         }),
     );
     catalog.databases.insert(

@@ -18,15 +18,17 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type, TimestampMicrosecondType};
 use datafusion::common::{Result as DfResult, ScalarValue};
+use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 pub use planner::OperatorRules;
 
-use crate::cast::{Mode, cast, text_array};
+use crate::cast::{Mode, cast, cast_in, shown_in, text_array};
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
+use crate::zone::Zone;
 
 /// One function of the library.
 pub struct Function {
@@ -73,6 +75,8 @@ pub struct Call<'a> {
     pub args: &'a [ArrayRef],
     pub rows: usize,
     pub returns: SqlType,
+    /// The session's time zone.
+    pub zone: Zone,
 }
 
 impl Call<'_> {
@@ -81,7 +85,12 @@ impl Call<'_> {
     }
 
     pub fn text(&self, index: usize) -> Result<StringArray> {
-        text_array(&self.args[index])
+        text_array(&shown_in(self.zone, &self.args[index]))
+    }
+
+    /// The argument as a value of the returned type.
+    pub fn cast(&self, index: usize, mode: Mode) -> Result<ArrayRef> {
+        cast_in(self.zone, &self.args[index], self.returns, mode)
     }
 
     pub fn int(&self, index: usize) -> Result<Int64Array> {
@@ -102,11 +111,27 @@ impl Call<'_> {
             .clone())
     }
 
-    /// Microseconds since the epoch, from a date, a timestamp of either kind or text.
+    /// What clocks show, in microseconds since they showed the epoch: from a date, a timestamp of either kind or text.
     pub fn micros(&self, index: usize) -> Result<TimestampMicrosecondArray> {
-        Ok(cast(&self.args[index], SqlType::Timestamp, Mode::Explicit)?
-            .as_primitive::<TimestampMicrosecondType>()
-            .clone())
+        Ok(
+            cast_in(self.zone, &self.args[index], SqlType::Timestamp, Mode::Explicit)?
+                .as_primitive::<TimestampMicrosecondType>()
+                .clone(),
+        )
+    }
+
+    /// Microseconds since the epoch.
+    pub fn moments(&self, index: usize) -> Result<TimestampMicrosecondArray> {
+        Ok(
+            cast_in(self.zone, &self.args[index], SqlType::Timestamptz, Mode::Explicit)?
+                .as_primitive::<TimestampMicrosecondType>()
+                .clone(),
+        )
+    }
+
+    /// Whether an argument is an instant rather than what clocks show.
+    pub fn is_instant(&self, index: usize) -> bool {
+        matches!(self.args[index].data_type(), DataType::Timestamp(_, Some(_)))
     }
 
     /// Returns the value of an argument that is the same in every row.
@@ -150,14 +175,19 @@ impl Call<'_> {
         Ok(Arc::new(builder.finish()))
     }
 
-    /// Maps rows to microseconds, shaped as the returned type.
-    pub fn instants(&self, mut value: impl FnMut(usize) -> Result<Option<i64>>) -> Result<ArrayRef> {
+    /// Maps rows to what clocks show, shaped as the returned type.
+    pub fn instants(&self, value: impl FnMut(usize) -> Result<Option<i64>>) -> Result<ArrayRef> {
+        self.instants_in(self.zone, value)
+    }
+
+    /// Maps rows to what the clocks of a zone show.
+    pub fn instants_in(&self, zone: Zone, mut value: impl FnMut(usize) -> Result<Option<i64>>) -> Result<ArrayRef> {
         let mut builder = TimestampMicrosecondArray::builder(self.rows);
         for row in 0..self.rows {
             builder.append_option(value(row)?);
         }
         let values: ArrayRef = Arc::new(builder.finish());
-        cast(&values, self.returns, Mode::Explicit)
+        cast_in(zone, &values, self.returns, Mode::Explicit)
     }
 }
 
@@ -291,6 +321,7 @@ impl ScalarUDFImpl for Udf {
             args: &arrays,
             rows,
             returns: SqlType::of_field(&args.return_field),
+            zone: session_zone(&args.config_options),
         };
         let result = (self.function.body)(&call)?;
         if scalar {
@@ -298,6 +329,12 @@ impl ScalarUDFImpl for Udf {
         }
         Ok(ColumnarValue::Array(result))
     }
+}
+
+/// Returns the zone of the session that a plan was made for.
+fn session_zone(options: &ConfigOptions) -> Zone {
+    let zone = options.execution.time_zone.as_deref();
+    zone.and_then(|zone| zone.parse().ok()).unwrap_or(Zone::UTC)
 }
 
 /// Shorthands for the tables.

@@ -26,6 +26,7 @@ mod types;
 mod utility;
 mod value;
 mod wire;
+mod zone;
 
 pub use durable::Watch;
 pub use engine::{Engine, EngineOptions};

@@ -3,6 +3,7 @@
 
 mod stop;
 mod texts;
+mod zoned;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -21,7 +22,7 @@ use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execut
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Expr, Query, Statement, visit_relations};
 
-use crate::cast::{Mode, cast};
+use crate::cast::{Mode, cast, shown_in};
 use crate::catalog::{Body, Relation};
 use crate::error::{Result, SqlError};
 use crate::external::{PATH, SIZE};
@@ -32,7 +33,9 @@ use crate::session::{Running, Session, Threads};
 use crate::system;
 use crate::types::SqlType;
 use crate::utility::Name;
+use crate::zone::Zone;
 pub use stop::Stop;
+pub use zoned::zoned;
 
 /// The schema name under which DML reads a table with its hidden columns, by OID.
 pub const WITH_ROWS: &str = "$rows";
@@ -80,12 +83,12 @@ impl Session {
 
     pub(crate) fn plan_rewritten(&self, query: Box<Query>, resolved: &Resolved) -> Result<Planned> {
         let context = Context {
-            state: &self.engine.planner,
+            state: &self.planner,
             tables: &resolved.tables,
-            planners: expr_planners(&self.engine.planner),
+            planners: expr_planners(&self.planner),
             functions: system::functions::of(self),
         };
-        let options = ParserOptions::from(&self.engine.planner.config_options().sql_parser);
+        let options = ParserOptions::from(&self.planner.config_options().sql_parser);
         let plan = SqlToRel::new_with_options(&context, options).sql_statement_to_plan(Statement::Query(query))?;
         let fields = plan
             .schema()
@@ -110,8 +113,9 @@ impl Session {
     pub(crate) async fn running(&self, planned: &Planned) -> Result<Running> {
         let threads = self.threads()?;
         let (plan, stop) = self.physical(planned, &threads).await?;
-        let context = self.engine.planner.task_ctx();
-        Ok(Running::start(plan, context, planned.fields.clone(), (stop, threads)))
+        let context = self.planner.task_ctx();
+        let columns = Promised::new(&planned.fields, self.zone);
+        Ok(Running::start(plan, context, columns, (stop, threads)))
     }
 
     /// Starts a query as one stream, or as the parallel parts that it has when no order between them is needed. They have
@@ -123,7 +127,7 @@ impl Session {
     ) -> Result<(Vec<SendableRecordBatchStream>, Stop)> {
         let threads = self.threads()?;
         let (plan, stop) = self.physical(planned, &threads).await?;
-        let context = self.engine.planner.task_ctx();
+        let context = self.planner.task_ctx();
         let _on_threads = threads.handle().enter();
         let parts = match parallel {
             true => execute_stream_partitioned(plan, context)?,
@@ -133,9 +137,9 @@ impl Session {
     }
 
     async fn physical(&self, planned: &Planned, threads: &Threads) -> Result<(Arc<dyn ExecutionPlan>, Stop)> {
-        let (engine, plan) = (self.engine.clone(), planned.plan.clone());
+        let (state, plan) = (self.planner.clone(), planned.plan.clone());
         let plans = async move {
-            let state = &engine.planner;
+            let state = state.as_ref();
             let optimized = state.optimize(&plan)?;
             let physical = state.query_planner().create_physical_plan(&optimized, state).await?;
             Ok(stop::stoppable(texts::settled(physical)?)?)
@@ -239,7 +243,10 @@ impl Resolved {
             .iter()
             .map(|field| field.name().clone())
             .collect::<Vec<_>>();
-        let (hidden, columns) = names.into_iter().partition(|name| is_hidden(name));
+        let system = key.starts_with("pg_catalog.");
+        let (hidden, columns) = names
+            .into_iter()
+            .partition(|name| is_hidden(name) || system && name == system::TABLE_OID);
         self.tables.insert(key.to_string(), provider_as_source(provider));
         Found::Table {
             key: key.to_string(),
@@ -385,16 +392,47 @@ pub fn promised_schema(fields: &[(String, SqlType)]) -> SchemaRef {
     ))
 }
 
-/// Brings a batch of the plan into the promised types.
-pub fn conform(batch: &RecordBatch, schema: &SchemaRef, fields: &[(String, SqlType)]) -> Result<RecordBatch> {
-    let columns = batch
-        .columns()
-        .iter()
-        .zip(fields)
-        .map(|(column, (_, sql_type))| conform_column(column, *sql_type))
-        .collect::<Result<Vec<ArrayRef>>>()?;
-    let options = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
+/// The columns that a client was promised.
+pub struct Promised {
+    types: Vec<SqlType>,
+    schema: SchemaRef,
+    /// Where instants are shown.
+    zone: Zone,
+}
+
+impl Promised {
+    pub fn new(fields: &[(String, SqlType)], zone: Zone) -> Self {
+        let shown = |field: &Arc<Field>| match field.data_type() {
+            DataType::Timestamp(unit, Some(_)) => {
+                let data_type = DataType::Timestamp(*unit, Some(zone.to_string().into()));
+                Arc::new(field.as_ref().clone().with_data_type(data_type))
+            }
+            _ => field.clone(),
+        };
+        Self {
+            types: fields.iter().map(|(_, sql_type)| *sql_type).collect(),
+            schema: Arc::new(Schema::new(
+                promised_schema(fields).fields().iter().map(shown).collect::<Vec<_>>(),
+            )),
+            zone,
+        }
+    }
+
+    /// Brings a batch of the plan into the promised types.
+    pub fn conform(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let columns = batch
+            .columns()
+            .iter()
+            .zip(&self.types)
+            .map(|(column, sql_type)| Ok(shown_in(self.zone, &conform_column(column, *sql_type)?)))
+            .collect::<Result<Vec<ArrayRef>>>()?;
+        let options = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(
+            self.schema.clone(),
+            columns,
+            &options,
+        )?)
+    }
 }
 
 pub fn conform_column(column: &ArrayRef, sql_type: SqlType) -> Result<ArrayRef> {

@@ -14,15 +14,15 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias, TableFactor, TableWithJoins, TopQuantity,
-    VisitMut,
+    self, Expr, FunctionArg, FunctionArgExpr, Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName,
+    OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias,
+    TableFactor, TableWithJoins, TopQuantity, VisitMut,
 };
 
 use crate::error::{Result, SqlError};
 use crate::utility::{Name, name_of};
 
-pub use build::{text as literal, typed};
+pub use build::{assigned, null, text as literal, typed};
 
 /// The schema of names that views bound by identity use: `"$oid"."100004"`.
 pub const BY_OID: &str = "$oid";
@@ -317,6 +317,7 @@ impl Rewriter<'_> {
             let plain = matches!(&expr, Expr::Identifier(ident) if scope.visible(&ident.value))
                 || matches!(&expr, Expr::CompoundIdentifier(_));
             let name = alias.clone().unwrap_or_else(|| expr::natural_name(&expr));
+            build::count_instead_of_exists(&mut expr);
             self.expr(&mut expr, &scope, &aliases)?;
             if let Some(alias) = &alias {
                 aliases
@@ -343,6 +344,7 @@ impl Rewriter<'_> {
             .into_iter()
             .flatten()
         {
+            build::numbers_are_conditions(expr);
             self.expr(expr, &scope, &aliases)?;
         }
         if let ast::GroupByExpr::Expressions(exprs, _) = &mut select.group_by {
@@ -389,7 +391,9 @@ impl Rewriter<'_> {
             .flat_map(|source| &source.columns)
             .any(|column| !merged.contains(column) && !seen.insert(column));
         let hides = scope.sources.iter().any(|source| !source.hidden.is_empty());
-        if !clash && !hides {
+        // What stands beside a wildcard may be one of its columns.
+        let alone = select.projection.len() == 1;
+        if !clash && !hides && alone {
             return Ok(());
         }
         let mut expanded = Vec::new();
@@ -479,17 +483,22 @@ impl Rewriter<'_> {
             }
             TableFactor::Table { name, alias, args, .. } => {
                 let original = name_from(name)?;
-                if original.name == "generate_series" && args.is_some() {
-                    let alias_name = alias
-                        .as_ref()
-                        .map_or_else(|| original.name.clone(), |alias| alias.name.value.clone());
-                    scope.sources.push(From {
-                        alias: alias_name,
-                        original: None,
-                        columns: vec!["value".into()],
-                        hidden: Vec::new(),
+                if let Some(args) = args
+                    && original.name == "generate_series"
+                {
+                    let bounds = args.args.iter().filter_map(|arg| match arg {
+                        FunctionArg::Unnamed(FunctionArgExpr::Expr(bound)) => Some(bound.clone()),
+                        _ => None,
                     });
-                    return Ok(());
+                    let series = build::call("generate_series", bounds.collect());
+                    // The one column is called as the alias says, or as the alias.
+                    let column = match alias.as_ref().map(|alias| (&alias.name, alias.columns.as_slice())) {
+                        Some((_, [column, ..])) => column.name.value.clone(),
+                        Some((name, [])) => name.value.clone(),
+                        None => original.name.clone(),
+                    };
+                    *factor = one_value(&column, series, alias.take());
+                    return self.factor(factor, scope);
                 }
                 if args.take().is_some_and(|args| args.args.is_empty())
                     && original.schema.as_deref().is_none_or(|schema| schema == "pg_catalog")

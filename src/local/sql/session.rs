@@ -4,7 +4,9 @@
 mod access;
 mod ddl;
 mod dml;
+mod infer;
 mod names;
+mod prepared;
 mod rows;
 mod schema;
 mod show;
@@ -19,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Timelike, Utc};
 use datafusion::arrow::array::RecordBatch;
+use datafusion::execution::session_state::SessionState;
 use datafusion::sql::sqlparser::ast::{Expr, Statement};
 
 use crate::catalog::{Oid, Relation, User};
@@ -30,9 +33,13 @@ use crate::rewrite;
 use crate::types::SqlType;
 use crate::utility::{self, Command};
 use crate::value::Cell;
+use crate::zone::Zone;
+pub(crate) use ddl::same_set;
+use prepared::Prepared;
 pub(crate) use rows::Running;
 pub use rows::{Answer, Rows};
 use rows::{Cursor, Kept, Started};
+pub(crate) use show::default_of;
 pub(crate) use signals::Signals;
 pub(crate) use threads::Threads;
 use transaction::Transaction;
@@ -45,6 +52,8 @@ pub struct SessionOptions {
     pub user: String,
     /// Applies when the user is not in the catalog yet and is created.
     pub superuser: bool,
+    /// What the session starts with, as if it were set; names that are no settings are left alone.
+    pub settings: Vec<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -56,10 +65,16 @@ pub struct Session {
     /// The user that logged in; `set session authorization` changes the other one.
     pub(crate) login: Oid,
     pub(crate) settings: BTreeMap<String, String>,
+    /// What `reset` goes back to: the user's own settings.
+    defaults: BTreeMap<String, String>,
+    /// The time zone that is set, and the planner that knows it.
+    pub(crate) zone: Zone,
+    pub(crate) planner: Arc<SessionState>,
     pub(crate) temp_schema: Oid,
     temp: BTreeMap<Oid, Arc<Relation>>,
     transaction: Option<Transaction>,
     cursors: BTreeMap<String, Cursor>,
+    prepared: BTreeMap<String, Prepared>,
     signals: Arc<Signals>,
     threads: Mutex<Option<Arc<Threads>>>,
     now: DateTime<Utc>,
@@ -184,18 +199,16 @@ impl Column {
         }
     }
 
-    /// A char(n) is shown with its blanks.
-    fn pad(&self, cell: Cell) -> Cell {
-        match (self.sql_type, cell) {
-            (SqlType::Char(length), Cell::Text(text)) => Cell::Text(padded(&text, length)),
-            (_, cell) => cell,
+    /// Brings a value's text into the form that the column's type is shown in.
+    pub(crate) fn show(&self, text: &mut String) {
+        match self.sql_type {
+            SqlType::Char(length) => {
+                text.extend(std::iter::repeat_n(' ', (length as usize).saturating_sub(text.len())))
+            }
+            SqlType::Int2Vector => *text = text.trim_matches(['{', '}']).replace(',', " "),
+            _ => {}
         }
     }
-}
-
-pub(crate) fn padded(text: &str, length: u32) -> String {
-    let blanks = (length as usize).saturating_sub(text.len());
-    format!("{text}{}", " ".repeat(blanks))
 }
 
 impl Session {
@@ -215,6 +228,7 @@ impl Session {
                     password: None,
                     superuser: options.superuser,
                     createdb: false,
+                    settings: BTreeMap::new(),
                 };
                 let oid = user.oid;
                 let mut work = catalog.as_ref().clone();
@@ -231,21 +245,43 @@ impl Session {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .insert(id, signals.clone());
         let temp_schema = engine.new_oid();
-        Ok(Self {
+        let planner = engine.planner.clone();
+        let defaults = catalog
+            .users
+            .get(&user)
+            .map(|user| user.settings.clone())
+            .unwrap_or_default();
+        let mut session = Self {
             engine,
             id,
             database,
             user,
             login: user,
             settings: BTreeMap::new(),
+            defaults: BTreeMap::new(),
+            zone: Zone::UTC,
+            planner,
             temp_schema,
             temp: BTreeMap::new(),
             transaction: None,
             cursors: BTreeMap::new(),
+            prepared: BTreeMap::new(),
             signals,
             threads: Mutex::default(),
             now: instant(),
-        })
+        };
+        for (name, value) in &defaults {
+            session.set(name, value)?;
+        }
+        for (name, value) in &options.settings {
+            // Drivers say a lot about themselves that is no setting.
+            match session.set(name, value) {
+                Err(error) if error.sqlstate != "42704" => return Err(error),
+                _ => {}
+            }
+        }
+        session.defaults = session.settings.clone();
+        Ok(session)
     }
 
     /// Returns the threads that queries run on, which start with the first query.
@@ -340,24 +376,38 @@ impl Session {
         if implicit {
             self.transaction = None;
         }
-        Ok(result?
-            .into_iter()
-            .map(|(name, sql_type)| Column::new(&name, sql_type))
-            .collect())
+        Ok(self.named(rows::columns(&result?)))
+    }
+
+    /// Returns the columns of a cursor that DECLARE made.
+    pub(crate) fn cursor_columns(&self, name: &str) -> Option<Vec<Column>> {
+        let cursor = self.cursors.get(name)?;
+        Some(self.named(rows::columns(&cursor.planned.fields)))
     }
 
     async fn describe_in_transaction(&self, source: &Source, parameters: &[Expr]) -> Result<Vec<(String, SqlType)>> {
         match utility::parse(source)? {
-            Command::Query(source) => match crate::parse::statement(&source)? {
-                Statement::Query(query) if !dml::selects_into(&query) => Ok(self.plan(query, parameters).await?.fields),
-                _ => Ok(Vec::new()),
-            },
+            Command::Query(source) => self.describe_query(&source, parameters).await,
             Command::Fetch { name, .. } => Ok(self
                 .cursors
                 .get(&name)
                 .map(|cursor| cursor.planned.fields.clone())
                 .unwrap_or_default()),
+            Command::Execute { name, arguments } => {
+                let (command, values) = self.executed(&name, arguments.as_ref(), parameters).await?;
+                match command {
+                    Command::Query(source) => self.describe_query(&source, &values).await,
+                    _ => Ok(Vec::new()),
+                }
+            }
             command => Ok(show::columns_of(&command)),
+        }
+    }
+
+    async fn describe_query(&self, source: &Source, parameters: &[Expr]) -> Result<Vec<(String, SqlType)>> {
+        match crate::parse::statement(source)? {
+            Statement::Query(query) if !dml::selects_into(&query) => Ok(self.plan(query, parameters).await?.fields),
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -393,7 +443,8 @@ impl Session {
                 let spoiled = self.transaction.as_ref().and_then(Transaction::spoiled);
                 Ok(self.answer(started, limits, spoiled))
             }
-            Ok(Performed::Done(outcome)) => {
+            Ok(Performed::Done(mut outcome)) => {
+                outcome.columns = self.named(outcome.columns);
                 let rows = outcome.affected.unwrap_or(outcome.row_count() as u64);
                 let copied = outcome.affected.filter(|_| outcome.tag.starts_with("COPY"));
                 self.engine.history.finish(entry, Ok((rows, copied)));
@@ -407,7 +458,15 @@ impl Session {
     }
 
     async fn perform(&mut self, command: Command, parameters: &[Expr], live: bool) -> Result<Performed> {
-        match self.dispatch(command, parameters).await? {
+        let step = match command {
+            Command::Execute { name, arguments } => {
+                self.begin_implicit();
+                let (command, values) = self.executed(&name, arguments.as_ref(), parameters).await?;
+                self.dispatch(command, &values).await?
+            }
+            command => self.dispatch(command, parameters).await?,
+        };
+        match step {
             Step::Done(outcome) => Ok(Performed::Done(outcome)),
             // Outside a block the statement's end is the commit of what was done before it: that waits for all rows.
             Step::Query(planned) if live && self.transaction.as_ref().is_some_and(Transaction::may_outlive) => {
@@ -422,13 +481,27 @@ impl Session {
             Command::Begin => return self.begin().map(Step::Done),
             Command::Commit => return self.commit().map(Step::Done),
             Command::Rollback => return Ok(Step::Done(self.rollback())),
-            Command::Set { name, value } => return self.set(&name, &value).map(Step::Done),
-            Command::Reset { name } => return Ok(Step::Done(self.reset(name.as_deref()))),
+            Command::Set { name, value, local } => {
+                let outcome = match local {
+                    true => self.set_local(&name, &value),
+                    false => self.set(&name, &value),
+                };
+                return outcome.map(Step::Done);
+            }
+            Command::Reset { name } => return self.reset(name.as_deref()).map(Step::Done),
             Command::SetUser { name } => return self.set_user(name.as_deref()).map(Step::Done),
-            Command::Deallocate => return Ok(Step::Done(Outcome::command("DEALLOCATE"))),
+            Command::Prepare { name, types, query } => {
+                self.prepare(name, types, query)?;
+                return Ok(Step::Done(Outcome::command("PREPARE")));
+            }
+            Command::Deallocate { name } => {
+                self.deallocate(name.as_deref());
+                return Ok(Step::Done(Outcome::command("DEALLOCATE")));
+            }
             _ => {}
         }
         self.begin_implicit();
+
         let outcome = match command {
             Command::Query(source) => return self.query_or_dml(&source, parameters).await,
             Command::Copy(copy) => crate::copy::run(self, *copy).await,
@@ -484,7 +557,7 @@ impl Session {
 
     async fn explain(&self, source: &Source, parameters: &[Expr]) -> Result<Outcome> {
         let planned = self.plan(crate::parse::query_of(source)?, parameters).await?;
-        let optimized = self.engine.planner.optimize(&planned.plan)?;
+        let optimized = self.planner.optimize(&planned.plan)?;
         let lines: Vec<String> = optimized
             .display_indent()
             .to_string()
@@ -494,12 +567,27 @@ impl Session {
         Ok(show::text_rows("EXPLAIN", "QUERY PLAN", lines))
     }
 
+    /// Names the columns of a result as the session wants to read them.
+    pub(crate) fn named(&self, mut columns: Vec<Column>) -> Vec<Column> {
+        let upper = self.settings.get("describe_field_name_in_uppercase");
+        if upper.is_some_and(|value| crate::cast::parse_bool(value) == Some(true)) {
+            columns
+                .iter_mut()
+                .for_each(|column| column.name = column.name.to_uppercase());
+        }
+        columns
+    }
+
     /// The values of keywords and functions that belong to the session: `current_user`, `getdate()`.
     pub(crate) fn session_value(&self, name: &str) -> Option<Expr> {
         let catalog = &self.tx().ok()?.work;
         let literal = |text: &str, sql_type: &str| Some(rewrite::typed(text, sql_type));
         let stamp = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
         let started = self.tx().map_or(self.now, |tx| tx.started);
+        let local = |at: DateTime<Utc>| {
+            DateTime::from_timestamp_micros(self.zone.to_local(at.timestamp_micros())).unwrap_or(at)
+        };
+        let shown = local(started);
         match name {
             "current_user" | "user" | "current_role" => literal(&catalog.user_name(self.user), "varchar(128)"),
             "session_user" => literal(&catalog.user_name(self.login), "varchar(128)"),
@@ -518,16 +606,23 @@ impl Session {
                 "varchar(256)",
             ),
             // Second precision, as the leader node gives it.
-            "getdate" => literal(&stamp(self.now.with_nanosecond(0).unwrap_or(self.now)), "timestamp"),
-            "sysdate" => literal(&stamp(started), "timestamp"),
+            "getdate" => literal(
+                &stamp(local(self.now).with_nanosecond(0).unwrap_or(self.now)),
+                "timestamp",
+            ),
+            "sysdate" => literal(&stamp(shown), "timestamp"),
             "current_timestamp" | "now" => literal(&format!("{}+00", stamp(started)), "timestamptz"),
-            "localtimestamp" => literal(&stamp(started), "timestamp"),
+            "localtimestamp" => literal(&stamp(shown), "timestamp"),
             "timeofday" => literal(
-                &self.now.format("%a %b %d %H:%M:%S%.6f %Y UTC").to_string(),
+                &format!(
+                    "{} {}",
+                    local(self.now).format("%a %b %d %H:%M:%S%.6f %Y"),
+                    self.zone.abbreviation(self.now.timestamp_micros())
+                ),
                 "varchar(64)",
             ),
-            "current_date" => literal(&started.format("%Y-%m-%d").to_string(), "date"),
-            "current_time" | "localtime" => literal(&started.format("%H:%M:%S%.6f").to_string(), "time"),
+            "current_date" => literal(&shown.format("%Y-%m-%d").to_string(), "date"),
+            "current_time" | "localtime" => literal(&shown.format("%H:%M:%S%.6f").to_string(), "time"),
             _ => None,
         }
     }

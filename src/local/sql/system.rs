@@ -10,6 +10,9 @@ mod svv;
 
 use std::sync::Arc;
 
+pub use pg::TABLE_OID;
+pub use pg::keys::definitions as key_definitions;
+
 use datafusion::arrow::array::{
     ArrayRef, BooleanBuilder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, ListBuilder, RecordBatch,
     RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder,
@@ -34,6 +37,8 @@ pub enum V {
     /// Microseconds since the epoch.
     At(i64),
     L(Vec<String>),
+    /// Numbers of columns.
+    N(Vec<i16>),
 }
 
 pub fn t(text: impl Into<String>) -> V {
@@ -66,6 +71,8 @@ pub const BOOL: SqlType = SqlType::Bool;
 pub const F8: SqlType = SqlType::Float8;
 pub const TS: SqlType = SqlType::Timestamp;
 pub const LIST: SqlType = SqlType::TextArray;
+pub const INT2S: SqlType = SqlType::Int2Array;
+pub const VECTOR: SqlType = SqlType::Int2Vector;
 
 pub const fn vc(length: u32) -> SqlType {
     SqlType::Varchar(length)
@@ -160,6 +167,17 @@ fn column(rows: &[Vec<V>], index: usize, sql_type: SqlType) -> ArrayRef {
                 } else {
                     builder.append(false);
                 }
+            }
+            Arc::new(builder.finish())
+        }
+        SqlType::Int2Array | SqlType::Int2Vector => {
+            let mut builder = ListBuilder::new(Int16Builder::new());
+            for row in rows {
+                let items = match &row[index] {
+                    V::N(items) => Some(items.iter().copied().map(Some)),
+                    _ => None,
+                };
+                builder.append_option(items);
             }
             Arc::new(builder.finish())
         }

@@ -37,8 +37,11 @@ pub enum SqlType {
     Timestamp,
     Timestamptz,
     Interval,
-    /// An array of text, which only system catalogs have.
+    /// An array of text, which only system catalogs have, as the next two.
     TextArray,
+    Int2Array,
+    /// PostgreSQL's `int2vector`: an array that is written with blanks and counted from zero.
+    Int2Vector,
 }
 
 impl SqlType {
@@ -108,9 +111,8 @@ impl SqlType {
             "timestamp" | "timestamp without time zone" | "datetime" => Self::Timestamp,
             "timestamptz" | "timestamp with time zone" => Self::Timestamptz,
             "interval" => Self::Interval,
-            "name" | "regtype" | "regclass" | "regproc" | "\"char\"" | "unknown" | "refcursor" | "aclitem" => {
-                Self::Name
-            }
+            "name" | "regtype" | "regclass" | "regproc" | "regprocedure" | "\"char\"" | "unknown" | "refcursor"
+            | "aclitem" => Self::Name,
             "oid" => Self::Oid,
             "super"
             | "varbyte"
@@ -159,6 +161,7 @@ impl SqlType {
             Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
             Self::TextArray => DataType::List(Field::new("item", DataType::Utf8, true).into()),
+            Self::Int2Array | Self::Int2Vector => DataType::List(Field::new("item", DataType::Int16, true).into()),
         }
     }
 
@@ -178,6 +181,7 @@ impl SqlType {
             DataType::Timestamp(_, None) => Self::Timestamp,
             DataType::Timestamp(_, Some(_)) => Self::Timestamptz,
             DataType::Interval(_) | DataType::Duration(_) => Self::Interval,
+            DataType::List(item) if *item.data_type() == DataType::Int16 => Self::Int2Array,
             DataType::List(_) | DataType::LargeList(_) => Self::TextArray,
             _ => Self::Varchar(VARCHAR_MAX),
         }
@@ -190,7 +194,7 @@ impl SqlType {
 
     pub fn metadata(self) -> HashMap<String, String> {
         match self {
-            Self::Varchar(_) | Self::Char(_) | Self::Text | Self::Name | Self::Oid => {
+            Self::Varchar(_) | Self::Char(_) | Self::Text | Self::Name | Self::Oid | Self::Int2Vector => {
                 HashMap::from([(DECLARED.to_string(), self.to_string())])
             }
             _ => HashMap::new(),
@@ -204,6 +208,7 @@ impl SqlType {
             Some("text") => Self::Text,
             Some("name") => Self::Name,
             Some("oid") => Self::Oid,
+            Some("int2vector") => Self::Int2Vector,
             Some(text) => Self::parse(text)
                 .ok()
                 .filter(|declared| declared.arrow() == natural.arrow())
@@ -233,6 +238,8 @@ impl SqlType {
             Self::Timestamptz => "timestamp with time zone",
             Self::Interval => "interval",
             Self::TextArray => "text[]",
+            Self::Int2Array => "smallint[]",
+            Self::Int2Vector => "int2vector",
         }
     }
 
@@ -257,6 +264,8 @@ impl SqlType {
             Self::Timestamptz => "timestamptz",
             Self::Interval => "interval",
             Self::TextArray => "_text",
+            Self::Int2Array => "_int2",
+            Self::Int2Vector => "int2vector",
         }
     }
 
@@ -280,6 +289,8 @@ impl SqlType {
             Self::Timestamptz => 1184,
             Self::Interval => 1186,
             Self::TextArray => 1009,
+            Self::Int2Array => 1005,
+            Self::Int2Vector => 22,
         }
     }
 
@@ -310,6 +321,10 @@ impl SqlType {
             Self::Varchar(length) | Self::Char(length) => Some(length),
             _ => None,
         }
+    }
+
+    pub fn is_array(self) -> bool {
+        matches!(self, Self::TextArray | Self::Int2Array | Self::Int2Vector)
     }
 
     pub fn is_text(self) -> bool {

@@ -18,6 +18,7 @@ use crate::catalog::ExternalSource;
 use crate::error::{Result, SqlError};
 use crate::lake::ExternalTable;
 use crate::lexer::Source;
+use crate::types::SqlType;
 
 /// A name of up to three parts: database, schema, relation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub enum Command {
     Set {
         name: String,
         value: String,
+        /// Until the transaction ends.
+        local: bool,
     },
     Reset {
         name: Option<String>,
@@ -140,6 +143,8 @@ pub enum Command {
         superuser: Option<bool>,
         createdb: Option<bool>,
         groups: Vec<String>,
+        /// `set name to value` and `reset name`.
+        settings: Vec<(String, Option<String>)>,
         alter: bool,
     },
     DropUser {
@@ -183,7 +188,20 @@ pub enum Command {
     CloseCursor {
         name: Option<String>,
     },
-    Deallocate,
+    Prepare {
+        name: String,
+        types: Vec<SqlType>,
+        query: Source,
+    },
+    Execute {
+        name: String,
+        /// What stands between the parentheses.
+        arguments: Option<Source>,
+    },
+    /// All of them without a name.
+    Deallocate {
+        name: Option<String>,
+    },
     Explain {
         query: Source,
     },
@@ -350,9 +368,41 @@ fn statement(c: &mut Cursor) -> Result<Command> {
             }
             Ok(Command::CloseCursor { name: Some(c.ident()?) })
         }
-        "deallocate" | "discard" => {
-            c.skip_rest();
-            Ok(Command::Deallocate)
+        "prepare" => {
+            c.next();
+            let name = c.ident()?;
+            let types = match c.peek_token(&Token::LParen) {
+                true => c.parenthesized(table::sql_type)?,
+                false => Vec::new(),
+            };
+            c.expect("as")?;
+            Ok(Command::Prepare {
+                name,
+                types,
+                query: c.rest(),
+            })
+        }
+        "execute" => {
+            c.next();
+            let name = c.ident()?;
+            let from = c.position;
+            let arguments = match c.peek_token(&Token::LParen) {
+                true => {
+                    c.skip_parentheses()?;
+                    Some(c.part(from + 1, c.position - 1))
+                }
+                false => None,
+            };
+            Ok(Command::Execute { name, arguments })
+        }
+        "deallocate" => {
+            c.next();
+            c.eat("prepare");
+            let name = match c.eat("all") {
+                true => None,
+                false => Some(c.ident()?),
+            };
+            Ok(Command::Deallocate { name })
         }
         "explain" => {
             c.next();
@@ -362,7 +412,7 @@ fn statement(c: &mut Cursor) -> Result<Command> {
         "call" => Err(SqlError::unsupported("CALL of a stored procedure")),
         "unload" => Err(SqlError::unsupported("UNLOAD")),
         "refresh" => Err(SqlError::unsupported("REFRESH MATERIALIZED VIEW")),
-        "prepare" | "execute" => Err(SqlError::unsupported(format!("{} in SQL", first.to_uppercase()))),
+        "discard" => Err(SqlError::unsupported("DISCARD")),
         "cancel" => Err(SqlError::unsupported("CANCEL")),
         "savepoint" | "release" => Err(SqlError::unsupported("SAVEPOINT")),
         "attach" | "detach" => Err(SqlError::unsupported("row-level security and masking policies")),

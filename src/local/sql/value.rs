@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -10,6 +10,8 @@ use datafusion::arrow::datatypes::{
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type,
     UInt64Type,
 };
+
+use crate::zone::Zone;
 
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
 pub const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -85,9 +87,17 @@ pub fn write_text(array: &ArrayRef, row: usize, out: &mut String) {
                     .value(row)
                     .div_euclid(1000),
             };
-            write_timestamp(micros, out);
-            if zone.is_some() {
-                out.push_str("+00");
+            match zone.as_deref() {
+                None => write_timestamp(micros, out),
+                Some("UTC") => {
+                    write_timestamp(micros, out);
+                    out.push_str("+00");
+                }
+                Some(zone) => {
+                    let zone: Zone = zone.parse().unwrap_or(Zone::UTC);
+                    write_timestamp(zone.to_local(micros), out);
+                    zone.write_offset(micros, out);
+                }
             }
         }
         DataType::Time64(TimeUnit::Microsecond) => {
@@ -228,47 +238,61 @@ pub fn write_interval(months: i32, days: i32, micros: i64, out: &mut String) {
 }
 
 /// Reads a date in the forms Redshift takes without a format: ISO, compact, US slashes, month names.
-pub fn parse_date(text: &str) -> Option<i32> {
+pub fn parse_date(text: &str, zone: Zone) -> Option<i32> {
     let text = text.trim();
     let Some((date, used)) = parse_date_part(text) else {
-        return parse_timestamp(text).map(|(micros, _)| micros.div_euclid(MICROS_PER_DAY) as i32);
+        return parse_timestamp(text, zone).map(|(local, _)| local.div_euclid(MICROS_PER_DAY) as i32);
     };
     // A time and a zone may follow; they do not change the day.
     let rest = text[used..].trim_start_matches(['T', 't', ' ']);
-    let is_zone = |zone: &str| zone.is_empty() || parse_zone(zone, date).is_some();
+    let is_zone = |zone: &str| zone.is_empty() || parse_zone(zone, 0).is_some();
     let valid = is_zone(rest) || parse_time_part(rest).is_some_and(|(_, used)| is_zone(rest[used..].trim()));
     valid.then(|| days_of(date))
 }
 
-/// Reads a timestamp; the flag says whether a zone was given, in which case the value is UTC.
-pub fn parse_timestamp(text: &str) -> Option<(i64, bool)> {
+/// Reads an instant: the time of the zone that is written, or of the session's.
+pub fn parse_instant(text: &str, zone: Zone) -> Option<i64> {
+    let (local, offset) = parse_timestamp(text, zone)?;
+    Some(match offset {
+        Some(seconds) => local - i64::from(seconds) * MICROS_PER_SECOND,
+        None => zone.to_utc(local),
+    })
+}
+
+/// Reads what a clock shows, and how many seconds east of UTC it is, if that is said.
+pub fn parse_timestamp(text: &str, zone: Zone) -> Option<(i64, Option<i32>)> {
     match parse_usual_timestamp(text.as_bytes()) {
-        Some(micros) => Some((micros, false)),
-        None => parse_any_timestamp(text.trim()),
+        Some(micros) => Some((micros, None)),
+        None => parse_any_timestamp(text.trim(), zone),
     }
 }
 
-fn parse_any_timestamp(text: &str) -> Option<(i64, bool)> {
-    let now = crate::system::history::now;
+fn parse_any_timestamp(text: &str, zone: Zone) -> Option<(i64, Option<i32>)> {
+    let now = || crate::system::history::now();
     match text.to_ascii_lowercase().as_str() {
-        "epoch" => return Some((0, false)),
-        "now" => return Some((now(), false)),
-        "today" => return Some((now() - now().rem_euclid(MICROS_PER_DAY), false)),
+        "epoch" => return Some((0, Some(0))),
+        "now" => {
+            let now = now();
+            return Some((zone.to_local(now), Some(zone.offset(now))));
+        }
+        "today" => {
+            let now = zone.to_local(now());
+            return Some((now - now.rem_euclid(MICROS_PER_DAY), None));
+        }
         _ => {}
     }
     let (date, used) = parse_date_part(text)?;
     let rest = text[used..].trim_start_matches(['T', 't', ' ']);
     let day = i64::from(days_of(date)) * MICROS_PER_DAY;
     if rest.is_empty() {
-        return Some((day, false));
+        return Some((day, None));
     }
     let (time, used) = parse_time_part(rest)?;
-    let zone = rest[used..].trim();
-    if zone.is_empty() {
-        return Some((day + time, false));
+    let local = day + time;
+    match rest[used..].trim() {
+        "" => Some((local, None)),
+        zone => Some((local, Some(parse_zone(zone, local)?))),
     }
-    let offset = parse_zone(zone, date)?;
-    Some((day + time - offset * MICROS_PER_SECOND, true))
 }
 
 /// Reads the spelling that most timestamps have, `2024-02-29 23:59:59`. `None` only says that this one has another.
@@ -409,7 +433,9 @@ fn parse_time_part(text: &str) -> Option<(i64, usize)> {
         }
     }
     let suffix = text[end..].trim_start();
-    let lower = suffix.get(..2).map(str::to_ascii_lowercase);
+    // America begins like a time before noon.
+    let letters = suffix.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let lower = suffix.get(..2).filter(|_| letters == 2).map(str::to_ascii_lowercase);
     let mut hours = hours;
     if let Some("am" | "pm") = lower.as_deref() {
         hours = hours % 12 + if lower.as_deref() == Some("pm") { 12 } else { 0 };
@@ -424,8 +450,8 @@ fn parse_time_part(text: &str) -> Option<(i64, usize)> {
     ))
 }
 
-/// Returns the seconds east of UTC that a zone has on a date.
-fn parse_zone(zone: &str, date: NaiveDate) -> Option<i64> {
+/// Returns the seconds east of UTC that a zone has when its clocks show a time.
+fn parse_zone(zone: &str, local: i64) -> Option<i32> {
     if matches!(zone.to_ascii_lowercase().as_str(), "z" | "utc" | "gmt") {
         return Some(0);
     }
@@ -438,18 +464,15 @@ fn parse_zone(zone: &str, date: NaiveDate) -> Option<i64> {
         if !digits.bytes().all(|b| b.is_ascii_digit()) || !matches!(digits.len(), 1 | 2 | 4) {
             return None;
         }
-        let hours: i64 = digits[..digits.len().min(2)].parse().ok()?;
-        let minutes: i64 = digits
+        let hours: i32 = digits[..digits.len().min(2)].parse().ok()?;
+        let minutes: i32 = digits
             .get(2..)
             .filter(|rest| !rest.is_empty())
             .map_or(Some(0), |rest| rest.parse().ok())?;
         return Some(sign * (hours * 3600 + minutes * 60));
     }
-    let zone = crate::functions::datetime::zone(zone)?;
-    Some(i64::from(crate::functions::datetime::offset_at(
-        zone,
-        date.and_time(NaiveTime::MIN),
-    )))
+    let zone = Zone::written(zone).ok()?;
+    Some(((local - zone.to_utc(local)) / MICROS_PER_SECOND) as i32)
 }
 
 /// Reads a number of few digits that needs no rounding. `None` only says that this one is another.
@@ -542,7 +565,7 @@ mod tests {
         ) {
             let text = format!("{date}{time}");
             if let Some(micros) = parse_usual_timestamp(text.as_bytes()) {
-                prop_assert_eq!(parse_any_timestamp(&text), Some((micros, false)));
+                prop_assert_eq!(parse_any_timestamp(&text, Zone::UTC), Some((micros, None)));
             }
         }
     }

@@ -20,15 +20,15 @@ use pgwire::api::auth::{
 use pgwire::api::cancel::CancelHandler;
 use pgwire::api::portal::{Format, Portal};
 use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
-use pgwire::api::results::{FieldInfo, QueryResponse, Response, Tag};
+use pgwire::api::results::{FieldFormat, FieldInfo, QueryResponse, Response, Tag};
 use pgwire::api::stmt::QueryParser;
 use pgwire::api::store::{Entry, PortalStore};
 use pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, PgWireServerHandlers, Type};
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::cancel::CancelRequest;
-use pgwire::messages::data::{NoData, ParameterDescription};
-use pgwire::messages::extendedquery::{Describe, TARGET_TYPE_BYTE_STATEMENT};
-use pgwire::messages::startup::{Authentication, SecretKey};
+use pgwire::messages::data::{NoData, ParameterDescription, RowDescription};
+use pgwire::messages::extendedquery::{Describe, TARGET_TYPE_BYTE_PORTAL, TARGET_TYPE_BYTE_STATEMENT};
+use pgwire::messages::startup::{Authentication, ParameterStatus, SecretKey};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, SetOnce};
@@ -136,6 +136,8 @@ impl Door {
 /// What a connection carries between messages.
 struct Connection {
     session: Mutex<Session>,
+    /// The time zone that the client was told last.
+    told: Mutex<String>,
 }
 
 /// A login that waits for its password.
@@ -185,6 +187,7 @@ impl StartupHandler for Door {
                     database,
                     user: credential.user,
                     superuser: credential.superuser,
+                    settings: settings_of(client.metadata()),
                 };
                 client.session_extensions().insert(Pending { expected, options });
                 client.set_state(PgWireConnectionState::AuthenticationInProgress);
@@ -211,14 +214,41 @@ impl StartupHandler for Door {
                     drop(self.signals.set(signals));
                 }
                 client.set_pid_and_secret_key(session.id() as i32, SecretKey::I32(secret(session.id())));
+                let zone = session.zone_name();
                 client.session_extensions().insert(Connection {
                     session: Mutex::new(session),
+                    told: Mutex::new(zone.clone()),
                 });
-                finish_authentication(client, &Parameters).await
+                finish_authentication(client, &Parameters { zone }).await
             }
             _ => Ok(()),
         }
     }
+}
+
+/// What the start-up message sets: parameters by their names, and `-c name=value` among the options.
+fn settings_of(parameters: &HashMap<String, String>) -> Vec<(String, String)> {
+    let options = parameters.get("options").map_or("", String::as_str);
+    // A backslash keeps a blank in its word.
+    let mut words = vec![String::new()];
+    let mut rest = options.chars();
+    while let Some(c) = rest.next() {
+        match (c, words.last_mut()) {
+            ('\\', Some(word)) => word.extend(rest.next()),
+            (c, Some(word)) if !c.is_whitespace() => word.push(c),
+            _ => words.push(String::new()),
+        }
+    }
+    let given = words.into_iter().filter_map(|word| {
+        let word = word.strip_prefix("-c").unwrap_or(&word).trim_start_matches("--");
+        let (name, value) = word.split_once('=')?;
+        Some((name.to_string(), value.to_string()))
+    });
+    let own = parameters
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "user" | "database" | "options" | "replication"))
+        .map(|(name, value)| (name.clone(), value.clone()));
+    own.chain(given).collect()
 }
 
 /// A cancel request has to know more than the process id. The key is derived, so that nothing has to be kept.
@@ -240,7 +270,9 @@ fn refused(name: &str) -> PgWireError {
 }
 
 /// What a server says about itself. Drivers parse the version; anything but plain numbers breaks them.
-struct Parameters;
+struct Parameters {
+    zone: String,
+}
 
 impl ServerParameterProvider for Parameters {
     fn server_parameters<C: ClientInfo>(&self, client: &C) -> Option<HashMap<String, String>> {
@@ -251,7 +283,7 @@ impl ServerParameterProvider for Parameters {
             ("DateStyle", "ISO, MDY"),
             ("integer_datetimes", "on"),
             ("standard_conforming_strings", "on"),
-            ("TimeZone", "UTC"),
+            ("TimeZone", &self.zone),
             ("is_superuser", "on"),
         ];
         let mut parameters: HashMap<String, String> = fixed
@@ -297,7 +329,9 @@ impl SimpleQueryHandler for Door {
     {
         let connection = connection(client)?;
         let mut session = connection.session.lock().await;
-        let answers = session.run_live(query, &[]).await.map_err(|error| wire_error(&error))?;
+        let answers = session.run_live(query, &[]).await;
+        tell_zone(client, &session, &connection).await?;
+        let answers = answers.map_err(|error| wire_error(&error))?;
         if answers.is_empty() {
             return Ok(vec![Response::EmptyQuery]);
         }
@@ -308,12 +342,30 @@ impl SimpleQueryHandler for Door {
     }
 }
 
+/// Tells the client about a time zone that was set, as PostgreSQL does.
+async fn tell_zone<C>(client: &mut C, session: &Session, connection: &Connection) -> PgWireResult<()>
+where
+    C: Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+    C::Error: Debug,
+    PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+{
+    let zone = session.zone_name();
+    let mut told = connection.told.lock().await;
+    if *told != zone {
+        let status = ParameterStatus::new("TimeZone".into(), zone.clone());
+        client.send(PgWireBackendMessage::ParameterStatus(status)).await?;
+        *told = zone;
+    }
+    Ok(())
+}
+
 /// A statement that was parsed and described.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     source: Arc<Source>,
     columns: Arc<Vec<Column>>,
-    parameters: usize,
+    /// What each parameter was declared as, or what it is by where it stands.
+    parameters: Arc<Vec<Type>>,
 }
 
 #[async_trait]
@@ -339,12 +391,23 @@ impl QueryParser for Door {
             .map(|index| encode::dummy(types.get(index).and_then(Option::as_ref)))
             .collect();
         let connection = connection(client)?;
-        let columns = connection.session.lock().await.describe(&source, &dummies).await;
+        let mut session = connection.session.lock().await;
+        let columns = session.describe(&source, &dummies).await;
+        let declared = |index: usize| types.get(index).cloned().flatten();
+        let inferred = match columns.is_ok() && (0..parameters).any(|index| declared(index).is_none()) {
+            true => session.infer(&source, parameters).await,
+            false => Vec::new(),
+        };
+        drop(session);
+        let known = |index: usize| {
+            let inferred = || Type::from_oid(inferred.get(index).copied().flatten()?.oid());
+            declared(index).or_else(inferred).unwrap_or(Type::UNKNOWN)
+        };
         match columns {
             Ok(columns) => Ok(Some(Prepared {
                 source: Arc::new(source),
                 columns: Arc::new(columns),
-                parameters,
+                parameters: Arc::new((0..parameters).map(known).collect()),
             })),
             Err(error) => {
                 connection.session.lock().await.fail();
@@ -354,7 +417,7 @@ impl QueryParser for Door {
     }
 
     fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
-        Ok(vec![Type::UNKNOWN; statement.parameters])
+        Ok(statement.parameters.as_ref().clone())
     }
 
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
@@ -415,6 +478,16 @@ impl ExtendedQueryHandler for Door {
             client.send(PgWireBackendMessage::NoData(NoData::new())).await?;
             return Ok(());
         }
+        if message.target_type == TARGET_TYPE_BYTE_PORTAL && client.portal_store().get_portal(name).is_none() {
+            // As in PostgreSQL, what DECLARE made is a portal, too.
+            let columns = connection(client)?.session.lock().await.cursor_columns(name);
+            if let Some(columns) = columns {
+                let fields = columns.iter().map(|column| (&field(column, FieldFormat::Text)).into());
+                let description = RowDescription::new(fields.collect());
+                client.send(PgWireBackendMessage::RowDescription(description)).await?;
+                return Ok(());
+            }
+        }
         self._on_describe(client, message).await
     }
 
@@ -429,14 +502,18 @@ impl ExtendedQueryHandler for Door {
         for (index, bytes) in portal.parameters.iter().enumerate() {
             let declared = portal.statement.parameter_types.get(index).and_then(Option::as_ref);
             let binary = portal.parameter_format.is_binary(index);
+            // Text takes the type it meets by itself; bytes have to be of the type that we said.
+            let inferred = || portal.statement.statement.parameters.get(index).filter(|_| binary);
+            let declared = declared.or_else(inferred);
             parameters.push(parameter(bytes.as_deref(), declared, binary).map_err(|error| wire_error(&error))?);
         }
         let connection = connection(client)?;
         let mut session = connection.session.lock().await;
         let answer = session
             .run_prepared(&portal.statement.statement.source, &parameters)
-            .await
-            .map_err(|error| wire_error(&error))?;
+            .await;
+        tell_zone(client, &session, &connection).await?;
+        let answer = answer.map_err(|error| wire_error(&error))?;
         Ok(respond(answer, &portal.result_column_format))
     }
 }
@@ -500,4 +577,23 @@ fn wire_error(error: &SqlError) -> PgWireError {
 
 fn fatal(error: &SqlError) -> PgWireError {
     PgWireError::UserError(information("FATAL", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_set_what_parameters_set() {
+        let parameters = |options: &str| {
+            let pairs = [("user", "me"), ("timezone", "UTC"), ("options", options)];
+            pairs.map(|(name, value)| (name.to_string(), value.to_string())).into()
+        };
+        let set = settings_of(&parameters(r"-c search_path=a,\ b  --query_group=x -ctimezone=PST8 -x"));
+        let set: Vec<_> = set.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            set,
+            ["timezone=UTC", "search_path=a, b", "query_group=x", "timezone=PST8"]
+        );
+    }
 }

@@ -159,6 +159,7 @@ impl Engine {
             database: database.to_string(),
             user: user.to_string(),
             superuser,
+            settings: Vec::new(),
         };
         Ok(Session(self.0.session(options)?))
     }

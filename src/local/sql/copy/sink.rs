@@ -12,6 +12,7 @@ use crate::catalog::Column;
 use crate::error::Result;
 use crate::types::SqlType;
 use crate::value::{parse_decimal, parse_timestamp};
+use crate::zone::Zone;
 
 /// Builds one column of a batch.
 pub struct Sink {
@@ -28,7 +29,7 @@ enum Kind {
         limit: i128,
         scale: u8,
     },
-    Timestamp(PrimitiveBuilder<TimestampMicrosecondType>),
+    Timestamp(PrimitiveBuilder<TimestampMicrosecondType>, Zone),
     /// Text of at most so many bytes.
     Varchar(StringBuilder, usize),
     /// What is rarer, as text that is cast when the batch is full.
@@ -37,7 +38,7 @@ enum Kind {
 
 impl Sink {
     /// `formatted` says that dates and times are not spelled as casts read them.
-    pub fn new(column: &Column, rows: usize, formatted: bool) -> Self {
+    pub fn new(column: &Column, rows: usize, formatted: bool, zone: Zone) -> Self {
         let kind = match column.sql_type {
             SqlType::Int2 => Kind::Int2(PrimitiveBuilder::with_capacity(rows)),
             SqlType::Int4 => Kind::Int4(PrimitiveBuilder::with_capacity(rows)),
@@ -47,7 +48,7 @@ impl Sink {
                 limit: 10i128.pow(precision.into()),
                 scale,
             },
-            SqlType::Timestamp if !formatted => Kind::Timestamp(PrimitiveBuilder::with_capacity(rows)),
+            SqlType::Timestamp if !formatted => Kind::Timestamp(PrimitiveBuilder::with_capacity(rows), zone),
             SqlType::Varchar(length) => Kind::Varchar(StringBuilder::with_capacity(rows, rows * 8), length as usize),
             _ => Kind::Other(StringBuilder::with_capacity(rows, rows * 8)),
         };
@@ -74,7 +75,7 @@ impl Sink {
                 }
                 values.append_value(value);
             }
-            Kind::Timestamp(values) => values.append_value(parse_timestamp(text)?.0),
+            Kind::Timestamp(values, zone) => values.append_value(parse_timestamp(text, *zone)?.0),
             Kind::Varchar(values, limit) => {
                 if text.len() > *limit {
                     return None;
@@ -95,7 +96,7 @@ impl Sink {
             Kind::Int4(values) => values.append_null(),
             Kind::Int8(values) => values.append_null(),
             Kind::Numeric { values, .. } => values.append_null(),
-            Kind::Timestamp(values) => values.append_null(),
+            Kind::Timestamp(values, _) => values.append_null(),
             Kind::Varchar(values, _) | Kind::Other(values) => values.append_null(),
         }
         Some(())
@@ -111,7 +112,7 @@ impl Sink {
             Kind::Int4(values) => of(values),
             Kind::Int8(values) => of(values),
             Kind::Numeric { values, .. } => of(values),
-            Kind::Timestamp(values) => of(values),
+            Kind::Timestamp(values, _) => of(values),
             Kind::Varchar(values, _) => Arc::new(values.finish()),
             Kind::Other(values) => cast(&values.finish())?,
         })

@@ -15,15 +15,9 @@ use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 
 pub const FUNCTIONS: &[Function] = &[
-    function("$cast", (2, 2), target, |call| {
-        cast(&call.args[0], call.returns, Mode::Explicit)
-    }),
-    function("$try_cast", (2, 2), target, |call| {
-        cast(&call.args[0], call.returns, Mode::Try)
-    }),
-    function("$assign", (2, 2), target, |call| {
-        cast(&call.args[0], call.returns, Mode::Assign)
-    }),
+    function("$cast", (2, 2), target, |call| call.cast(0, Mode::Explicit)),
+    function("$try_cast", (2, 2), target, |call| call.cast(0, Mode::Try)),
+    function("$assign", (2, 2), target, |call| call.cast(0, Mode::Assign)),
     function("$interval", (1, 1), |_| Ok(SqlType::Interval), interval),
     function("$sum", (1, 1), sum_type, |call| {
         cast(&call.args[0], call.returns, Mode::Explicit)

@@ -1,14 +1,14 @@
 //! Dates and times: dateadd, datediff, date_part, date_trunc, zones.
 
-use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Timelike};
-use chrono_tz::Tz;
-use datafusion::arrow::array::ArrayRef;
+use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
+use datafusion::arrow::array::{ArrayRef, TimestampMicrosecondArray};
 
 use super::cast::parse_interval;
 use super::{Call, Function, Shape, at, function, number_at, returns};
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 use crate::value::{MICROS_PER_DAY, MICROS_PER_SECOND, datetime_of, micros_of};
+use crate::zone::Zone;
 
 pub const FUNCTIONS: &[Function] = &[
     function("dateadd", (3, 3), dateadd_type, dateadd),
@@ -23,7 +23,9 @@ pub const FUNCTIONS: &[Function] = &[
     function("timezone", (2, 2), timezone_type, timezone),
     function("date_cmp", (2, 2), returns::int4, compare),
     function("timestamp_cmp", (2, 2), returns::int4, compare),
-    function("timestamptz_cmp", (2, 2), returns::int4, compare),
+    function("timestamptz_cmp", (2, 2), returns::int4, |call| {
+        compared(call, call.moments(0)?, call.moments(1)?)
+    }),
     function("date_cmp_timestamp", (2, 2), returns::int4, compare),
     function("timestamp_cmp_date", (2, 2), returns::int4, compare),
     function("interval_cmp", (2, 2), returns::int4, interval_cmp),
@@ -104,13 +106,22 @@ fn dateadd_type(shape: &Shape) -> Result<SqlType> {
 
 fn dateadd(call: &Call) -> Result<ArrayRef> {
     let part = constant_part(call)?;
-    let (amounts, instants) = (call.int(1)?, call.micros(2)?);
-    call.instants(
-        |row| match (part, number_at(&amounts, row), number_at(&instants, row)) {
+    let timed = matches!(
+        part,
+        Some(Part::Hour | Part::Minute | Part::Second | Part::Epoch | Part::Millisecond | Part::Microsecond)
+    );
+    let amounts = call.int(1)?;
+    // An hour later is an hour later, also where clocks jump; a day later is when they show the same time again.
+    let (zone, instants) = match timed && call.is_instant(2) {
+        true => (Zone::UTC, call.moments(2)?),
+        false => (call.zone, call.micros(2)?),
+    };
+    call.instants_in(zone, |row| {
+        match (part, number_at(&amounts, row), number_at(&instants, row)) {
             (Some(part), Some(amount), Some(instant)) => add(part, amount, instant).map(Some),
             _ => Ok(None),
-        },
-    )
+        }
+    })
 }
 
 pub fn add(part: Part, amount: i64, instant: i64) -> Result<i64> {
@@ -239,6 +250,11 @@ fn date_part(call: &Call) -> Result<ArrayRef> {
     ) {
         return interval_part(call, part);
     }
+    if call.is_instant(1)
+        && let Some(found) = instant_part(call, part)?
+    {
+        return Ok(found);
+    }
     let time_only = matches!(
         call.args[1].data_type(),
         datafusion::arrow::datatypes::DataType::Time64(_)
@@ -265,6 +281,22 @@ fn date_part(call: &Call) -> Result<ArrayRef> {
         };
         Ok(Some(field(part, at, instant)))
     })
+}
+
+/// Parts of an instant that no clock shows: the epoch, and the zone.
+fn instant_part(call: &Call, part: Part) -> Result<Option<ArrayRef>> {
+    let moments = call.moments(1)?;
+    let zone = call.zone;
+    let offset = |row| number_at(&moments, row).map(|utc| i64::from(zone.offset(utc)));
+    Ok(Some(match part {
+        Part::Epoch => {
+            call.floats(|row| Ok(number_at(&moments, row).map(|utc| utc as f64 / MICROS_PER_SECOND as f64)))?
+        }
+        Part::Zone => call.ints(|row| Ok(offset(row)))?,
+        Part::ZoneHour => call.ints(|row| Ok(offset(row).map(|seconds| seconds / 3600)))?,
+        Part::ZoneMinute => call.ints(|row| Ok(offset(row).map(|seconds| seconds / 60 % 60)))?,
+        _ => return Ok(None),
+    }))
 }
 
 pub fn field(part: Part, at: NaiveDateTime, instant: i64) -> i64 {
@@ -427,85 +459,15 @@ fn interval_cmp(call: &Call) -> Result<ArrayRef> {
 }
 
 fn compare(call: &Call) -> Result<ArrayRef> {
-    let (left, right) = (call.micros(0)?, call.micros(1)?);
+    compared(call, call.micros(0)?, call.micros(1)?)
+}
+
+fn compared(call: &Call, left: TimestampMicrosecondArray, right: TimestampMicrosecondArray) -> Result<ArrayRef> {
     call.ints(|row| {
         Ok(number_at(&left, row)
             .zip(number_at(&right, row))
             .map(|(left, right)| left.cmp(&right) as i64))
     })
-}
-
-/// Returns a zone by its IANA name or one of the abbreviations Redshift knows.
-pub fn zone(name: &str) -> Option<Tz> {
-    let name = name.trim();
-    let known = match name.to_ascii_uppercase().as_str() {
-        // An abbreviation is an offset, whatever the season; IANA counts west as positive.
-        "PST" => "Etc/GMT+8",
-        "PDT" | "MST" => "Etc/GMT+7",
-        "MDT" | "CST" => "Etc/GMT+6",
-        "CDT" | "EST" => "Etc/GMT+5",
-        "EDT" => "Etc/GMT+4",
-        "Z" | "UTC" | "GMT" => "UTC",
-        "BST" | "CET" => "Etc/GMT-1",
-        "CEST" => "Etc/GMT-2",
-        "JST" => "Asia/Tokyo",
-        _ => name,
-    };
-    chrono_tz::TZ_VARIANTS
-        .iter()
-        .find(|zone| zone.name().eq_ignore_ascii_case(known))
-        .copied()
-}
-
-/// Returns the seconds east of UTC at a local time. In a gap or overlap the earlier offset counts.
-pub fn offset_at(zone: Tz, local: NaiveDateTime) -> i32 {
-    zone.offset_from_local_datetime(&local).earliest().map_or_else(
-        || zone.offset_from_utc_datetime(&local).fix().local_minus_utc(),
-        |offset| offset.fix().local_minus_utc(),
-    )
-}
-
-fn zone_named(name: &str) -> Result<Zone> {
-    if let Some(zone) = zone(name) {
-        return Ok(Zone::Named(zone));
-    }
-    let trimmed = name.trim();
-    // `UTC+3` and `+3`: POSIX counts west as positive.
-    let digits = trimmed.trim_start_matches(|c: char| c.is_ascii_alphabetic());
-    let hours: f64 = digits
-        .replace(':', ".")
-        .parse()
-        .map_err(|_| SqlError::new("22023", format!("time zone \"{name}\" not recognized")))?;
-    Ok(Zone::Fixed(-(hours * 3600.0) as i64))
-}
-
-#[derive(Clone, Copy)]
-enum Zone {
-    Named(Tz),
-    Fixed(i64),
-}
-
-impl Zone {
-    fn to_utc(self, local: i64) -> i64 {
-        local - self.offset_of_local(local) * MICROS_PER_SECOND
-    }
-
-    fn to_local(self, utc: i64) -> i64 {
-        let offset = match self {
-            Self::Fixed(seconds) => seconds,
-            Self::Named(zone) => datetime_of(utc).map_or(0, |at| {
-                zone.offset_from_utc_datetime(&at).fix().local_minus_utc().into()
-            }),
-        };
-        utc + offset * MICROS_PER_SECOND
-    }
-
-    fn offset_of_local(self, local: i64) -> i64 {
-        match self {
-            Self::Fixed(seconds) => seconds,
-            Self::Named(zone) => datetime_of(local).map_or(0, |at| offset_at(zone, at).into()),
-        }
-    }
 }
 
 fn convert_timezone(call: &Call) -> Result<ArrayRef> {
@@ -518,7 +480,9 @@ fn convert_timezone(call: &Call) -> Result<ArrayRef> {
             return Ok(None);
         };
         let source = source.as_ref().and_then(|source| at(source, row)).unwrap_or("UTC");
-        Ok(Some(zone_named(target)?.to_local(zone_named(source)?.to_utc(instant))))
+        Ok(Some(
+            Zone::written(target)?.to_local(Zone::written(source)?.to_utc(instant)),
+        ))
     })
 }
 
@@ -532,13 +496,15 @@ fn timezone_type(shape: &Shape) -> Result<SqlType> {
 }
 
 fn timezone(call: &Call) -> Result<ArrayRef> {
-    let (zones, instants) = (call.text(0)?, call.micros(1)?);
+    let zones = call.text(0)?;
     let to_local = call.returns == SqlType::Timestamp;
-    call.instants(|row| {
+    let instants = if to_local { call.moments(1)? } else { call.micros(1)? };
+    // The zone that was named is the one that counts.
+    call.instants_in(Zone::UTC, |row| {
         let (Some(zone), Some(instant)) = (at(&zones, row), number_at(&instants, row)) else {
             return Ok(None);
         };
-        let zone = zone_named(zone)?;
+        let zone = Zone::written(zone)?;
         Ok(Some(if to_local {
             zone.to_local(instant)
         } else {

@@ -293,7 +293,10 @@ fn date_difference(call: &Call) -> Result<ArrayRef> {
 }
 
 fn timestamp_difference(call: &Call) -> Result<ArrayRef> {
-    let (left, right) = (call.micros(0)?, call.micros(1)?);
+    let (left, right) = match call.is_instant(0) || call.is_instant(1) {
+        true => (call.moments(0)?, call.moments(1)?),
+        false => (call.micros(0)?, call.micros(1)?),
+    };
     let values: IntervalMonthDayNanoArray = (0..call.rows)
         .map(|row| {
             let micros = number_at(&left, row)? - number_at(&right, row)?;
@@ -329,9 +332,13 @@ fn add_interval(call: &Call, sign: i64) -> Result<ArrayRef> {
         } else {
             super::datetime::plus_months(instant, sign * i64::from(interval.months))?
         };
-        Ok(Some(
-            moved + sign * (i64::from(interval.days) * MICROS_PER_DAY + interval.nanoseconds / 1000),
-        ))
+        let moved = moved + sign * i64::from(interval.days) * MICROS_PER_DAY;
+        let time = sign * interval.nanoseconds / 1000;
+        // Months and days go by the calendar, hours by what passes.
+        Ok(Some(match call.is_instant(0) {
+            true => call.zone.to_local(call.zone.to_utc(moved) + time),
+            false => moved + time,
+        }))
     })
 }
 
@@ -395,7 +402,7 @@ fn round(call: &Call) -> Result<ArrayRef> {
 
 fn trunc(call: &Call) -> Result<ArrayRef> {
     if call.returns == SqlType::Date {
-        return cast(&call.args[0], SqlType::Date, Mode::Explicit);
+        return call.cast(0, Mode::Explicit);
     }
     digits(call, |value, unit| value / unit, f64::trunc)
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::common::{DFSchema, Result as DfResult, ScalarValue};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::types::SqlType;
@@ -65,6 +65,25 @@ impl ExprPlanner for OperatorRules {
         let whole = |sql_type: SqlType| matches!(sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8);
         let dated = |sql_type: SqlType| matches!(sql_type, SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz);
         let RawBinaryExpr { op, left: l, right: r } = expr;
+        // A quoted number takes the type of what it is reckoned with.
+        let counts =
+            |sql_type| whole(sql_type) || numeric(sql_type) || matches!(sql_type, SqlType::Float4 | SqlType::Float8);
+        let reckons = matches!(
+            op,
+            BinaryOperator::Plus
+                | BinaryOperator::Minus
+                | BinaryOperator::Multiply
+                | BinaryOperator::Divide
+                | BinaryOperator::Modulo
+        );
+        if reckons && counts(right) && is_unknown(&l) && text_of(&l).is_some() {
+            let left = self.literal(l, right)?;
+            return self.plan_binary_op(RawBinaryExpr { op, left, right: r }, schema);
+        }
+        if reckons && counts(left) && is_unknown(&r) && text_of(&r).is_some() {
+            let right = self.literal(r, left)?;
+            return self.plan_binary_op(RawBinaryExpr { op, left: l, right }, schema);
+        }
         let args = |l, r| vec![l, r];
         match op {
             BinaryOperator::Plus | BinaryOperator::Minus => {
@@ -127,7 +146,7 @@ impl ExprPlanner for OperatorRules {
                     return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right: r }));
                 }
                 // A quoted literal takes the type of the other side.
-                let typed = |sql_type: SqlType| !sql_type.is_text() && !matches!(sql_type, SqlType::TextArray);
+                let typed = |sql_type: SqlType| !sql_type.is_text() && !sql_type.is_array();
                 if typed(left) && is_unknown(&r) && text_of(&r).is_some() {
                     let right = self.literal(r, left)?;
                     return Ok(PlannerResult::Original(RawBinaryExpr { op, left: l, right }));
@@ -144,6 +163,20 @@ impl ExprPlanner for OperatorRules {
             BinaryOperator::StringConcat => self.call("$concat", args(l, r)),
             op => Ok(PlannerResult::Original(RawBinaryExpr { op, left: l, right: r })),
         }
+    }
+
+    fn plan_field_access(
+        &self,
+        mut expr: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> DfResult<PlannerResult<RawFieldAccessExpr>> {
+        // Everything else is counted from one.
+        if let GetFieldAccess::ListIndex { key } = &mut expr.field_access
+            && SqlType::of_field(expr.expr.to_field(schema)?.1.as_ref()) == SqlType::Int2Vector
+        {
+            **key = std::mem::take(key.as_mut()) + lit(1_i64);
+        }
+        Ok(PlannerResult::Original(expr))
     }
 }
 

@@ -65,11 +65,14 @@ fn to_char(call: &Call) -> Result<ArrayRef> {
     );
     if dated {
         let instants = call.micros(0)?;
+        let moments = call.is_instant(0).then(|| call.moments(0)).transpose()?;
         return call.texts(|row| {
             let (Some(at), Some(format)) = (number_at(&instants, row).and_then(datetime_of), at(&formats, row)) else {
                 return Ok(None);
             };
-            Ok(Some(format_date(at, format)))
+            let zone = moments.as_ref().and_then(|moments| number_at(moments, row));
+            let zone = zone.map_or_else(String::new, |utc| call.zone.abbreviation(utc));
+            Ok(Some(format_date(at, &zone, format)))
         });
     }
     let numbers = call.text(0)?;
@@ -132,7 +135,7 @@ fn pattern_at(format: &str) -> Option<&'static str> {
         })
 }
 
-fn format_date(at: NaiveDateTime, format: &str) -> String {
+fn format_date(at: NaiveDateTime, zone: &str, format: &str) -> String {
     let mut out = String::new();
     let mut rest = format;
     let month = MONTHS[at.month0() as usize];
@@ -211,7 +214,7 @@ fn format_date(at: NaiveDateTime, format: &str) -> String {
             "IW" => padded(at.iso_week().week().into(), 2),
             "CC" => padded((year + 99) / 100, 2),
             "J" => (at.date().num_days_from_ce() + 1_721_425).to_string(),
-            "TZ" => "UTC".into(),
+            "TZ" => zone.to_uppercase(),
             _ => String::new(),
         };
         out.push_str(&text);
@@ -330,7 +333,7 @@ fn format_number(number: &str, format: &str) -> String {
 
 fn to_instant(call: &Call) -> Result<ArrayRef> {
     if call.len() == 1 {
-        return crate::cast::cast(&call.args[0], call.returns, crate::cast::Mode::Explicit);
+        return call.cast(0, crate::cast::Mode::Explicit);
     }
     let (texts, formats) = (call.text(0)?, call.text(1)?);
     let lenient: BooleanArray = match call.len() {
@@ -499,8 +502,11 @@ mod tests {
     #[test]
     fn dates_are_written_and_read_by_pattern() {
         let at = parse_with("Jan 05, 2020 3:07 pm", "Mon DD, YYYY HH:MI pm").unwrap();
-        assert_eq!(format_date(at, "YYYY-MM-DD HH24:MI:SS"), "2020-01-05 15:07:00");
-        assert_eq!(format_date(at, "FMMonth FMDD \"of\" Day Q"), "January 5 of Sunday    1");
+        assert_eq!(format_date(at, "", "YYYY-MM-DD HH24:MI:SS"), "2020-01-05 15:07:00");
+        assert_eq!(
+            format_date(at, "", "FMMonth FMDD \"of\" Day Q"),
+            "January 5 of Sunday    1"
+        );
         assert_eq!(
             parse_with("20200131", "YYYYMMDD").unwrap().date(),
             NaiveDate::from_ymd_opt(2020, 1, 31).unwrap()

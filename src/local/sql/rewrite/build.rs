@@ -1,8 +1,11 @@
 //! Expressions made and taken apart: calls, literals, and what is written in either.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
-    self, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, ObjectName, UnaryOperator, Value,
+    self, AccessExpr, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, SelectItem, SetExpr, UnaryOperator,
+    Value, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -99,6 +102,15 @@ pub fn negate(negated: bool, expr: Expr) -> Expr {
 
 pub fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, Expr::Value(Value::Null.into()))
+}
+
+pub fn null() -> Expr {
+    Expr::Value(Value::Null.into())
+}
+
+/// A value that is stored in a column of a type.
+pub fn assigned(value: Expr, sql_type: &str) -> Expr {
+    call("$assign", vec![value, text(sql_type)])
 }
 
 /// A literal of a type.
@@ -200,4 +212,128 @@ pub fn type_text(data_type: &DataType) -> String {
         .replace("pg_catalog.", "")
         .replace('"', "");
     if text == "text" { "varchar(65535)".into() } else { text }
+}
+
+/// `generate_series(from, to)` as the rows it gives.
+pub fn series(bounds: Vec<Expr>) -> Expr {
+    let whole = |bound| call("$cast", vec![bound, text("int8")]);
+    let list = call("generate_series", bounds.into_iter().map(whole).collect());
+    call("unnest", vec![list])
+}
+
+/// `_pg_expandarray(list)`: a row for each item, which is `x`, with its number, which is `n`.
+pub fn expanded(list: Expr) -> Expr {
+    let length = call("array_length", vec![list.clone()]);
+    let numbers = series(vec![bare_number("1"), length]);
+    let item = call("unnest", vec![list]);
+    call("named_struct", vec![text("x"), item, text("n"), numbers])
+}
+
+/// `(row).field`, and the column in `alias.column[1]`, which the parser takes for a field of something.
+pub fn field_access(access: Expr) -> Expr {
+    let Expr::CompoundFieldAccess {
+        mut root,
+        mut access_chain,
+    } = access
+    else {
+        return access;
+    };
+    if let Expr::Identifier(first) = root.as_ref() {
+        let names = access_chain.iter().map_while(|access| match access {
+            AccessExpr::Dot(Expr::Identifier(name)) => Some(name.clone()),
+            _ => None,
+        });
+        let parts: Vec<Ident> = std::iter::once(first.clone()).chain(names).collect();
+        access_chain.drain(..parts.len() - 1);
+        if parts.len() > 1 {
+            *root = Expr::CompoundIdentifier(parts);
+        }
+    }
+    match access_chain.as_slice() {
+        [] => *root,
+        [AccessExpr::Dot(Expr::Identifier(name))] => call("get_field", vec![*root, text(&name.value)]),
+        _ => Expr::CompoundFieldAccess { root, access_chain },
+    }
+}
+
+/// The planner asks EXISTS of a filter alone; anywhere else it has to count.
+pub fn count_instead_of_exists(expr: &mut Expr) {
+    let _ = visit_expressions_mut(expr, |expr| {
+        if matches!(expr, Expr::Exists { subquery, .. } if counts_rows(subquery))
+            && let Expr::Exists { mut subquery, negated } = take(expr)
+        {
+            if let SetExpr::Select(select) = subquery.body.as_mut() {
+                select.projection = vec![SelectItem::UnnamedExpr(call("count", vec![bare_number("1")]))];
+                (select.distinct, subquery.order_by) = (None, None);
+            }
+            *expr = Expr::Nested(Box::new(Expr::BinaryOp {
+                left: Box::new(Expr::Subquery(subquery)),
+                op: if negated {
+                    BinaryOperator::Eq
+                } else {
+                    BinaryOperator::Gt
+                },
+                right: Box::new(bare_number("0")),
+            }));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+/// Whether a query returns one row for each that its FROM and WHERE leave.
+fn counts_rows(query: &Query) -> bool {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return false;
+    };
+    let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
+    let calls = select.projection.iter().any(|item| {
+        matches!(
+            item,
+            SelectItem::UnnamedExpr(Expr::Function(_))
+                | SelectItem::ExprWithAlias {
+                    expr: Expr::Function(_),
+                    ..
+                }
+        )
+    });
+    // A function may be an aggregate.
+    ungrouped && !calls && select.having.is_none() && select.qualify.is_none() && query.limit_clause.is_none()
+}
+
+/// `(a, b) = (c, d)`.
+pub fn all_equal(pairs: impl Iterator<Item = (Expr, Expr)>) -> Expr {
+    let binary = |left, op, right| Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
+    };
+    let all = pairs
+        .map(|(left, right)| binary(left, BinaryOperator::Eq, right))
+        .reduce(|left, right| binary(left, BinaryOperator::And, right));
+    Expr::Nested(Box::new(all.unwrap_or_else(|| boolean(true))))
+}
+
+/// `where 1` is true, as is any number but zero that stands for a condition.
+pub fn numbers_are_conditions(expr: &mut Expr) {
+    match expr {
+        Expr::Nested(inner)
+        | Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr: inner,
+        } => numbers_are_conditions(inner),
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::And | BinaryOperator::Or,
+            right,
+        } => {
+            numbers_are_conditions(left);
+            numbers_are_conditions(right);
+        }
+        Expr::Value(value) => {
+            if let Value::Number(text, _) = &value.value {
+                *expr = boolean(text.parse() != Ok(0.0));
+            }
+        }
+        _ => {}
+    }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, CastKind, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, Query, TrimWhereField, UnaryOperator, Value, VisitorMut, WindowType,
+    self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, Query, TrimWhereField, UnaryOperator, Value, VisitorMut, WindowType,
 };
 
 use super::aggregate::{listagg, median, percentile_cont, percentile_disc};
@@ -14,7 +14,7 @@ use super::build::{
     arguments, bare, boolean, call, case, function_name, is_distinct, literal_number, literal_text, negate, number,
     parameter_number, places, renamed, take, take_array, text, type_text,
 };
-use super::{Rewriter, Scope, known, lookup, name_of, quoted};
+use super::{Rewriter, Scope, build, known, lookup, name_of, quoted};
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 
@@ -54,7 +54,35 @@ impl<'a> Visitor<'a> {
     }
 
     fn enter(&self, expr: &mut Expr) -> Result<()> {
+        if let Expr::CompoundFieldAccess { .. } = expr {
+            *expr = build::field_access(take(expr));
+        }
         match expr {
+            // There is no function with a number of its own.
+            Expr::Cast {
+                expr: inner, data_type, ..
+            } if type_text(data_type) == "oid" => {
+                if let Expr::Cast {
+                    expr: name, data_type, ..
+                } = inner.as_ref()
+                    && matches!(type_text(data_type).as_str(), "regproc" | "regprocedure")
+                    && let Some(name) = literal_text(name)
+                {
+                    return Err(SqlError::no_function(name));
+                }
+            }
+            Expr::BinaryOp {
+                left,
+                op: op @ (BinaryOperator::Eq | BinaryOperator::NotEq),
+                right,
+            } => {
+                if let (Expr::Tuple(left), Expr::Tuple(right)) = (left.as_ref(), right.as_ref())
+                    && left.len() == right.len()
+                {
+                    let pairs = left.iter().cloned().zip(right.iter().cloned());
+                    *expr = negate(*op == BinaryOperator::NotEq, build::all_equal(pairs));
+                }
+            }
             Expr::Function(function) => {
                 strip_system_schema(function);
                 if let FunctionArguments::Subquery(subquery) = &function.args {
@@ -164,6 +192,11 @@ impl<'a> Visitor<'a> {
             } => {
                 let function = if *kind == CastKind::TryCast {
                     "$try_cast"
+                } else if type_text(data_type) == "regproc"
+                    && let Some(name) = literal_text(inner)
+                {
+                    *expr = text(name.trim_start_matches("pg_catalog."));
+                    return Ok(());
                 } else if type_text(data_type) == "regclass" {
                     // A text names a relation, a number is shown as its name.
                     let name = match inner.as_ref() {
@@ -492,6 +525,12 @@ impl<'a> Visitor<'a> {
                 )
             }
             ("array_to_string", _) => renamed(function, "array_to_string"),
+            ("array_upper", 2) => renamed(function, "array_length"),
+            ("generate_series", 2 | 3) => build::series(args),
+            ("_pg_expandarray", 1) => {
+                let [list] = take_array(args);
+                build::expanded(list)
+            }
             _ => Expr::Function(function),
         })
     }
@@ -541,6 +580,13 @@ fn own_name(expr: &Expr) -> Option<String> {
     Some(match expr {
         Expr::Identifier(ident) => ident.value.clone(),
         Expr::CompoundIdentifier(parts) => parts.last()?.value.clone(),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let field = access_chain.iter().rev().find_map(|access| match access {
+                AccessExpr::Dot(Expr::Identifier(name)) => Some(name.value.clone()),
+                _ => None,
+            });
+            return field.or_else(|| own_name(root));
+        }
         Expr::Function(function) => match function_name(function).as_str() {
             "current_date" => "date".into(),
             "current_timestamp" => "timestamptz".into(),
@@ -554,6 +600,7 @@ fn own_name(expr: &Expr) -> Option<String> {
         },
         Expr::TypedString(typed) => SqlType::parse(&type_text(&typed.data_type)).ok()?.short_name().into(),
         Expr::Case { .. } => "case".into(),
+        Expr::Exists { .. } => "exists".into(),
         Expr::Extract { .. } => "date_part".into(),
         Expr::Substring { .. } => "substring".into(),
         Expr::Position { .. } => "position".into(),

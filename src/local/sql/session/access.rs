@@ -1,14 +1,18 @@
 //! Users, groups, roles, grants and settings. Grants are recorded and reported; they are not enforced yet.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Outcome, Session};
+use crate::cast::parse_bool;
 use crate::catalog::{Grant, Grantee, Group, Oid, User};
 use crate::error::{Result, SqlError};
+use crate::plan::zoned;
 use crate::utility::{Command, GrantTarget, GranteeName};
+use crate::zone::Zone;
 
 /// Settings that clients set and this engine has nothing to do for.
-const HARMLESS: [&str; 28] = [
+const HARMLESS: [&str; 26] = [
     "query_group",
     "application_name",
     "extra_float_digits",
@@ -21,10 +25,8 @@ const HARMLESS: [&str; 28] = [
     "role",
     "transaction",
     "names",
-    "enable_case_sensitive_identifier",
     "json_serialization_enable",
     "json_serialization_parse_nested_strings",
-    "describe_field_name_in_uppercase",
     "mv_enable_aqmv_for_session",
     "navigate_super_null_on_error",
     "cast_super_null_on_error",
@@ -41,41 +43,60 @@ const HARMLESS: [&str; 28] = [
 
 impl Session {
     pub(super) fn set(&mut self, name: &str, value: &str) -> Result<Outcome> {
-        let lower = value.to_lowercase();
-        match name {
-            "search_path" | "datestyle" | "intervalstyle" => {}
-            "timezone" => {
-                if !matches!(lower.as_str(), "utc" | "'utc'" | "default" | "gmt") {
-                    return Err(SqlError::unsupported("a session time zone other than UTC"));
-                }
-            }
-            "enable_case_sensitive_identifier" | "downcase_delimited_identifier"
-                if matches!(lower.as_str(), "on" | "true") && name.starts_with("enable") =>
-            {
-                return Err(SqlError::unsupported("case-sensitive identifiers"));
-            }
-            _ if HARMLESS.contains(&name) || name.contains('.') => {}
-            _ => {
-                return Err(SqlError::new(
-                    "42704",
-                    format!("unrecognized configuration parameter \"{name}\""),
-                ));
-            }
+        let name = name.to_lowercase();
+        if value.eq_ignore_ascii_case("default") {
+            self.reset(Some(&name))?;
+            return Ok(Outcome::command("SET"));
         }
-        if lower == "default" {
-            self.settings.remove(name);
-        } else {
-            self.settings.insert(name.into(), value.into());
-        }
+        check_setting(&name, value)?;
+        self.note_local(&name, false);
+        self.settings.insert(name, value.into());
+        self.follow_zone()?;
         Ok(Outcome::command("SET"))
     }
 
-    pub(super) fn reset(&mut self, name: Option<&str>) -> Outcome {
-        match name {
-            Some(name) => drop(self.settings.remove(name)),
-            None => self.settings.clear(),
+    /// Sets something until the transaction ends; without a block that is at once.
+    pub(super) fn set_local(&mut self, name: &str, value: &str) -> Result<Outcome> {
+        if !self.in_block() {
+            check_setting(name, value)?;
+            return Ok(Outcome::command("SET"));
         }
-        Outcome::command("RESET")
+        let outcome = self.set(name, value)?;
+        self.note_local(name, true);
+        Ok(outcome)
+    }
+
+    pub(super) fn reset(&mut self, name: Option<&str>) -> Result<Outcome> {
+        match name {
+            Some(name) => match self.defaults.get(name) {
+                Some(value) => drop(self.settings.insert(name.into(), value.clone())),
+                None => drop(self.settings.remove(name)),
+            },
+            None => self.settings = self.defaults.clone(),
+        }
+        self.follow_zone()?;
+        Ok(Outcome::command("RESET"))
+    }
+
+    /// The time zone as it was set.
+    pub(crate) fn zone_name(&self) -> String {
+        self.settings.get("timezone").cloned().unwrap_or_else(|| "UTC".into())
+    }
+
+    /// Plans from now on in the time zone that is set.
+    pub(super) fn follow_zone(&mut self) -> Result<()> {
+        let zone = match self.settings.get("timezone") {
+            Some(text) => Zone::setting(text)?,
+            None => Zone::UTC,
+        };
+        if zone != self.zone {
+            self.zone = zone;
+            self.planner = match zone == Zone::UTC {
+                true => self.engine.planner.clone(),
+                false => Arc::new(zoned(&self.engine.planner, zone)?),
+            };
+        }
+        Ok(())
     }
 
     pub(super) fn set_user(&mut self, name: Option<&str>) -> Result<Outcome> {
@@ -107,6 +128,7 @@ impl Session {
                 superuser,
                 createdb,
                 groups,
+                settings,
                 alter,
             } => {
                 self.must_be_superuser()?;
@@ -119,12 +141,22 @@ impl Session {
                         password: None,
                         superuser: false,
                         createdb: false,
+                        settings: BTreeMap::new(),
                     },
                     (Some(_), false) => return Err(SqlError::new("42710", format!("user \"{name}\" already exists"))),
                     (None, true) => return Err(no_user(&name)),
                 };
                 if let Some(password) = password {
                     user.password = Some(stored_password(&name, &password));
+                }
+                for (name, value) in settings {
+                    match value {
+                        Some(value) => {
+                            check_setting(&name, &value)?;
+                            user.settings.insert(name, value);
+                        }
+                        None => drop(user.settings.remove(&name)),
+                    }
                 }
                 user.superuser = superuser.unwrap_or(user.superuser);
                 user.createdb = createdb.unwrap_or(user.createdb);
@@ -320,6 +352,42 @@ impl Session {
             self.work()?.put_relation(relation);
         }
         Ok(outcome)
+    }
+}
+
+/// Refuses what would change results and is not done here.
+fn check_setting(name: &str, value: &str) -> Result<()> {
+    // Start-up messages may quote what SET would.
+    let lower = value.trim_matches('\'').to_lowercase();
+    let refused = |what: String| Err(SqlError::unsupported(what));
+    match name {
+        "timezone" => Zone::setting(value).map(drop),
+        "datestyle" => {
+            let mut words = lower.split([',', ' ']).filter(|word| !word.is_empty());
+            match words.all(|word| matches!(word, "iso" | "mdy" | "us")) {
+                true => Ok(()),
+                false => refused(format!("DateStyle {value}")),
+            }
+        }
+        "intervalstyle" if lower != "postgres" => refused(format!("IntervalStyle {value}")),
+        // Who has no encoding takes the bytes as they are.
+        "client_encoding" | "names" if !matches!(lower.as_str(), "utf8" | "utf-8" | "unicode" | "sql_ascii") => {
+            refused(format!("client encoding {value}"))
+        }
+        "enable_case_sensitive_identifier" | "describe_field_name_in_uppercase" => match parse_bool(value) {
+            None => Err(SqlError::new(
+                "22023",
+                format!("parameter \"{name}\" requires a Boolean value"),
+            )),
+            Some(true) if name.starts_with("enable") => refused("case-sensitive identifiers".into()),
+            Some(_) => Ok(()),
+        },
+        "search_path" | "intervalstyle" => Ok(()),
+        _ if HARMLESS.contains(&name) || name.contains('.') => Ok(()),
+        _ => Err(SqlError::new(
+            "42704",
+            format!("unrecognized configuration parameter \"{name}\""),
+        )),
     }
 }
 

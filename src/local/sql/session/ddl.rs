@@ -156,7 +156,7 @@ impl Session {
             backup: attributes.backup,
             ..Table::default()
         };
-        let (columns, tag, written) = match source {
+        let (mut columns, tag, written) = match source {
             TableSource::Columns(defined) => {
                 for column in defined.iter().filter(|column| column.default.is_some()) {
                     self.check_default(column).await?;
@@ -195,7 +195,7 @@ impl Session {
                 let mut defined = Vec::new();
                 for (index, (field, sql_type)) in planned.fields.iter().enumerate() {
                     let name = names.get(index).unwrap_or(field).clone();
-                    if matches!(sql_type, SqlType::TextArray | SqlType::Interval) {
+                    if sql_type.is_array() || *sql_type == SqlType::Interval {
                         return Err(SqlError::new(
                             "0A000",
                             format!("Column \"{name}\" has unsupported type \"{sql_type}\"."),
@@ -224,9 +224,17 @@ impl Session {
         };
         check_unique(&columns)?;
         check_keys(&columns, &table)?;
+        let primary = table
+            .constraints
+            .iter()
+            .filter(|key| key.kind == ConstraintKind::Primary);
+        for name in primary.flat_map(|key| &key.columns) {
+            let of_key = columns.iter_mut().filter(|column| column.name == *name);
+            of_key.for_each(|column| column.not_null = true);
+        }
         table.next_column = columns.len() as u32;
         let oid = self.engine.new_oid();
-        let relation = Relation {
+        let mut relation = Relation {
             oid,
             schema: schema.oid,
             name: name.name,
@@ -238,6 +246,7 @@ impl Session {
             created: self.now.timestamp_millis() as f64 / 1000.0,
             temporary: schema.temporary,
         };
+        self.bind_references(&mut relation)?;
         self.work()?.put_relation(relation);
         Ok(match written {
             Some(rows) => Outcome {
@@ -246,6 +255,57 @@ impl Session {
             },
             None => Outcome::command(tag),
         })
+    }
+
+    /// Finds the tables that new foreign keys point at, and sees that there is a key.
+    fn bind_references(&self, relation: &mut Relation) -> Result<()> {
+        let own = relation.clone();
+        let Body::Table(table) = &mut relation.body else {
+            return Ok(());
+        };
+        for constraint in table
+            .constraints
+            .iter_mut()
+            .filter(|constraint| constraint.target.is_none())
+        {
+            let Some((written, columns)) = &constraint.references else {
+                continue;
+            };
+            let name = crate::utility::name_of(written.split('.').map(str::to_string).collect());
+            let name = name.ok_or_else(|| SqlError::syntax(format!("improper qualified name \"{written}\"")))?;
+            let found = self.find_relation(&name)?;
+            let target = match &found {
+                Some(found) => found.as_ref(),
+                None if name.name == own.name => &own,
+                None => return Err(SqlError::no_relation(&name)),
+            };
+            let keys = target.table().into_iter().flat_map(|table| &table.constraints);
+            let key = keys.into_iter().find(|key| match columns.is_empty() {
+                true => key.kind == ConstraintKind::Primary,
+                false => key.references.is_none() && same_set(&key.columns, columns),
+            });
+            let key = key.ok_or_else(|| match columns.is_empty() {
+                true => SqlError::new(
+                    "42704",
+                    format!("there is no primary key for referenced table \"{}\"", target.name),
+                ),
+                false => SqlError::new(
+                    "42830",
+                    format!(
+                        "there is no unique constraint matching given keys for referenced table \"{}\"",
+                        target.name
+                    ),
+                ),
+            })?;
+            if key.columns.len() != constraint.columns.len() {
+                return Err(SqlError::new(
+                    "42830",
+                    "number of referencing and referenced columns for foreign key disagree",
+                ));
+            }
+            constraint.target = Some(target.oid);
+        }
+        Ok(())
     }
 
     async fn check_default(&self, column: &DefinedColumn) -> Result<()> {
@@ -296,6 +356,11 @@ impl Session {
                 changed.columns[index].name = to.clone();
                 if let Body::Table(table) = &mut changed.body {
                     rename_keys(table, &from, &to);
+                    rename_targets(table, relation.oid, &from, &to);
+                }
+                for other in self.tx()?.work.referrers(relation.oid) {
+                    let other = self.lock_for_write(other.oid).await?;
+                    self.put_table(&other, |table| rename_targets(table, relation.oid, &from, &to))?;
                 }
             }
             AlterAction::AddColumn(defined) => return self.add_column(&relation, defined).await,
@@ -359,6 +424,7 @@ impl Session {
                 if let Body::Table(table) = &mut changed.body {
                     table.constraints.push(constraint);
                 }
+                self.bind_references(&mut changed)?;
             }
             AlterAction::DropConstraint { name } => {
                 if let Body::Table(table) = &mut changed.body {
@@ -523,6 +589,24 @@ impl Session {
                 .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
             }
             doomed.extend(dependents.iter().map(|view| view.oid));
+            for other in self.tx()?.work.referrers(oid) {
+                if !cascade {
+                    return Err(SqlError::new(
+                        "2BP01",
+                        format!("cannot drop {} because other objects depend on it", kind_of(&relation)),
+                    )
+                    .with_detail(format!(
+                        "a foreign key of {} depends on {}",
+                        kind_of(&other),
+                        kind_of(&relation)
+                    ))
+                    .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
+                }
+                let other = self.lock_for_write(other.oid).await?;
+                self.put_table(&other, |table| {
+                    table.constraints.retain(|constraint| constraint.target != Some(oid));
+                })?;
+            }
             if relation.table().is_some() {
                 self.lock_for_write(oid).await?;
             }
@@ -649,10 +733,24 @@ fn rename_keys(table: &mut Table, from: &str, to: &str) {
     table.sortkey.iter_mut().for_each(rename);
     for constraint in &mut table.constraints {
         constraint.columns.iter_mut().for_each(rename);
-        if constraint.kind == ConstraintKind::Foreign {
-            continue;
-        }
     }
+}
+
+/// Follows the rename of a column that foreign keys point at.
+fn rename_targets(table: &mut Table, target: Oid, from: &str, to: &str) {
+    let pointing = table
+        .constraints
+        .iter_mut()
+        .filter(|constraint| constraint.target == Some(target));
+    let names = pointing.filter_map(|constraint| constraint.references.as_mut());
+    for name in names.flat_map(|(_, columns)| columns).filter(|name| *name == from) {
+        *name = to.to_string();
+    }
+}
+
+/// Whether two lists name the same columns, in whatever order.
+pub(crate) fn same_set(left: &[String], right: &[String]) -> bool {
+    left.len() == right.len() && left.iter().all(|name| right.contains(name))
 }
 
 pub(super) fn no_database(name: &str) -> SqlError {

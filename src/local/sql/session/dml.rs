@@ -23,7 +23,8 @@ use crate::error::{Result, SqlError};
 use crate::lexer::Source;
 use crate::native::{Marks, ROW, SEGMENT, SegmentWriter};
 use crate::plan::{Planned, WITH_ROWS};
-use crate::rewrite::{name_from, quoted};
+use crate::rewrite::{assigned, name_from, quoted};
+use crate::zone::Zone;
 
 impl Session {
     pub(super) async fn query_or_dml(&mut self, source: &Source, parameters: &[Expr]) -> Result<Step> {
@@ -88,6 +89,7 @@ impl Session {
             return Ok(Outcome::changed("INSERT", rows));
         };
         self.fill_defaults(&mut query, &relation, &columns)?;
+        fit_values(&mut query, &relation, &columns, parameters);
         let planned = self.plan(query, parameters).await?;
         let rows = self.insert_planned(&relation, &columns, &planned).await?;
         Ok(Outcome::changed("INSERT", rows))
@@ -337,7 +339,13 @@ impl Session {
     /// Deletes the rows a plan finds and stores its new values, if it has any, in their place.
     async fn replace_rows(&mut self, relation: &Arc<Relation>, planned: &Planned, repeated: Repeated) -> Result<u64> {
         let (streams, _stop) = self.parts(planned, false).await?;
-        let replacing = replace(relation.clone(), streams, self.writer(&relation.columns), repeated);
+        let replacing = replace(
+            relation.clone(),
+            streams,
+            self.writer(&relation.columns),
+            repeated,
+            self.zone,
+        );
         let (segments, count) = self.threads()?.run(replacing).await?;
         if count > 0 {
             self.put_table(relation, |table| table.segments = segments)?;
@@ -352,6 +360,7 @@ async fn replace(
     streams: Vec<SendableRecordBatchStream>,
     mut writer: SegmentWriter,
     repeated: Repeated,
+    zone: Zone,
 ) -> Result<(Vec<Segment>, u64)> {
     let table = relation.table().ok_or_else(|| SqlError::internal("no table"))?;
     let mut gone = Marks::new(&table.segments);
@@ -380,7 +389,7 @@ async fn replace(
             } else {
                 take_record_batch(&batch, &Int64Array::from(kept))?
             };
-            writer.write(&stored(&relation.columns, &origins, &batch)?)?;
+            writer.write(&stored(&relation.columns, &origins, zone, &batch)?)?;
         }
     }
     let (mut segments, count) = gone.delete(&table.segments);
@@ -393,6 +402,56 @@ enum Repeated {
     /// The first of several new versions of a row counts.
     First,
     Error,
+}
+
+/// Where the rows of VALUES write a column in several ways, as an instant here and as text there, each value is made one
+/// of the column by itself; the planner wants them to be of one type.
+fn fit_values(query: &mut Query, relation: &Relation, columns: &[String], parameters: &[Expr]) {
+    let SetExpr::Values(values) = query.body.as_mut() else {
+        return;
+    };
+    let width = values.rows.first().map_or(0, |row| row.content.len());
+    for index in 0..width {
+        let cells = values.rows.iter().filter_map(|row| row.content.get(index));
+        let mut written: Vec<String> = cells.filter_map(|cell| spelling(cell, parameters)).collect();
+        written.dedup();
+        let column = match columns.get(index) {
+            Some(name) => relation.column(name),
+            None => Some(index),
+        };
+        let Some(column) = column
+            .and_then(|at| relation.columns.get(at))
+            .filter(|_| written.len() > 1)
+        else {
+            continue;
+        };
+        let cells = values.rows.iter_mut().filter_map(|row| row.content.get_mut(index));
+        cells.for_each(|cell| *cell = assigned(cell.clone(), &column.sql_type.to_string()));
+    }
+}
+
+/// Returns how a value is written: as text, as a number, as which type. Nulls are written in no way.
+fn spelling(value: &Expr, parameters: &[Expr]) -> Option<String> {
+    Some(match value {
+        Expr::Value(value) => match &value.value {
+            ast::Value::Null => return None,
+            ast::Value::Number(..) => "number".into(),
+            ast::Value::Placeholder(name) => {
+                let number: usize = name.trim_start_matches('$').parse().ok()?;
+                return spelling(parameters.get(number.checked_sub(1)?)?, parameters);
+            }
+            ast::Value::Boolean(_) => "boolean".into(),
+            _ => "text".into(),
+        },
+        Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => return spelling(expr, parameters),
+        Expr::Function(function) => match &function.args {
+            ast::FunctionArguments::List(list) => list.args.last()?.to_string(),
+            _ => function.name.to_string(),
+        },
+        Expr::Cast { data_type, .. } => data_type.to_string(),
+        Expr::TypedString(typed) => typed.data_type.to_string(),
+        _ => "expression".into(),
+    })
 }
 
 /// Returns the new value of every column: assigned, or what it was.

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::{Column, Outcome, Session, Signals, Threads};
 use crate::engine::Engine;
 use crate::error::{Result, SqlError};
-use crate::plan::{Planned, Stop, conform, promised_schema};
+use crate::plan::{Planned, Promised, Stop};
 use crate::types::SqlType;
 use crate::value::{self, Cell};
 
@@ -40,13 +40,13 @@ impl Running {
     pub fn start(
         plan: Arc<dyn ExecutionPlan>,
         context: Arc<TaskContext>,
-        fields: Vec<(String, SqlType)>,
+        promised: Promised,
         holds: (Stop, Arc<Threads>),
     ) -> Self {
         let (sender, batches) = mpsc::channel(AHEAD);
         let mut task = JoinSet::new();
         let work = async move {
-            if let Err(error) = pump(plan, context, &fields, &sender).await {
+            if let Err(error) = pump(plan, context, &promised, &sender).await {
                 // Who has lost interest need not hear of it.
                 let _ = sender.send(Err(error)).await;
             }
@@ -72,13 +72,12 @@ impl Running {
 async fn pump(
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
-    fields: &[(String, SqlType)],
+    promised: &Promised,
     sender: &mpsc::Sender<Result<RecordBatch>>,
 ) -> Result<()> {
-    let schema = promised_schema(fields);
     let mut stream = execute_stream(plan, context)?;
     while let Some(batch) = stream.next().await {
-        if sender.send(Ok(conform(&batch?, &schema, fields)?)).await.is_err() {
+        if sender.send(Ok(promised.conform(&batch?)?)).await.is_err() {
             break;
         }
     }
@@ -112,7 +111,13 @@ pub(super) fn cells(batch: &RecordBatch, columns: &[Column]) -> Vec<Vec<Option<C
     let row = |row| {
         let values = batch.columns().iter().zip(columns);
         values
-            .map(|(column, of)| value::cell(column, row).map(|cell| of.pad(cell)))
+            .map(|(column, of)| {
+                let mut cell = value::cell(column, row)?;
+                if let Cell::Text(text) = &mut cell {
+                    of.show(text);
+                }
+                Some(cell)
+            })
             .collect()
     };
     (0..batch.num_rows()).map(row).collect()
@@ -190,7 +195,7 @@ impl Session {
 
     /// Hands the rest of a query to a task of its own. `spoiled` is the transaction that an error in it spoils.
     pub(super) fn answer(&self, started: Started, limits: Limits, spoiled: Option<Arc<AtomicBool>>) -> Answer {
-        let columns = columns(&started.planned.fields);
+        let columns = self.named(columns(&started.planned.fields));
         let (sender, receiver) = mpsc::channel(AHEAD);
         tokio::spawn(run(self.engine.clone(), started, limits, spoiled, sender));
         Answer::Rows(Rows {

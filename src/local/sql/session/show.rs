@@ -11,7 +11,7 @@ use crate::types::SqlType;
 use crate::utility::{Command, Name};
 
 /// Settings and what they are until someone sets them.
-const DEFAULTS: [(&str, &str); 22] = [
+const DEFAULTS: [(&str, &str); 24] = [
     ("search_path", "$user, public"),
     ("datestyle", "ISO, MDY"),
     ("timezone", "UTC"),
@@ -23,7 +23,6 @@ const DEFAULTS: [(&str, &str); 22] = [
     ("integer_datetimes", "on"),
     ("intervalstyle", "postgres"),
     ("transaction_isolation", "serializable"),
-    ("transaction isolation level", "serializable"),
     ("transaction_read_only", "off"),
     ("extra_float_digits", "0"),
     ("query_group", "default"),
@@ -33,6 +32,9 @@ const DEFAULTS: [(&str, &str); 22] = [
     ("enable_case_sensitive_identifier", "off"),
     ("max_cursor_result_set_size", "default"),
     ("max_identifier_length", "127"),
+    ("max_index_keys", "32"),
+    ("password_encryption", "md5"),
+    ("describe_field_name_in_uppercase", "off"),
     ("application_name", ""),
 ];
 
@@ -104,6 +106,12 @@ pub(super) fn text_rows(tag: &str, column: &str, lines: Vec<String>) -> Outcome 
     let mut outcome = Outcome::rows_of(tag, &fields, batches);
     outcome.tag = tag.to_string();
     outcome
+}
+
+/// Returns what a setting is until someone sets it.
+pub(crate) fn default_of(name: &str) -> Option<&'static str> {
+    let found = DEFAULTS.iter().find(|(known, _)| *known == name)?;
+    Some(found.1)
 }
 
 impl Session {
@@ -195,6 +203,7 @@ impl Session {
             .get(&relation.schema)
             .map(|schema| schema.name.clone())
             .unwrap_or_default();
+        let keys = crate::system::key_definitions(&self.tx()?.work, &relation);
         let lines: Vec<String> = relation
             .columns
             .iter()
@@ -209,15 +218,28 @@ impl Session {
                     .map(|identity| format!(" IDENTITY({},{})", identity.seed, identity.step))
                     .unwrap_or_default();
                 let not_null = if column.not_null { " NOT NULL" } else { "" };
-                format!("    {} {}{default}{identity}{not_null}", column.name, column.sql_type)
+                let encode = column.encoding.as_ref().map(|encoding| format!(" ENCODE {encoding}"));
+                let distributed = relation.table().and_then(|table| table.distkey.as_ref()) == Some(&column.name);
+                format!(
+                    "    {} {}{default}{identity}{not_null}{}{}",
+                    column.name,
+                    column.sql_type,
+                    encode.unwrap_or_default(),
+                    if distributed { " distkey" } else { "" }
+                )
             })
+            .chain(keys.into_iter().map(|key| format!("    {key}")))
             .collect();
-        let style = relation
-            .table()
-            .map(|table| format!("{:?}", table.diststyle).to_uppercase())
-            .unwrap_or_default();
+        let (style, sorted) = relation.table().map_or_else(Default::default, |table| {
+            let interleaved = if table.interleaved { "INTERLEAVED " } else { "" };
+            let sorted = match table.sortkey.is_empty() {
+                true => String::new(),
+                false => format!("\n{interleaved}SORTKEY ( {} )", table.sortkey.join(", ")),
+            };
+            (format!("{:?}", table.diststyle).to_uppercase(), sorted)
+        });
         let text = format!(
-            "CREATE TABLE {schema}.{} (\n{}\n)\nDISTSTYLE {style};",
+            "CREATE TABLE {schema}.{} (\n{}\n)\nDISTSTYLE {style}{sorted};",
             relation.name,
             lines.join(",\n")
         );

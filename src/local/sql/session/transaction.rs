@@ -1,5 +1,6 @@
 //! Transactions: a snapshot taken at the first statement, a private overlay, table locks held to the end.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,6 +22,9 @@ pub struct Transaction {
     /// Set by whatever fails, rows that are still being taken included.
     failed: Arc<AtomicBool>,
     dirty: bool,
+    /// The session's settings when the block began, which a rollback brings back, and those that only it sees.
+    settings: BTreeMap<String, String>,
+    local: BTreeSet<String>,
 }
 
 impl Transaction {
@@ -66,8 +70,19 @@ impl Session {
         self.begin_implicit();
         if let Some(transaction) = &mut self.transaction {
             transaction.block = true;
+            transaction.settings.clone_from(&self.settings);
         }
         Ok(Outcome::command("BEGIN"))
+    }
+
+    /// Notes that a setting ends with the block, or that it does not after all.
+    pub(super) fn note_local(&mut self, name: &str, local: bool) {
+        if let Some(transaction) = &mut self.transaction {
+            match local {
+                true => drop(transaction.local.insert(name.into())),
+                false => drop(transaction.local.remove(name)),
+            }
+        }
     }
 
     pub(super) fn begin_implicit(&mut self) {
@@ -83,6 +98,8 @@ impl Session {
             block: false,
             failed: Arc::default(),
             dirty: false,
+            settings: self.settings.clone(),
+            local: BTreeSet::new(),
         });
     }
 
@@ -129,6 +146,13 @@ impl Session {
         let Some(transaction) = self.transaction.take() else {
             return Ok(());
         };
+        for name in &transaction.local {
+            match transaction.settings.get(name) {
+                Some(value) => drop(self.settings.insert(name.clone(), value.clone())),
+                None => drop(self.settings.remove(name)),
+            }
+        }
+        self.follow_zone()?;
         let result = if transaction.dirty {
             self.engine.commit(&transaction.base, &transaction.work)
         } else {
@@ -148,7 +172,11 @@ impl Session {
 
     pub(super) fn rollback(&mut self) -> Outcome {
         self.cursors.clear();
-        self.transaction = None;
+        if let Some(transaction) = self.transaction.take().filter(|transaction| transaction.block) {
+            self.settings = transaction.settings;
+            // It was in force before.
+            drop(self.follow_zone());
+        }
         self.engine.unlock_all(self.id);
         Outcome::command("ROLLBACK")
     }

@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::Schema;
 use futures::StreamExt;
 
 use super::{Outcome, Session};
-use crate::cast::{Mode, cast};
+use crate::cast::{Mode, cast, cast_in};
 use crate::catalog::{Body, Column, Identity, Relation, Segment};
 use crate::error::{Result, SqlError};
 use crate::native::{SegmentWriter, check_not_null, physical_schema};
@@ -17,6 +17,7 @@ use crate::plan::{Planned, conform_column};
 use crate::rewrite::BY_OID;
 use crate::types::SqlType;
 use crate::utility::{DefinedColumn, Name};
+use crate::zone::Zone;
 
 /// Where a stored column's values come from.
 #[derive(Clone, Debug)]
@@ -76,7 +77,7 @@ impl Session {
                 let options = RecordBatchOptions::new().with_row_count(Some(1));
                 let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
                 let mut writer = self.writer(&relation.columns);
-                writer.write(&stored(&relation.columns, &origins, &batch)?)?;
+                writer.write(&stored(&relation.columns, &origins, self.zone, &batch)?)?;
                 (writer.finish()?, 1)
             }
         };
@@ -103,8 +104,8 @@ impl Session {
         // Rows are numbered in the order in which the query gives them.
         let numbered = origins.iter().any(|origin| matches!(origin, Origin::Identity { .. }));
         let shape = {
-            let (columns, origins) = (columns.to_vec(), origins.to_vec());
-            move |batch: RecordBatch| stored(&columns, &origins, &batch)
+            let (columns, origins, zone) = (columns.to_vec(), origins.to_vec(), self.zone);
+            move |batch: RecordBatch| stored(&columns, &origins, zone, &batch)
         };
         self.write_shaped(columns, planned, shape, !numbered).await
     }
@@ -149,6 +150,7 @@ impl Session {
         Ok(Shape {
             columns: Arc::from(relation.columns.as_slice()),
             origins: Arc::from(origins),
+            zone: self.zone,
         })
     }
 
@@ -431,22 +433,23 @@ impl Given<'_> {
 pub(crate) struct Shape {
     columns: Arc<[Column]>,
     origins: Arc<[Origin]>,
+    zone: Zone,
 }
 
 impl Shape {
     pub(crate) fn stored(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        stored(&self.columns, &self.origins, batch)
+        stored(&self.columns, &self.origins, self.zone, batch)
     }
 }
 
 /// Puts a batch into the table's columns and types and checks it.
-pub(super) fn stored(columns: &[Column], origins: &[Origin], batch: &RecordBatch) -> Result<RecordBatch> {
+pub(super) fn stored(columns: &[Column], origins: &[Origin], zone: Zone, batch: &RecordBatch) -> Result<RecordBatch> {
     let rows = batch.num_rows();
     let mut values = Vec::with_capacity(columns.len());
     for (column, origin) in columns.iter().zip(origins) {
         values.push(match origin {
             Origin::Source(index) => {
-                cast(batch.column(*index), column.sql_type, Mode::Assign).map_err(|mut error| {
+                cast_in(zone, batch.column(*index), column.sql_type, Mode::Assign).map_err(|mut error| {
                     if error.detail.is_none() {
                         error.detail = Some(format!("column {}", column.name));
                     }

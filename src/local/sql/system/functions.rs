@@ -10,8 +10,11 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result as DfResult, ScalarValue};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+};
 
+use super::pg::keys;
 use crate::cast::{Mode, cast, text_array};
 use crate::catalog::{Catalog, Grantee, Oid, Relation};
 use crate::engine::Engine;
@@ -60,6 +63,28 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
     ("pg_function_is_visible", SqlType::Bool, |_, _| {
         Ok(Some(Cell::Bool(true)))
     }),
+    ("pg_operator_is_visible", SqlType::Bool, |_, _| {
+        Ok(Some(Cell::Bool(true)))
+    }),
+    ("pg_opclass_is_visible", SqlType::Bool, |_, _| {
+        Ok(Some(Cell::Bool(true)))
+    }),
+    ("pg_opfamily_is_visible", SqlType::Bool, |_, _| {
+        Ok(Some(Cell::Bool(true)))
+    }),
+    ("pg_conversion_is_visible", SqlType::Bool, |_, _| {
+        Ok(Some(Cell::Bool(true)))
+    }),
+    ("pg_collation_is_visible", SqlType::Bool, |_, _| {
+        Ok(Some(Cell::Bool(true)))
+    }),
+    ("getdatabaseencoding", SqlType::Name, |_, _| {
+        Ok(Some(Cell::Text("UTF8".into())))
+    }),
+    ("pg_char_to_encoding", SqlType::Int4, |_, args| {
+        let utf8 = args[0].as_deref().is_some_and(|name| name.eq_ignore_ascii_case("utf8"));
+        Ok(Some(Cell::Int(if utf8 { 6 } else { -1 })))
+    }),
     ("pg_encoding_to_char", SqlType::Name, |_, _| {
         Ok(Some(Cell::Text("UTF8".into())))
     }),
@@ -98,9 +123,22 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
             .and_then(|relation| relation.view())
             .map(|view| Cell::Text(view.definition.clone())))
     }),
-    ("pg_get_constraintdef", SqlType::Text, |_, _| Ok(None)),
+    ("pg_get_constraintdef", SqlType::Text, |facts, args| {
+        let definition = keys::constraint_definition(&facts.catalog, number(args, 0));
+        Ok(definition.map(Cell::Text))
+    }),
+    ("format_encoding", SqlType::Text, |_, args| {
+        let encoding = args[0]
+            .as_ref()
+            .and_then(|_| super::pg::ENCODINGS.get(number::<usize>(args, 0)));
+        Ok(encoding.map(|encoding| Cell::Text((*encoding).into())))
+    }),
     ("pg_get_ruledef", SqlType::Text, |_, _| Ok(None)),
-    ("pg_get_indexdef", SqlType::Text, |_, _| Ok(None)),
+    ("pg_get_triggerdef", SqlType::Text, |_, _| Ok(None)),
+    ("pg_get_indexdef", SqlType::Text, |facts, args| {
+        let definition = keys::index_definition(&facts.catalog, number(args, 0), number(args, 1));
+        Ok(definition.map(Cell::Text))
+    }),
     ("pg_get_function_result", SqlType::Text, |_, _| Ok(None)),
     ("pg_get_function_arguments", SqlType::Text, |_, _| Ok(None)),
     ("pg_relation_size", SqlType::Int8, size),
@@ -123,6 +161,12 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
         Ok(Some(Cell::Int(bytes as i64)))
     }),
     ("pg_total_relation_size", SqlType::Int8, size),
+    // Nothing is behind the index of a key, so nothing scans it.
+    ("pg_stat_get_numscans", SqlType::Int8, |_, _| Ok(Some(Cell::Int(0)))),
+    ("pg_tablespace_size", SqlType::Int8, |facts, _| {
+        let sizes = facts.catalog.relations.values().map(|relation| bytes(relation));
+        Ok(Some(Cell::Int(sizes.sum::<u64>() as i64)))
+    }),
     ("pg_is_in_recovery", SqlType::Bool, |_, _| Ok(Some(Cell::Bool(false)))),
     ("pg_cancel_backend", SqlType::Int4, |facts, args| {
         signal(facts, number(args, 0), Signals::cancel)
@@ -138,8 +182,9 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
         let name = args[0].clone().unwrap_or_default().to_lowercase();
         Ok(facts.settings.get(&name).cloned().map(Cell::Text))
     }),
-    ("set_config", SqlType::Text, |_, args| {
-        Ok(args[1].clone().map(Cell::Text))
+    // A query changes no setting here.
+    ("set_config", SqlType::Text, |_, _| {
+        Err(SqlError::unsupported("set_config").with_hint("Use SET."))
     }),
     ("current_schemas", SqlType::TextArray, |facts, args| {
         let hidden = matches!(args[0].as_deref(), Some("t" | "true"));
@@ -168,9 +213,16 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
     ("$relname", SqlType::Name, |facts, args| {
         let Some(text) = &args[0] else { return Ok(None) };
         let relation = text.parse().ok().and_then(|oid: Oid| facts.catalog.relations.get(&oid));
-        Ok(Some(Cell::Text(
-            relation.map_or_else(|| text.clone(), |relation| relation.name.clone()),
-        )))
+        Ok(Some(Cell::Text(match relation {
+            None => text.clone(),
+            Some(relation) if relation.temporary || facts.path.contains(&relation.schema) => relation.name.clone(),
+            // Where the search path does not lead, the schema has to be said.
+            Some(relation) => {
+                let schema = facts.catalog.schemas.get(&relation.schema);
+                let schema = schema.map(|schema| schema.name.clone()).unwrap_or_default();
+                format!("{schema}.{}", relation.name)
+            }
+        })))
     }),
 ];
 
@@ -316,11 +368,14 @@ pub fn of(session: &Session) -> HashMap<String, Arc<ScalarUDF>> {
                 returns: *returns,
                 body: *body,
                 facts: facts.clone(),
-                // What reaches other sessions must not happen while a statement is only planned.
-                signature: Signature::variadic_any(match name.ends_with("_backend") {
-                    true => Volatility::Volatile,
-                    false => Volatility::Stable,
-                }),
+                // What reaches other sessions, or is refused, must not happen while a statement is only planned.
+                signature: Signature::one_of(
+                    vec![TypeSignature::VariadicAny, TypeSignature::Nullary],
+                    match name.ends_with("_backend") || *name == "set_config" {
+                        true => Volatility::Volatile,
+                        false => Volatility::Stable,
+                    },
+                ),
             };
             ((*name).to_string(), Arc::new(ScalarUDF::new_from_impl(function)))
         })

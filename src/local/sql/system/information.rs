@@ -1,5 +1,6 @@
 //! information_schema.
 
+use super::pg::keys::keys;
 use super::{I4, Rows, V, Visible, i, opt, t, vc};
 use crate::catalog::{Column, ConstraintKind};
 use crate::types::SqlType;
@@ -145,25 +146,23 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
                 ("is_deferrable", vc(3)),
                 ("initially_deferred", vc(3)),
             ]);
-            for (schema, relation) in view.relations() {
-                for constraint in relation.table().into_iter().flat_map(|table| &table.constraints) {
-                    let kind = match constraint.kind {
-                        ConstraintKind::Primary => "PRIMARY KEY",
-                        ConstraintKind::Unique => "UNIQUE",
-                        ConstraintKind::Foreign => "FOREIGN KEY",
-                    };
-                    rows.push(vec![
-                        t(&view.database),
-                        t(&schema.name),
-                        t(&constraint.name),
-                        t(&view.database),
-                        t(&schema.name),
-                        t(&relation.name),
-                        t(kind),
-                        t("NO"),
-                        t("NO"),
-                    ]);
-                }
+            for key in keys(view) {
+                let kind = match key.constraint.kind {
+                    ConstraintKind::Primary => "PRIMARY KEY",
+                    ConstraintKind::Unique => "UNIQUE",
+                    ConstraintKind::Foreign => "FOREIGN KEY",
+                };
+                rows.push(vec![
+                    t(&view.database),
+                    t(&key.schema.name),
+                    t(&key.constraint.name),
+                    t(&view.database),
+                    t(&key.schema.name),
+                    t(&key.relation.name),
+                    t(kind),
+                    t("NO"),
+                    t("NO"),
+                ]);
             }
             rows
         }
@@ -177,22 +176,86 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
                 ("table_name", N),
                 ("column_name", N),
                 ("ordinal_position", I4),
+                ("position_in_unique_constraint", I4),
             ]);
-            for (schema, relation) in view.relations() {
-                for constraint in relation.table().into_iter().flat_map(|table| &table.constraints) {
-                    for (index, column) in constraint.columns.iter().enumerate() {
-                        rows.push(vec![
-                            t(&view.database),
-                            t(&schema.name),
-                            t(&constraint.name),
-                            t(&view.database),
-                            t(&schema.name),
-                            t(&relation.name),
-                            t(column),
-                            i(index as i64 + 1),
-                        ]);
-                    }
+            for key in keys(view) {
+                let target = key.target(view.catalog).map(|(_, columns)| columns);
+                let target_key = key.target_key(view.catalog).map(|key| &key.constraint.columns);
+                for (index, column) in key.constraint.columns.iter().enumerate() {
+                    let place = || {
+                        let pointed = target.as_ref()?.get(index)?;
+                        target_key?.iter().position(|column| column == pointed)
+                    };
+                    rows.push(vec![
+                        t(&view.database),
+                        t(&key.schema.name),
+                        t(&key.constraint.name),
+                        t(&view.database),
+                        t(&key.schema.name),
+                        t(&key.relation.name),
+                        t(column),
+                        i(index as i64 + 1),
+                        place().map_or(V::Null, |place| i(place as i64 + 1)),
+                    ]);
                 }
+            }
+            rows
+        }
+        "constraint_column_usage" => {
+            let mut rows = Rows::new(&[
+                ("table_catalog", N),
+                ("table_schema", N),
+                ("table_name", N),
+                ("column_name", N),
+                ("constraint_catalog", N),
+                ("constraint_schema", N),
+                ("constraint_name", N),
+            ]);
+            for key in keys(view) {
+                let own = (key.relation, key.constraint.columns.clone());
+                let (relation, columns) = key.target(view.catalog).unwrap_or(own);
+                let schema = view.catalog.schemas.get(&relation.schema);
+                for column in columns {
+                    rows.push(vec![
+                        t(&view.database),
+                        opt(schema.map(|schema| &schema.name)),
+                        t(&relation.name),
+                        t(column),
+                        t(&view.database),
+                        t(&key.schema.name),
+                        t(&key.constraint.name),
+                    ]);
+                }
+            }
+            rows
+        }
+        "referential_constraints" => {
+            let mut rows = Rows::new(&[
+                ("constraint_catalog", N),
+                ("constraint_schema", N),
+                ("constraint_name", N),
+                ("unique_constraint_catalog", N),
+                ("unique_constraint_schema", N),
+                ("unique_constraint_name", N),
+                ("match_option", N),
+                ("update_rule", N),
+                ("delete_rule", N),
+            ]);
+            for key in keys(view) {
+                let Some(target) = key.target_key(view.catalog) else {
+                    continue;
+                };
+                rows.push(vec![
+                    t(&view.database),
+                    t(&key.schema.name),
+                    t(&key.constraint.name),
+                    t(&view.database),
+                    t(&target.schema.name),
+                    t(&target.constraint.name),
+                    t("NONE"),
+                    t("NO ACTION"),
+                    t("NO ACTION"),
+                ]);
             }
             rows
         }
@@ -244,13 +307,15 @@ pub fn system_tables() -> impl Iterator<Item = (&'static str, &'static str)> {
         "svv_external_schemas",
         "svv_external_tables",
     ];
-    const INFORMATION: [&str; 6] = [
+    const INFORMATION: [&str; 8] = [
         "tables",
         "views",
         "columns",
         "schemata",
         "table_constraints",
         "key_column_usage",
+        "constraint_column_usage",
+        "referential_constraints",
     ];
     PG.into_iter()
         .map(|name| ("pg_catalog", name))

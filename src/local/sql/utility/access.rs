@@ -24,6 +24,7 @@ pub enum GranteeName {
 pub fn user(c: &mut Cursor, alter: bool) -> Result<Command> {
     let name = c.ident_or_string()?;
     let (mut password, mut superuser, mut createdb, mut groups) = (None, None, None, Vec::new());
+    let mut settings = Vec::new();
     c.eat("with");
     while !c.at_end() {
         match c.peek_word() {
@@ -55,7 +56,22 @@ pub fn user(c: &mut Cursor, alter: bool) -> Result<Command> {
                 groups = c.list(Cursor::ident)?;
             }
             Some("rename") => return Err(SqlError::unsupported("ALTER USER RENAME")),
-            Some("valid" | "syslog" | "connection" | "session" | "external" | "set" | "reset") => c.skip_rest(),
+            Some(word @ ("set" | "reset")) => {
+                let reset = word == "reset";
+                c.next();
+                let name = c.setting_name()?;
+                let value = match reset {
+                    true => None,
+                    false => {
+                        if !c.eat("to") && !c.eat_token(&Token::Eq) {
+                            return Err(c.unexpected());
+                        }
+                        Some(super::settings::value(c)).filter(|value| !value.eq_ignore_ascii_case("default"))
+                    }
+                };
+                settings.push((name, value));
+            }
+            Some("valid" | "syslog" | "connection" | "session" | "external") => c.skip_rest(),
             _ => return Err(c.unexpected()),
         }
     }
@@ -65,6 +81,7 @@ pub fn user(c: &mut Cursor, alter: bool) -> Result<Command> {
         superuser,
         createdb,
         groups,
+        settings,
         alter,
     })
 }

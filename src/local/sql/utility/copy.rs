@@ -59,7 +59,14 @@ pub fn parse(c: &mut Cursor) -> Result<Copy> {
     } else {
         Vec::new()
     };
+    if c.peek_is("to") {
+        // Redshift has none; tables leave it by UNLOAD, and results through the client.
+        return Err(SqlError::unsupported("COPY … TO"));
+    }
     c.expect("from")?;
+    if c.peek_is("stdin") {
+        return Err(SqlError::unsupported("COPY FROM STDIN"));
+    }
     let from = c.string()?;
     if !from.starts_with("s3://") {
         return Err(SqlError::unsupported("COPY from anything but s3://"));

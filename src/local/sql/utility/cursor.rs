@@ -189,7 +189,11 @@ impl<'a> Cursor<'a> {
     pub fn setting_name(&mut self) -> Result<String> {
         let mut name = self.ident()?;
         if name == "time" && self.eat("zone") {
-            return Ok("time zone".into());
+            return Ok("timezone".into());
+        }
+        if name == "transaction" && self.eat("isolation") {
+            self.expect("level")?;
+            return Ok("transaction_isolation".into());
         }
         if name == "session" && self.eat("authorization") {
             return Ok("session authorization".into());

@@ -13,12 +13,13 @@ pub fn set(c: &mut Cursor) -> Result<Command> {
             name: if name == "default" { None } else { Some(name) },
         });
     }
-    c.eat("local");
+    let local = c.eat("local");
     if c.eat("role") {
         c.skip_rest();
         return Ok(Command::Set {
             name: "role".into(),
             value: String::new(),
+            local: false,
         });
     }
     if c.eat("transaction") || c.eat("characteristics") {
@@ -26,15 +27,27 @@ pub fn set(c: &mut Cursor) -> Result<Command> {
         return Ok(Command::Set {
             name: "transaction".into(),
             value: String::new(),
+            local: false,
         });
     }
+    let in_two_words = c.peek_is("time");
     let name = c.setting_name()?;
-    if name != "time zone" && !c.eat("to") && !c.eat_token(&Token::Eq) {
+    if !in_two_words && !c.eat("to") && !c.eat_token(&Token::Eq) {
         return Err(c.unexpected());
     }
+    if name == "timezone" {
+        let value = zone(c)?;
+        return Ok(Command::Set { name, value, local });
+    }
+    let value = value(c);
+    Ok(Command::Set { name, value, local })
+}
+
+/// The rest of the statement, as a setting keeps it.
+pub fn value(c: &mut Cursor) -> String {
     let from = c.position;
     c.skip_rest();
-    let value = c.source.tokens[from..]
+    c.source.tokens[from..]
         .iter()
         .map(|lexeme| match &lexeme.token.token {
             Token::SingleQuotedString(text) => text.clone(),
@@ -42,9 +55,32 @@ pub fn set(c: &mut Cursor) -> Result<Command> {
             Token::Comma => ", ".into(),
             other => other.to_string(),
         })
-        .collect::<String>();
-    let name = if name == "time zone" { "timezone".into() } else { name };
-    Ok(Command::Set { name, value })
+        .collect()
+}
+
+/// `'Europe/Berlin'`, `interval '-8:00' hour to minute`, `-8`, `local`.
+fn zone(c: &mut Cursor) -> Result<String> {
+    if c.eat("local") {
+        return Ok("default".into());
+    }
+    if !c.eat("interval") {
+        return Ok(value(c));
+    }
+    let mut amount = c.string()?;
+    match c.peek_word() {
+        None => {}
+        Some("hour") if c.peek_word_at(1) == Some("to") => {
+            c.next();
+            c.next();
+            c.expect("minute")?;
+        }
+        Some(unit @ ("hour" | "hours" | "minute" | "minutes")) => {
+            amount = format!("{amount} {unit}");
+            c.next();
+        }
+        Some(_) => return Err(c.unexpected()),
+    }
+    Ok(amount)
 }
 
 pub fn show(c: &mut Cursor) -> Result<Command> {

@@ -252,6 +252,7 @@ fn constraint(
         kind,
         columns,
         references,
+        target: None,
     }
 }
 

@@ -15,7 +15,7 @@ use pgwire::messages::data::DataRow;
 
 use crate::error::{Result, SqlError};
 use crate::rewrite::{literal, typed};
-use crate::session::{Column, padded};
+use crate::session::Column;
 use crate::types::SqlType;
 use crate::value::{self, write_text};
 
@@ -52,9 +52,7 @@ pub fn data_rows(
                 if !(format.is_binary(index) && put_binary(column.sql_type, array, row, &mut data)) {
                     text.clear();
                     write_text(array, row, &mut text);
-                    if let SqlType::Char(length) = column.sql_type {
-                        text = padded(&text, length);
-                    }
+                    column.show(&mut text);
                     data.put_slice(text.as_bytes());
                 }
                 let length = (data.len() - start - 4) as i32;
@@ -110,6 +108,21 @@ fn put_binary(sql_type: SqlType, array: &ArrayRef, row: usize, data: &mut BytesM
                     }
                     None => data.put_i32(-1),
                 }
+            }
+        }
+        SqlType::Int2Array | SqlType::Int2Vector => {
+            let items = array.as_list::<i32>().value(row);
+            let items = items.as_primitive::<Int16Type>();
+            data.put_i32(i32::from(!items.is_empty()));
+            data.put_i32(0);
+            data.put_u32(SqlType::Int2.oid());
+            if !items.is_empty() {
+                data.put_i32(items.len() as i32);
+                data.put_i32(i32::from(sql_type == SqlType::Int2Array));
+            }
+            for item in items.values() {
+                data.put_i32(2);
+                data.put_i16(*item);
             }
         }
         SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Text | SqlType::Name => return false,
@@ -212,9 +225,11 @@ fn binary_text(bytes: &[u8], declared: Option<&Type>) -> Result<String> {
             value::write_date(i32::from_be_bytes(four()?) + EPOCH_DAYS, &mut text);
             text
         }
-        Some(&Type::TIMESTAMP | &Type::TIMESTAMPTZ) => {
+        Some(known @ (&Type::TIMESTAMP | &Type::TIMESTAMPTZ)) => {
             let mut text = String::new();
             value::write_timestamp(i64::from_be_bytes(eight()?) + EPOCH_MICROS, &mut text);
+            // An instant counts from one in UTC, whatever the session's zone.
+            text.push_str(if *known == Type::TIMESTAMPTZ { "+00" } else { "" });
             text
         }
         Some(&Type::NUMERIC) => numeric_text(bytes).ok_or_else(bad)?,

@@ -186,6 +186,7 @@ impl Ours {
             database: "dev".into(),
             user: "awsuser".into(),
             superuser: true,
+            settings: Vec::new(),
         })?;
         Ok(Self { engine, session })
     }

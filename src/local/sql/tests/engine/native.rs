@@ -183,6 +183,7 @@ async fn bound_views_follow_identity_and_late_ones_follow_names() {
 async fn physical_clauses_identity_and_like_are_kept() {
     let world = world();
     let mut s = world.session();
+    tag(&mut s, "create table other (name text unique)").await;
     tag(
         &mut s,
         "create table if not exists t (id bigint identity(10,5) encode az64, name text encode lzo distkey, at timestamp default getdate() sortkey, \
@@ -225,4 +226,30 @@ async fn unsupported_statements_are_refused_by_name() {
     }
     let wrong = error(&mut s, "select 1;\nselect from where").await;
     assert_eq!((wrong.sqlstate.as_str(), wrong.position.is_some()), ("42601", true));
+}
+
+#[tokio::test]
+async fn show_table_says_what_can_be_said_again() {
+    let world = world();
+    let mut s = world.session();
+    tag(
+        &mut s,
+        "create table makers (country char(2), id int, primary key (country, id))",
+    )
+    .await;
+    let text = "CREATE TABLE public.goods (
+    id integer NOT NULL ENCODE az64,
+    at timestamp without time zone DEFAULT getdate(),
+    maker integer distkey,
+    origin character(2),
+    PRIMARY KEY (id),
+    FOREIGN KEY (origin, maker) REFERENCES makers(country, id)
+)
+DISTSTYLE KEY
+SORTKEY ( at, id );";
+    for _ in 0..2 {
+        tag(&mut s, text).await;
+        assert_eq!(rows(&mut s, "show table goods").await, [text]);
+        tag(&mut s, "drop table goods").await;
+    }
 }

@@ -38,6 +38,7 @@ pub fn session_of(engine: &Arc<Engine>) -> Session {
         database: "dev".into(),
         user: "awsuser".into(),
         superuser: true,
+        settings: Vec::new(),
     };
     engine.session(options).unwrap()
 }
