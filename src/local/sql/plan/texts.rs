@@ -1,7 +1,8 @@
 //! Text is read as views into the pages of its file, which is fast to group and to compare. Where rows wait, a view that
 //! keeps a whole page for a few bytes costs what it does not show: so text that leaves a scan, a group or a join is copied
-//! together, and a sort, whose rows come from everywhere, has its text without views.
+//! together, and what may have to write its rows out, a sort or the last stage of groups, has its text without views.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,11 +13,14 @@ use datafusion::common::Result as DfResult;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties, SendableRecordBatchStream,
-    replace_children_if_necessary,
+    DisplayAs, DisplayFormatType, ExecutionPlan, InputOrderMode, PhysicalExpr, PlanProperties,
+    SendableRecordBatchStream, replace_children_if_necessary,
 };
 use futures::StreamExt;
 
@@ -31,37 +35,101 @@ pub fn settled(plan: Arc<dyn ExecutionPlan>) -> DfResult<Arc<dyn ExecutionPlan>>
             return Ok(Transformed::no(node));
         }
         // These hand out rows whose text is still where it was read or grouped.
-        let hands_out = matches!(node.name(), "DataSourceExec" | "AggregateExec") || node.name().ends_with("JoinExec");
-        if hands_out {
+        if node.name() == "DataSourceExec" || node.name().ends_with("JoinExec") {
             let properties = node.properties().clone();
             return Ok(Transformed::yes(Texts::over(node, properties)));
+        }
+        if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+            let properties = node.properties().clone();
+            let grouped = grouped_plainly(aggregate)?.unwrap_or(node);
+            return Ok(Transformed::yes(Texts::over(grouped, properties)));
         }
         // The first few rows are found without keeping the others, and a filter that they send down knows their type.
         let Some(sort) = node.downcast_ref::<SortExec>().filter(|sort| sort.fetch().is_none()) else {
             return Ok(Transformed::no(node));
         };
         let (input, properties) = (sort.input().clone(), node.properties().clone());
-        let plain = PlanProperties::new(
-            EquivalenceProperties::new(without_views(&schema)),
-            input.properties().partitioning.clone(),
-            input.properties().emission_type,
-            input.properties().boundedness,
-        );
-        let sorted = replace_children_if_necessary(node, vec![Texts::over(input, Arc::new(plain))])?;
+        let sorted = replace_children_if_necessary(node, vec![plain(input, |_| true)])?;
         Ok(Transformed::yes(Texts::over(sorted, properties)))
     })?;
     Ok(plan.data)
+}
+
+/// Groups that do not fit into memory are sorted and written out, for which their keys must not be views. The first of
+/// two stages never does that; it has the many rows, and stays as it is.
+fn grouped_plainly(aggregate: &AggregateExec) -> DfResult<Option<Arc<dyn ExecutionPlan>>> {
+    let mode = *aggregate.mode();
+    let ordered = *aggregate.input_order_mode() != InputOrderMode::Linear || aggregate.limit_options().is_some();
+    if ordered || matches!(mode, AggregateMode::Partial | AggregateMode::PartialReduce) {
+        return Ok(None);
+    }
+    let column = |expr: &Arc<dyn PhysicalExpr>| expr.downcast_ref::<Column>().map(Column::index);
+    let groups = aggregate.group_expr().expr().iter();
+    let mut keys: BTreeSet<usize> = groups.filter_map(|(expr, _)| column(expr)).collect();
+    let first = matches!(mode, AggregateMode::Single | AggregateMode::SinglePartitioned);
+    if first {
+        // What is aggregated, too, keeps the type that its aggregate was planned for.
+        let aggregated = aggregate.aggr_expr().iter().flat_map(|of| {
+            let all = of.all_expressions();
+            all.args.into_iter().chain(all.order_by_exprs)
+        });
+        for expr in aggregated.chain(aggregate.filter_expr().iter().flatten().cloned()) {
+            for used in collect_columns(&expr) {
+                keys.remove(&used.index());
+            }
+        }
+        for (expr, _) in aggregate
+            .group_expr()
+            .expr()
+            .iter()
+            .filter(|(expr, _)| column(expr).is_none())
+        {
+            for used in collect_columns(expr) {
+                keys.remove(&used.index());
+            }
+        }
+    }
+    let input = plain(aggregate.input().clone(), |index| keys.contains(&index));
+    let input_schema = if first {
+        input.schema()
+    } else {
+        aggregate.input_schema()
+    };
+    let grouped = AggregateExec::try_new(
+        mode,
+        aggregate.group_expr().clone(),
+        aggregate.aggr_expr().to_vec(),
+        aggregate.filter_expr().to_vec(),
+        input,
+        input_schema,
+    )?;
+    Ok(Some(Arc::new(grouped)))
+}
+
+/// Makes the chosen columns of views plain text.
+fn plain(input: Arc<dyn ExecutionPlan>, chosen: impl Fn(usize) -> bool) -> Arc<dyn ExecutionPlan> {
+    let properties = PlanProperties::new(
+        EquivalenceProperties::new(without_views(&input.schema(), chosen)),
+        input.properties().partitioning.clone(),
+        input.properties().emission_type,
+        input.properties().boundedness,
+    );
+    Texts::over(input, Arc::new(properties))
 }
 
 fn is_view(data_type: &DataType) -> bool {
     *data_type == DataType::Utf8View
 }
 
-fn without_views(schema: &Schema) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| match field.data_type() {
-        DataType::Utf8View => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
-        _ => field.clone(),
-    });
+fn without_views(schema: &Schema, chosen: impl Fn(usize) -> bool) -> SchemaRef {
+    let fields = schema
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(index, field)| match field.data_type() {
+            DataType::Utf8View if chosen(index) => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
+            _ => field.clone(),
+        });
     Arc::new(Schema::new_with_metadata(
         fields.collect::<Vec<_>>(),
         schema.metadata().clone(),
@@ -172,7 +240,7 @@ mod tests {
     #[test]
     fn a_sort_has_its_text_without_views() {
         let views = long_texts();
-        let plain = retyped(&views, &without_views(&views.schema())).unwrap();
+        let plain = retyped(&views, &without_views(&views.schema(), |_| true)).unwrap();
         assert_eq!(*plain.column(0).data_type(), DataType::Utf8);
         assert_eq!(retyped(&plain, &views.schema()).unwrap(), views);
     }

@@ -219,3 +219,21 @@ async fn windows_and_groups_larger_than_the_memory_go_through_files() {
     let grouped = "select count(*), sum(k) from (select t, count(*) as k from t group by t) as g";
     assert_eq!(rows(&mut session, grouped).await, ["100000|100000"]);
 }
+
+#[tokio::test]
+async fn text_that_comes_out_of_joins_is_grouped_in_little_memory() {
+    let (_dir, engine) = small(24 << 20);
+    let mut session = session_of(&engine);
+    let wide = format!("create table t as select n, n % 1000 as k, repeat('x', 200) || n as t from ({MANY}) as m");
+    tag(&mut session, &wide).await;
+    let keys = format!("create table k as select n as k, repeat('y', 100) || n as y from ({MANY}) as m where n < 1000");
+    tag(&mut session, &keys).await;
+    let grouped =
+        "select count(*), sum(c) from (select t, y, count(*) as c from t join k on t.k = k.k group by t, y) as g";
+    let done = tokio::time::timeout(std::time::Duration::from_secs(60), rows(&mut session, grouped)).await;
+    assert_eq!(done.expect("it ends"), ["100000|100000"]);
+    let greatest =
+        "select count(*), max(m), max(l) from (select t.n, max(t || 'z') as l, max(t) as m from t group by t.n) as g";
+    let done = tokio::time::timeout(std::time::Duration::from_secs(60), rows(&mut session, greatest)).await;
+    assert!(done.expect("it ends")[0].starts_with("100000|x"));
+}
