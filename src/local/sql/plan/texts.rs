@@ -40,6 +40,12 @@ pub fn settled(plan: Arc<dyn ExecutionPlan>) -> DfResult<Arc<dyn ExecutionPlan>>
             return Ok(Transformed::yes(Texts::over(node, properties)));
         }
         if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+            if is_first_of_two(aggregate) {
+                // Keys are dealt out to the last stage as it takes them.
+                let keys = aggregate.group_expr().expr().len();
+                let ordered = *aggregate.input_order_mode() != InputOrderMode::Linear;
+                return Ok(Transformed::yes(plain(node, |index| !ordered && index < keys)));
+            }
             let properties = node.properties().clone();
             let grouped = grouped_plainly(aggregate)?.unwrap_or(node);
             return Ok(Transformed::yes(Texts::over(grouped, properties)));
@@ -59,14 +65,15 @@ pub fn settled(plan: Arc<dyn ExecutionPlan>) -> DfResult<Arc<dyn ExecutionPlan>>
 /// two stages never does that; it has the many rows, and stays as it is.
 fn grouped_plainly(aggregate: &AggregateExec) -> DfResult<Option<Arc<dyn ExecutionPlan>>> {
     let mode = *aggregate.mode();
-    let ordered = *aggregate.input_order_mode() != InputOrderMode::Linear || aggregate.limit_options().is_some();
-    if ordered || matches!(mode, AggregateMode::Partial | AggregateMode::PartialReduce) {
-        return Ok(None);
-    }
+    // Rows that come in the order of their groups need not be kept.
+    let ordered = *aggregate.input_order_mode() != InputOrderMode::Linear;
     let column = |expr: &Arc<dyn PhysicalExpr>| expr.downcast_ref::<Column>().map(Column::index);
     let groups = aggregate.group_expr().expr().iter();
     let mut keys: BTreeSet<usize> = groups.filter_map(|(expr, _)| column(expr)).collect();
     let first = matches!(mode, AggregateMode::Single | AggregateMode::SinglePartitioned);
+    if ordered && first {
+        return Ok(None);
+    }
     if first {
         // What is aggregated, too, keeps the type that its aggregate was planned for.
         let aggregated = aggregate.aggr_expr().iter().flat_map(|of| {
@@ -89,7 +96,10 @@ fn grouped_plainly(aggregate: &AggregateExec) -> DfResult<Option<Arc<dyn Executi
             }
         }
     }
-    let input = plain(aggregate.input().clone(), |index| keys.contains(&index));
+    let input = match ordered {
+        true => aggregate.input().clone(),
+        false => plain(aggregate.input().clone(), |index| keys.contains(&index)),
+    };
     let input_schema = if first {
         input.schema()
     } else {
@@ -103,7 +113,11 @@ fn grouped_plainly(aggregate: &AggregateExec) -> DfResult<Option<Arc<dyn Executi
         input,
         input_schema,
     )?;
-    Ok(Some(Arc::new(grouped)))
+    Ok(Some(Arc::new(grouped.with_limit_options(aggregate.limit_options()))))
+}
+
+fn is_first_of_two(aggregate: &AggregateExec) -> bool {
+    matches!(aggregate.mode(), AggregateMode::Partial | AggregateMode::PartialReduce)
 }
 
 /// Makes the chosen columns of views plain text.
