@@ -392,7 +392,7 @@ pub struct Import {
     /// A VPC and everything in it
     #[arg(long, value_name = "ID", conflicts_with_all = ["address", "tag"])]
     pub vpc: Option<String>,
-    /// Everything that carries this tag
+    /// Everything that carries this tag, but for roles: AWS does not find them by tag
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "address")]
     pub tag: Option<String>,
     /// Add what is missing to the stack file and take the objects over, instead of only showing it

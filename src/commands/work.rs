@@ -73,7 +73,7 @@ pub async fn plan(
     ));
     said_calls(world, ui);
     let plan = match destroy {
-        true => lakeform_engine::plan::destroy(&observed, ledger, options),
+        true => lakeform_engine::plan::destroy(stack, &observed, ledger, options),
         false => lakeform_engine::plan::plan(stack, &observed, ledger, options),
     };
     Ok((plan, entries))

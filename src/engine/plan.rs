@@ -483,20 +483,27 @@ fn owned(live: &Live, ledger: &Ledger) -> bool {
 /// The reason of every change of a destroy.
 pub const ASKED_TO_DESTROY: &str = "destroy was asked for";
 
-/// Plans the deletion of everything in the ledger.
-pub fn destroy(observed: &Observed, ledger: &Ledger, options: &Options) -> Plan {
+/// Plans the deletion of everything in the ledger. What the file says now of how that is done counts as if it had been
+/// applied: what it protects stays, and only it knows of the last snapshot that was wished for a moment ago.
+pub fn destroy(stack: &Stack, observed: &Observed, ledger: &Ledger, options: &Options) -> Plan {
+    let mut ledger = ledger.clone();
+    for (address, record) in &mut ledger.records {
+        let Some(resource) = stack.resources.get(address) else {
+            continue;
+        };
+        record.protect |= resource.protect;
+        let told = address.kind.schema().fields;
+        for field in told.iter().filter(|field| field.compare == Compare::Ledger) {
+            if let Some(value) = resource.fields.get(field.name).filter(|value| value.is_known()) {
+                record.fields.insert(field.name.to_owned(), value.clone());
+            }
+        }
+    }
     let nothing = Stack {
-        name: String::new(),
-        env: None,
-        region: String::new(),
-        place: crate::stack::Place::Local,
-        state: None,
-        tags: BTreeMap::new(),
         resources: BTreeMap::new(),
-        moved: BTreeMap::new(),
-        removed: BTreeSet::new(),
+        ..stack.clone()
     };
-    let mut plan = plan(&nothing, observed, ledger, options);
+    let mut plan = plan(&nothing, observed, &ledger, options);
     for change in &mut plan.changes {
         change.because = ASKED_TO_DESTROY.to_owned();
     }

@@ -51,6 +51,8 @@ pub enum Refusal {
     OtherStack(String),
     #[error("the plan is for another stack of the same name")]
     OtherGeneration,
+    #[error("the plan was made before anything was built, and something was built since")]
+    Built,
     #[error("the stack file changed since the plan was made")]
     FileChanged,
     #[error("changed since the plan was made: {}", list(.0))]
@@ -114,7 +116,10 @@ impl SavedPlan {
             return Err(Refusal::OtherStack(self.stack.clone()));
         }
         if self.generation != ledger.generation {
-            return Err(Refusal::OtherGeneration);
+            return Err(match self.generation.is_empty() {
+                true => Refusal::Built,
+                false => Refusal::OtherGeneration,
+            });
         }
         if self.file != digest(text.as_bytes()) {
             return Err(Refusal::FileChanged);

@@ -162,7 +162,7 @@ impl Site {
             };
             let plan = match stack {
                 Some(stack) => plan::plan(stack, &observed, &ledger, &Options::default()),
-                None => plan::destroy(&observed, &ledger, &Options::default()),
+                None => plan::destroy(&nothing(), &observed, &ledger, &Options::default()),
             };
             let mut new_op = || {
                 self.ops.set(self.ops.get() + 1);

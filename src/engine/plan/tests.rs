@@ -408,11 +408,46 @@ create security_group.db
 }
 
 #[test]
+fn destroy_heeds_what_the_file_says_now() {
+    let lake = "[bucket.lake]\nname = \"lake-one\"\n";
+    let text = format!("{NETWORK}{lake}");
+    let bench = Bench::with(&text);
+    let planned = |now: &str| {
+        let stack = Bench::stack(now);
+        destroy(&stack, &bench.observed(&stack), &bench.ledger, &Options::default())
+    };
+    let lost = |plan: &Plan| -> Vec<String> { plan.data_loss().map(|change| change.address.to_string()).collect() };
+    assert_eq!(lost(&planned(&text)), ["redshift_cluster.main"]);
+
+    let protected = planned(&format!("{text}protect = true\n"));
+    let blocked: Vec<String> = protected
+        .blocked
+        .iter()
+        .map(|(address, _)| address.to_string())
+        .collect();
+    assert_eq!(blocked, ["bucket.lake"]);
+    assert!(
+        protected
+            .changes
+            .iter()
+            .all(|change| change.address.kind != Kind::Bucket)
+    );
+
+    let snapshot = text.replace("security_groups", "final_snapshot = true\nsecurity_groups");
+    assert!(lost(&planned(&snapshot)).is_empty());
+    assert_eq!(
+        lost(&planned(&format!("{snapshot}force_destroy = true\n"))),
+        ["bucket.lake"]
+    );
+}
+
+#[test]
 fn destroy_goes_against_the_order_of_making() {
     let bench = Bench::with(NETWORK);
-    let observed = bench.observed(&Bench::stack(NETWORK));
+    let stack = Bench::stack(NETWORK);
+    let observed = bench.observed(&stack);
     assert_data_eq!(
-        steps(&destroy(&observed, &bench.ledger, &Options::default())),
+        steps(&destroy(&stack, &observed, &bench.ledger, &Options::default())),
         str![[r#"
 delete redshift_cluster.main
 delete redshift_subnet_group.main  after delete redshift_cluster.main
@@ -425,7 +460,7 @@ delete vpc.main  after delete security_group.db, delete vpc_endpoint.s3, delete 
 
 "#]]
     );
-    let kept = destroy(&observed, &bench.ledger, &options(&[], &["route_table.main"]));
+    let kept = destroy(&stack, &observed, &bench.ledger, &options(&[], &["route_table.main"]));
     let deleted: BTreeSet<String> = kept.steps.iter().map(|step| step.address.to_string()).collect();
     assert!(
         !deleted.contains("vpc.main") && !deleted.contains("subnet.a"),
@@ -606,8 +641,9 @@ proptest! {
         // What was held by something that is gone now can be done now.
         let blocked = !plan.blocked.is_empty();
         prop_assert!(blocked || (after.is_empty() && after.entries.is_empty()), "{}", steps(&after));
-        let observed = bench.observed(&Bench::stack(&second));
-        assert_order(&destroy(&observed, &bench.ledger, &Options::default()));
+        let stack = Bench::stack(&second);
+        let observed = bench.observed(&stack);
+        assert_order(&destroy(&stack, &observed, &bench.ledger, &Options::default()));
     }
 
     #[test]

@@ -74,6 +74,11 @@ fn plans_of_another_stack_or_file_or_version_are_refused() {
         ..saved.clone()
     };
     assert_eq!(refusal(&other, TEXT), Some(Refusal::OtherGeneration));
+    let first = SavedPlan {
+        generation: String::new(),
+        ..saved.clone()
+    };
+    assert_eq!(refusal(&first, TEXT), Some(Refusal::Built));
     assert_eq!(read("{\"format_version\":9}"), Err(Refusal::Newer(9)));
     assert!(matches!(read("{}"), Err(Refusal::Damaged(_))));
     assert!(matches!(read("not json"), Err(Refusal::Damaged(_))));
