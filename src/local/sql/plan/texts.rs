@@ -61,52 +61,31 @@ pub fn settled(plan: Arc<dyn ExecutionPlan>) -> DfResult<Arc<dyn ExecutionPlan>>
     Ok(plan.data)
 }
 
-/// Groups that do not fit into memory are sorted and written out, for which their keys must not be views. The first of
-/// two stages never does that; it has the many rows, and stays as it is.
+/// Groups that do not fit into memory are sorted and written out by the last stage, or by the only one, for which their
+/// keys must not be views.
 fn grouped_plainly(aggregate: &AggregateExec) -> DfResult<Option<Arc<dyn ExecutionPlan>>> {
-    let mode = *aggregate.mode();
+    let alone = matches!(
+        aggregate.mode(),
+        AggregateMode::Single | AggregateMode::SinglePartitioned
+    );
     // Rows that come in the order of their groups need not be kept.
     let ordered = *aggregate.input_order_mode() != InputOrderMode::Linear;
-    let column = |expr: &Arc<dyn PhysicalExpr>| expr.downcast_ref::<Column>().map(Column::index);
-    let groups = aggregate.group_expr().expr().iter();
-    let mut keys: BTreeSet<usize> = groups.filter_map(|(expr, _)| column(expr)).collect();
-    let first = matches!(mode, AggregateMode::Single | AggregateMode::SinglePartitioned);
-    if ordered && first {
+    if ordered && alone {
         return Ok(None);
-    }
-    if first {
-        // What is aggregated, too, keeps the type that its aggregate was planned for.
-        let aggregated = aggregate.aggr_expr().iter().flat_map(|of| {
-            let all = of.all_expressions();
-            all.args.into_iter().chain(all.order_by_exprs)
-        });
-        for expr in aggregated.chain(aggregate.filter_expr().iter().flatten().cloned()) {
-            for used in collect_columns(&expr) {
-                keys.remove(&used.index());
-            }
-        }
-        for (expr, _) in aggregate
-            .group_expr()
-            .expr()
-            .iter()
-            .filter(|(expr, _)| column(expr).is_none())
-        {
-            for used in collect_columns(expr) {
-                keys.remove(&used.index());
-            }
-        }
     }
     let input = match ordered {
         true => aggregate.input().clone(),
-        false => plain(aggregate.input().clone(), |index| keys.contains(&index)),
+        false => {
+            let keys = plain_keys(aggregate, alone);
+            plain(aggregate.input().clone(), |index| keys.contains(&index))
+        }
     };
-    let input_schema = if first {
-        input.schema()
-    } else {
-        aggregate.input_schema()
+    let input_schema = match alone {
+        true => input.schema(),
+        false => aggregate.input_schema(),
     };
     let grouped = AggregateExec::try_new(
-        mode,
+        *aggregate.mode(),
         aggregate.group_expr().clone(),
         aggregate.aggr_expr().to_vec(),
         aggregate.filter_expr().to_vec(),
@@ -114,6 +93,28 @@ fn grouped_plainly(aggregate: &AggregateExec) -> DfResult<Option<Arc<dyn Executi
         input_schema,
     )?;
     Ok(Some(Arc::new(grouped.with_limit_options(aggregate.limit_options()))))
+}
+
+/// Returns the columns that are keys of groups. What the only stage also computes with is left out: it keeps the type
+/// that the computation was planned for.
+fn plain_keys(aggregate: &AggregateExec, alone: bool) -> BTreeSet<usize> {
+    let groups = || aggregate.group_expr().expr().iter().map(|(expr, _)| expr);
+    let column = |expr: &Arc<dyn PhysicalExpr>| expr.downcast_ref::<Column>().map(Column::index);
+    let mut keys: BTreeSet<usize> = groups().filter_map(column).collect();
+    if alone {
+        let aggregated = aggregate.aggr_expr().iter().flat_map(|of| {
+            let all = of.all_expressions();
+            all.args.into_iter().chain(all.order_by_exprs)
+        });
+        let filters = aggregate.filter_expr().iter().flatten().cloned();
+        let computed = groups().filter(|expr| column(expr).is_none()).cloned();
+        for expr in aggregated.chain(filters).chain(computed) {
+            for used in collect_columns(&expr) {
+                keys.remove(&used.index());
+            }
+        }
+    }
+    keys
 }
 
 fn is_first_of_two(aggregate: &AggregateExec) -> bool {
