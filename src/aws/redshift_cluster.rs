@@ -105,14 +105,11 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
         [name] => describe(aws, &name.to_ascii_lowercase()).await?.into_iter().collect(),
         _ => all(aws).await?,
     };
-    let lives = clusters
-        .into_iter()
-        .filter(|cluster| cluster.cluster_status.as_deref() != Some("deleting"))
-        .map(|cluster| {
-            let id = cluster.cluster_identifier.clone();
-            let ask = asks.iter().find(|ask| folded(ask) == id);
-            to_live(cluster, ask)
-        });
+    let lives = clusters.into_iter().map(|cluster| {
+        let id = cluster.cluster_identifier.clone();
+        let ask = asks.iter().find(|ask| folded(ask) == id);
+        to_live(cluster, ask)
+    });
     Ok(answers(asks, lives, folded))
 }
 
@@ -241,6 +238,7 @@ fn to_live(cluster: Cluster, ask: Option<&Ask>) -> Live {
         target: format!("cluster:{id}/{}/{}", wanted.database, wanted.user),
     };
     let mut live = live(&id, &wanted, outputs, owner);
+    live.going = is_going(cluster.cluster_status.as_deref());
     live.status = cluster.cluster_status.filter(|status| status != "available");
     live.extras = extras;
     if let Some(ask) = ask {
@@ -476,6 +474,11 @@ async fn step<T>(aws: &Aws, id: &str, report: Report<'_>, issue: impl AsyncFnMut
     available(aws, id, "change the Redshift cluster", report).await
 }
 
+/// What a cluster is called after its deletion was asked for.
+fn is_going(status: Option<&str>) -> bool {
+    matches!(status, Some("deleting" | "final-snapshot"))
+}
+
 /// A paused cluster can neither be changed nor deleted; one that is being paused can not even be resumed yet.
 fn is_paused(status: Option<&str>) -> bool {
     matches!(status, Some("paused" | "pausing"))
@@ -523,7 +526,7 @@ pub(crate) async fn delete(aws: &Aws, delete: &Delete, report: Report<'_>) -> Re
     if is_paused(Some(&status)) {
         resume(aws, id, report).await?;
     }
-    if !matches!(status.as_str(), "deleting" | "final-snapshot") {
+    if !is_going(Some(&status)) {
         let snapshot = wanted.final_snapshot.then(|| snapshot_name(id));
         retry(redshift::patience(aws), report, busy, async || {
             let request = aws

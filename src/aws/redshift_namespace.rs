@@ -54,17 +54,14 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
         .filter_map(|namespace| namespace.namespace_arn.clone())
         .collect();
     let mut tags = serverless::tags(aws, arns).await?;
-    let lives = namespaces
-        .into_iter()
-        .filter(|namespace| namespace.status != Some(NamespaceStatus::Deleting))
-        .map(|namespace| {
-            let tags = namespace
-                .namespace_arn
-                .as_ref()
-                .and_then(|arn| tags.remove(arn))
-                .unwrap_or_default();
-            to_live(namespace, tags)
-        });
+    let lives = namespaces.into_iter().map(|namespace| {
+        let tags = namespace
+            .namespace_arn
+            .as_ref()
+            .and_then(|arn| tags.remove(arn))
+            .unwrap_or_default();
+        to_live(namespace, tags)
+    });
     Ok(answers(asks, lives, |ask| name_of(ask, "name")))
 }
 
@@ -130,6 +127,7 @@ fn to_live(namespace: Namespace, tags: Tags) -> Live {
         secret: maybe(namespace.admin_password_secret_arn.as_deref()),
     };
     let mut live = live(&name, &wanted, outputs, owner);
+    live.going = namespace.status == Some(NamespaceStatus::Deleting);
     live.status = namespace
         .status
         .filter(|status| *status != NamespaceStatus::Available)

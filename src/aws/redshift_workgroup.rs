@@ -87,18 +87,15 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
         .filter_map(|workgroup| workgroup.workgroup_arn.clone())
         .collect();
     let mut tags = serverless::tags(aws, arns).await?;
-    let lives = workgroups
-        .into_iter()
-        .filter(|workgroup| workgroup.status != Some(WorkgroupStatus::Deleting))
-        .map(|workgroup| {
-            let tags = workgroup
-                .workgroup_arn
-                .as_ref()
-                .and_then(|arn| tags.remove(arn))
-                .unwrap_or_default();
-            let ask = asks.iter().find(|ask| name_of(ask, "name") == workgroup.workgroup_name);
-            to_live(workgroup, tags, ask.map(|ask| &ask.fields))
-        });
+    let lives = workgroups.into_iter().map(|workgroup| {
+        let tags = workgroup
+            .workgroup_arn
+            .as_ref()
+            .and_then(|arn| tags.remove(arn))
+            .unwrap_or_default();
+        let ask = asks.iter().find(|ask| name_of(ask, "name") == workgroup.workgroup_name);
+        to_live(workgroup, tags, ask.map(|ask| &ask.fields))
+    });
     Ok(answers(asks, lives, |ask| name_of(ask, "name")))
 }
 
@@ -178,6 +175,7 @@ fn to_live(workgroup: Workgroup, tags: Tags, asked: Option<&Fields>) -> Live {
         target: format!("workgroup:{name}"),
     };
     let mut live = live(&name, &wanted, outputs, owner);
+    live.going = workgroup.status == Some(WorkgroupStatus::Deleting);
     live.status = workgroup
         .status
         .filter(|status| *status != WorkgroupStatus::Available)

@@ -44,7 +44,7 @@ pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {
     describe(aws, filter).await?.iter().map(to_live).collect()
 }
 
-/// Endpoints on their way out are left out.
+/// Deleted endpoints stay listed for a while and are left out.
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<VpcEndpoint>> {
     let pages = aws
         .ec2
@@ -58,12 +58,12 @@ async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<VpcEndpoint>> {
         .collect::<std::result::Result<Vec<_>, _>>()
         .await
         .doing("read VPC endpoints")?;
-    endpoints.retain(stays);
+    endpoints.retain(|endpoint| state(endpoint) != "deleted");
     Ok(endpoints)
 }
 
-fn stays(endpoint: &VpcEndpoint) -> bool {
-    !matches!(state(endpoint).as_str(), "deleting" | "deleted")
+fn is_going(endpoint: &VpcEndpoint) -> bool {
+    state(endpoint) == "deleting"
 }
 
 /// One is asked for by id, which every endpoint understands; several by filter, because one unknown id spoils all.
@@ -118,6 +118,7 @@ fn to_live(endpoint: &VpcEndpoint) -> Result<Live> {
         tags,
     };
     let mut live = live(id, &wanted, outputs! { id: id }, owner);
+    live.going = is_going(endpoint);
     live.status = Some(state(endpoint)).filter(|state| state != "available");
     Ok(live)
 }
@@ -126,10 +127,9 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     let doing = "create the VPC endpoint";
     let wanted: Wanted = typed(&create.fields)?;
     let made = async || {
-        Ok(describe(aws, ec2::made_by([&create.owner.op]))
-            .await?
-            .pop()
-            .and_then(|endpoint| endpoint.vpc_endpoint_id))
+        let made = describe(aws, ec2::made_by([&create.owner.op])).await?;
+        let staying = made.into_iter().find(|endpoint| !is_going(endpoint));
+        Ok(staying.and_then(|endpoint| endpoint.vpc_endpoint_id))
     };
     let issue = async || {
         let answer = aws

@@ -234,12 +234,8 @@ mod tests {
 
     fn live(owned: &Owned) -> Live {
         Live {
-            id: owned.id.clone(),
-            fields: Fields::new(),
-            outputs: Fields::new(),
             owner: Some(owned.owner.clone()),
-            status: None,
-            extras: Vec::new(),
+            ..Live::new(&owned.id, Fields::new(), Fields::new())
         }
     }
 

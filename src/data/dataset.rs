@@ -100,24 +100,14 @@ pub async fn found(data: &Data, ask: &Ask, op: &str) -> Result<Option<Live>, Clo
 }
 
 fn written(place: &Place, manifest: &Manifest) -> Live {
-    Live {
-        id: place.address.clone(),
-        fields: fields_of(place, &manifest.recipe),
-        outputs: outputs(place, manifest),
-        owner: None,
-        status: None,
-        extras: Vec::new(),
-    }
+    let fields = fields_of(place, &manifest.recipe);
+    Live::new(&place.address, fields, outputs(place, manifest))
 }
 
 fn unfinished(place: &Place, begun: &Begun) -> Live {
     Live {
-        id: place.address.clone(),
-        fields: fields_of(place, &begun.recipe),
-        outputs: Fields::new(),
-        owner: None,
         status: Some("pending: a run has begun and not ended".to_owned()),
-        extras: Vec::new(),
+        ..Live::new(&place.address, fields_of(place, &begun.recipe), Fields::new())
     }
 }
 

@@ -176,14 +176,7 @@ mod tests {
             Value::Map(map) => map,
             _ => unreachable!("a map was given"),
         };
-        Live {
-            id: id.to_owned(),
-            fields: fields_of(fields),
-            outputs: fields_of(outputs),
-            owner: None,
-            status: None,
-            extras: Vec::new(),
-        }
+        Live::new(id, fields_of(fields), fields_of(outputs))
     }
 
     fn declared(lives: Vec<(Kind, Live)>) -> String {

@@ -158,6 +158,7 @@ pub fn compare(stack: &Stack, observed: &Observed, ledger: &Ledger, owned: &[Own
             });
         };
         match observed.get(address) {
+            Some(Some(live)) if live.going => add(Class::Deleted, format!("`{}` is being deleted", record.id)),
             Some(Some(live)) => {
                 let blackhole = live.status.as_deref() == Some(BLACKHOLE);
                 for extra in &live.extras {

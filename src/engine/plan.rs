@@ -203,7 +203,7 @@ pub fn plan(stack: &Stack, observed: &Observed, ledger: &Ledger, options: &Optio
     };
     let mut order = planner.order.clone();
     for change in removals(stack, observed, ledger, options, &left, &moved) {
-        if change.protect && change.action == Action::Delete {
+        if change.protect && change.action == Action::Delete && !change.is_going() {
             plan.blocked.push((
                 change.address.clone(),
                 "it is protected: take `protect` off and apply first".to_owned(),
@@ -288,7 +288,7 @@ impl Planner<'_> {
                     Some(format!("it needs `{need}`, which is blocked"))
                 }
                 (None, _, Some(reason)) if change.action == Action::Replace => Some(reason.clone()),
-                _ if change.protect && change.action == Action::Replace => {
+                _ if change.protect && change.action == Action::Replace && !change.is_going() => {
                     Some("it is protected and would be replaced: take `protect` off and apply first".to_owned())
                 }
                 _ => None,
@@ -389,6 +389,20 @@ fn holds(holder: Kind, need: Kind) -> bool {
 }
 
 impl Change {
+    /// Whether what is there by then was not there before: what the old one held is lost already.
+    fn begins_anew(&self) -> bool {
+        match self.action {
+            Action::Create => true,
+            Action::Replace => self.is_going(),
+            Action::Keep | Action::Update | Action::Delete | Action::Forget => false,
+        }
+    }
+
+    /// Whether somebody deletes it already.
+    fn is_going(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| live.going)
+    }
+
     fn keep(&mut self) {
         self.action = Action::Keep;
         self.because.clear();
@@ -504,7 +518,8 @@ pub fn destroy(stack: &Stack, observed: &Observed, ledger: &Ledger, options: &Op
         ..stack.clone()
     };
     let mut plan = plan(&nothing, observed, &ledger, options);
-    for change in &mut plan.changes {
+    let asked = |change: &&mut Change| change.action == Action::Delete && !change.is_going();
+    for change in plan.changes.iter_mut().filter(asked) {
         change.because = ASKED_TO_DESTROY.to_owned();
     }
     plan
@@ -575,20 +590,28 @@ fn removals(
             spared.extend(record.needs.iter().cloned());
             continue;
         }
-        let live = observed.get(&address).cloned().flatten();
-        if record.protect && live.is_some() {
+        let there = |address: &Address| observed.get(address).and_then(Option::as_ref);
+        // Nobody gets into a warehouse that is being deleted, and what it holds goes with it.
+        let lost = |need: &&Address| is_warehouse(need.kind) && there(need).is_some_and(|live| live.going);
+        let place = record.needs.iter().find(lost).filter(|_| address.kind.is_data());
+        let live = there(&address).cloned().or_else(|| rest(&address, record));
+        let live = live.filter(|_| place.is_none());
+        let stays = live.as_ref().is_some_and(|live| !live.going);
+        if record.protect && stays {
             spared.extend(record.needs.iter().cloned());
         }
-        let disruption = match live.is_some() && holds_data(address.kind, &record.fields) {
+        let disruption = match stays && holds_data(address.kind, &record.fields) {
             true => Disruption::DataLoss,
             false => Disruption::Live,
         };
         changes.push(Change {
             address: address.clone(),
             action: if live.is_some() { Action::Delete } else { Action::Forget },
-            because: match live.is_some() {
-                true => "it is no longer in the file".to_owned(),
-                false => format!("`{}` is gone", record.id),
+            because: match (place, &live) {
+                (Some(place), _) => format!("it goes with `{place}`"),
+                (None, Some(live)) if live.going => format!("`{}` is being deleted", live.id),
+                (None, Some(_)) => "it is no longer in the file".to_owned(),
+                (None, None) => format!("`{}` is gone", record.id),
             },
             fields: Vec::new(),
             desired: record.fields.clone(),
@@ -600,6 +623,21 @@ fn removals(
         });
     }
     changes
+}
+
+fn is_warehouse(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::RedshiftCluster | Kind::RedshiftNamespace | Kind::RedshiftWorkgroup
+    )
+}
+
+/// Returns what may be left of an object that is gone: a NAT gateway's public address outlives it, and costs money.
+fn rest(address: &Address, record: &Record) -> Option<Live> {
+    (address.kind == Kind::NatGateway).then(|| Live {
+        going: true,
+        ..Live::new(&record.id, record.fields.clone(), record.outputs.clone())
+    })
 }
 
 /// Returns `wanted` and everything that needs one of them.

@@ -262,3 +262,21 @@ Drift: 1 blackhole, 1 pending.
 "#]]
     );
 }
+
+#[test]
+fn what_is_being_deleted_counts_as_gone() {
+    let text_now = "[vpc.main]\ncidr = \"10.0.0.0/16\"\n";
+    let bench = Bench::with(text_now);
+    let stack = Bench::stack(text_now);
+    let mut observed = bench.observed(&stack);
+    let live = observed.values_mut().next().and_then(Option::as_mut).expect("there");
+    live.going = true;
+    live.status = Some("deleting".to_owned());
+    assert_data_eq!(text(&compare(&stack, &observed, &bench.ledger, &[])), str![[r#"
+vpc.main
+  deleted   `vpc#1` is being deleted
+
+Drift: 1 deleted.
+
+"#]]);
+}

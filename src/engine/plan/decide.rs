@@ -29,9 +29,8 @@ pub(super) fn decide(
     let remade =
         |need: &Address, wanted: &[Action]| planned.get(need).is_some_and(|change| wanted.contains(&change.action));
     // Data in a place that is new are not there, whatever the last reading says.
-    let new_place = anchors(resource)
-        .find(|need| data && remade(need, &[Action::Create]))
-        .cloned();
+    let is_new = |need: &Address| planned.get(need).is_some_and(Change::begins_anew);
+    let new_place = anchors(resource).find(|need| data && is_new(need)).cloned();
     let live = live.filter(|_| new_place.is_none());
     let mut caused_by = None;
     let (action, because, fields) = match &live {
@@ -42,6 +41,10 @@ pub(super) fn decide(
                 (None, _) => "it is new".to_owned(),
             };
             (Action::Create, because, Vec::new())
+        }
+        Some(live) if live.going => {
+            let because = format!("`{}` is being deleted", live.id);
+            (Action::Replace, because, Vec::new())
         }
         Some(live) => {
             let fields = differences(resource, &desired, live, record);
@@ -68,7 +71,7 @@ pub(super) fn decide(
         }
     };
     let disruption = match action {
-        Action::Replace => replacing(resource.kind(), &desired),
+        Action::Replace if !live.as_ref().is_some_and(|live| live.going) => replacing(resource.kind(), &desired),
         _ => fields
             .iter()
             .map(|field| field.disruption)
@@ -242,6 +245,12 @@ pub(super) fn foreign(change: &Change, record: Option<&Record>, ledger: &Ledger)
     let live = change.live.as_ref()?;
     if record.is_some() || owned(live, ledger) {
         return None;
+    }
+    if live.going {
+        return Some(format!(
+            "`{}` is being deleted, and was not made by this stack: try again when it is gone",
+            live.id
+        ));
     }
     Some(match &live.owner {
         Some(owner) => format!(

@@ -1,6 +1,7 @@
 use super::*;
 use crate::cloud::Owner;
-use crate::testing::{Bench, LAKEHOUSE, random_stack, steps};
+use crate::render;
+use crate::testing::{Bench, LAKEHOUSE, look, random_stack, steps};
 use proptest::prelude::*;
 use snapbox::{assert_data_eq, str};
 
@@ -465,6 +466,100 @@ delete vpc.main  after delete security_group.db, delete vpc_endpoint.s3, delete 
     assert!(
         !deleted.contains("vpc.main") && !deleted.contains("subnet.a"),
         "what it needs is spared: {deleted:?}"
+    );
+}
+
+#[test]
+fn what_is_being_deleted_is_waited_for_and_not_forgotten() {
+    let text = LAKEHOUSE.replace("[redshift_cluster.main]", "[redshift_cluster.main]\nprotect = true");
+    let bench = Bench::with(&text);
+    let cluster = address("redshift_cluster.main");
+    let (stack, nothing) = (Bench::stack(&text), Bench::stack(""));
+    let mut observed = bench.observed(&stack);
+    let live = observed.get_mut(&cluster).and_then(Option::as_mut).expect("there");
+    live.going = true;
+
+    let place = |_: Span| "stack.toml".to_owned();
+    let shown = |plan: &Plan| render::plan(plan, &look(&place));
+    let again = plan(&stack, &observed, &bench.ledger, &Options::default());
+    assert_data_eq!(
+        shown(&again),
+        str![[r#"
+-/+ redshift_cluster.main  `redshift_cluster:t-main` is being deleted  [live]
+    └─ + external_schema.bronze  `redshift_cluster.main` is new
+           database = "t-bronze"
+           name = "dev_bronze"
+           role = "arn:role:t-redshift"
+           warehouse = → redshift_cluster.main.target
+       └─ + sql.views  `redshift_cluster.main` is new
+              data = ["{/"bucket/": Text(/"t-lake/"), /"compression/": Text(/"none/"), /"definition/": Text(/"banking…
+              run = "create view v as select 1"
+              warehouse = → redshift_cluster.main.target
+          └─ + dbt.models  `redshift_cluster.main` is new
+                 data = ["{/"bucket/": Text(/"t-lake/"), /"compression/": Text(/"none/"), /"definition/": Text(/"banking…
+                 project = "dbt"
+                 warehouse = → redshift_cluster.main.target
+
+Plan: 4 to add, 0 to change, 1 to destroy.
+Time: ≈ 7 m 38 s, redshift_cluster.main
+
+"#]]
+    );
+    assert_data_eq!(
+        steps(&again),
+        str![[r#"
+delete redshift_cluster.main
+create redshift_cluster.main  after delete redshift_cluster.main
+create external_schema.bronze  after create redshift_cluster.main
+create sql.views  after create redshift_cluster.main, create external_schema.bronze
+create dbt.models  after create redshift_cluster.main, create sql.views
+
+"#]]
+    );
+    let without = destroy(
+        &nothing,
+        &observed,
+        &bench.ledger,
+        &options(&["redshift_cluster.main"], &[]),
+    );
+    assert_data_eq!(
+        shown(&without),
+        str![[r#"
+  - redshift_cluster.main  `redshift_cluster:t-main` is being deleted
+    └─ . external_schema.bronze  it goes with `redshift_cluster.main`
+       └─ . sql.views  it goes with `redshift_cluster.main`
+          └─ . dbt.models  it goes with `redshift_cluster.main`
+
+Plan: 0 to add, 0 to change, 1 to destroy.
+Time: ≈ 3 m 00 s, redshift_cluster.main
+
+"#]]
+    );
+    assert_data_eq!(
+        steps(&without),
+        str![[r#"
+delete redshift_cluster.main
+
+"#]]
+    );
+
+    // Of somebody else's, who may want the name again.
+    let strangers = plan(
+        &stack,
+        &observed,
+        &Ledger::default(),
+        &options(&["redshift_cluster.main"], &[]),
+    );
+    assert_eq!(
+        strangers
+            .blocked
+            .into_iter()
+            .find(|(address, _)| *address == cluster)
+            .map(|(_, reason)| reason),
+        Some(
+            "`redshift_cluster:t-main` is being deleted, and was not made by this stack: try again when it is gone"
+                .to_owned()
+        )
     );
 }
 
