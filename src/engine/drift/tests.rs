@@ -272,11 +272,14 @@ fn what_is_being_deleted_counts_as_gone() {
     let live = observed.values_mut().next().and_then(Option::as_mut).expect("there");
     live.going = true;
     live.status = Some("deleting".to_owned());
-    assert_data_eq!(text(&compare(&stack, &observed, &bench.ledger, &[])), str![[r#"
+    assert_data_eq!(
+        text(&compare(&stack, &observed, &bench.ledger, &[])),
+        str![[r#"
 vpc.main
   deleted   `vpc#1` is being deleted
 
 Drift: 1 deleted.
 
-"#]]);
+"#]]
+    );
 }
