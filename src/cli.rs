@@ -1,6 +1,6 @@
 //! The command line: what can be asked, nothing of how it is done.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -383,17 +383,18 @@ pub struct Destroy {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["address", "vpc", "tag"])))]
 pub struct Import {
     /// The resource's address, such as `bucket.lake`; declared in the stack file or to be written there
-    #[arg(requires = "id", required_unless_present_any = ["vpc", "tag"])]
+    #[arg(requires = "id")]
     pub address: Option<String>,
     /// What AWS calls it: a name, or an id such as `vpc-…`
     pub id: Option<String>,
     /// A VPC and everything in it
-    #[arg(long, value_name = "ID", conflicts_with_all = ["address", "tag"])]
+    #[arg(long, value_name = "ID")]
     pub vpc: Option<String>,
     /// Everything that carries this tag, but for roles: AWS does not find them by tag
-    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "address")]
+    #[arg(long, value_name = "KEY=VALUE")]
     pub tag: Option<String>,
     /// Add what is missing to the stack file and take the objects over, instead of only showing it
     #[arg(long)]

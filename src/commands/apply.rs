@@ -22,7 +22,7 @@ pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, Com
     let destroy = agreed.as_ref().is_some_and(|saved| saved.destroy);
     let world = World::connect(&project, ui).await?; // (cloud)
     let mut ledger = held.ledger.clone();
-    let (mut plan, settled) = work::plan(&project.stack, &world, &mut ledger, &options, destroy, ui).await?; // (cloud)
+    let mut plan = work::plan(&project.stack, &world, &mut ledger, &options, destroy, ui).await?; // (cloud)
     if let Some(saved) = &agreed {
         if saved.generation.is_empty() && ledger.records.is_empty() {
             // Planned before the stack had a journal: the one just opened is its own.
@@ -40,7 +40,7 @@ pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, Com
     if !plan.blocked.is_empty() {
         return Ok(ExitCode::Blocked);
     }
-    if work::nothing_to_do(&plan, &settled) {
+    if work::nothing_to_do(&plan) {
         return Ok(ExitCode::Done);
     }
     if !plan.is_empty() && agreed.is_none() {
@@ -50,9 +50,11 @@ pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, Com
         work::consent(&plan, &args.run, ui)?;
     }
     let started = Instant::now();
-    let outcome = work::carry_out(&plan, settled, &world, &mut held, &args.run, ui).await?; // (cloud)
+    let outcome = work::carry_out(&plan, &world, &mut held, &args.run, ui).await?; // (cloud)
     let code = work::report(&outcome, started.elapsed(), ui)?;
-    if code == ExitCode::Done {
+    if code == ExitCode::Done && plan.is_empty() {
+        ui.say("\nNothing was changed; what the state had not known yet is noted.");
+    } else if code == ExitCode::Done {
         let (add, change, destroy) = plan.totals();
         let took = duration(started.elapsed().as_secs_f64());
         ui.say(format!(

@@ -18,8 +18,8 @@ pub async fn run(global: &Global, args: &Destroy, ui: &Ui) -> Result<ExitCode, C
     let options = work::options(&args.selection, &project.stack, &held.ledger)?; // (pure)
     let world = World::connect(&project, ui).await?; // (cloud)
     let mut ledger = held.ledger.clone();
-    let (mut plan, settled) = work::plan(&project.stack, &world, &mut ledger, &options, true, ui).await?; // (cloud)
-    if work::nothing_to_do(&plan, &settled) && plan.blocked.is_empty() {
+    let mut plan = work::plan(&project.stack, &world, &mut ledger, &options, true, ui).await?; // (cloud)
+    if work::nothing_to_do(&plan) && plan.blocked.is_empty() {
         ui.say("Nothing to destroy: nothing here was made by lakeform.");
         return Ok(ExitCode::Done);
     }
@@ -29,7 +29,7 @@ pub async fn run(global: &Global, args: &Destroy, ui: &Ui) -> Result<ExitCode, C
         work::confirm(ui, &args.run, &format!("\nDestroy all of this in {}?", world.place))?;
     }
     let started = Instant::now();
-    let outcome = work::carry_out(&plan, settled, &world, &mut held, &args.run, ui).await?; // (cloud)
+    let outcome = work::carry_out(&plan, &world, &mut held, &args.run, ui).await?; // (cloud)
     let code = work::report(&outcome, started.elapsed(), ui)?;
     if code != ExitCode::Done {
         return Ok(code);

@@ -118,7 +118,7 @@ async fn revert(
     }
     let mut held = Held::open(project, "drift --revert").await?; // (disk)
     let mut ledger = held.ledger.clone();
-    let (plan, settled) = work::plan(&project.stack, world, &mut ledger, &Options::default(), false, ui).await?; // (cloud)
+    let plan = work::plan(&project.stack, world, &mut ledger, &Options::default(), false, ui).await?; // (cloud)
     let wanted = with_dependents(&plan, drifted);
     let blocked = plan.blocked.iter().any(|(address, _)| wanted.contains(address));
     let plan = plan.restricted(&wanted, &ledger); // (pure)
@@ -135,7 +135,7 @@ async fn revert(
         work::confirm(ui, &args.run, "\nPut this back?")?;
         work::consent(&plan, &args.run, ui)?;
         let started = Instant::now();
-        let outcome = work::carry_out(&plan, settled, world, &mut held, &args.run, ui).await?; // (cloud)
+        let outcome = work::carry_out(&plan, world, &mut held, &args.run, ui).await?; // (cloud)
         let code = work::report(&outcome, started.elapsed(), ui)?;
         if code != ExitCode::Done {
             return Ok(code);

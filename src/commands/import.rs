@@ -245,7 +245,7 @@ fn add_to_file(global: &Global, project: &Project, tables: &str) -> Result<(), C
 /// Says how what was taken over differs from what the file says.
 async fn differences(project: &Project, world: &World, held: &Held, ui: &Ui) -> Result<ExitCode, CommandError> {
     let mut ledger = held.ledger.clone();
-    let (plan, _) = work::plan(&project.stack, world, &mut ledger, &Options::default(), false, ui).await?;
+    let plan = work::plan(&project.stack, world, &mut ledger, &Options::default(), false, ui).await?;
     let differ = plan.count(|action| action != Action::Keep);
     match differ {
         0 => ui.say("What is live is what the file says."),

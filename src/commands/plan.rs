@@ -13,7 +13,7 @@ pub async fn run(global: &Global, args: &Plan, ui: &Ui) -> Result<ExitCode, Comm
     let mut ledger = crate::state::ledger(&project).await?; // (disk)
     let options = work::options(&args.selection, &project.stack, &ledger)?; // (pure)
     let world = World::connect(&project, ui).await?; // (cloud)
-    let (plan, _) = work::plan(&project.stack, &world, &mut ledger, &options, args.destroy, ui).await?; // (cloud)
+    let plan = work::plan(&project.stack, &world, &mut ledger, &options, args.destroy, ui).await?; // (cloud)
     work::show(&plan, &project, ui, &args.view);
     if let Some(path) = &args.out {
         let saved = saved::save(&plan, &project.stack, &project.text, &ledger, &options, args.destroy);

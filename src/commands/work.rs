@@ -46,7 +46,8 @@ pub fn options(selection: &Selection, stack: &Stack, ledger: &Ledger) -> Result<
     })
 }
 
-/// Observes and plans. Read only: what earlier runs left open is looked up, and counted as found, in memory.
+/// Observes and plans. Read only: what earlier runs left open is looked up, and counted as found, in memory. The ledger
+/// has learnt by then what the first of the plan's entries say.
 pub async fn plan(
     stack: &Stack,
     world: &World,
@@ -54,7 +55,7 @@ pub async fn plan(
     options: &Options,
     destroy: bool,
     ui: &Ui,
-) -> Result<(Plan, Vec<Entry>), CommandError> {
+) -> Result<Plan, CommandError> {
     let started = Instant::now();
     let before: u64 = world.calls().values().sum();
     let mut entries = ledger.moves(stack);
@@ -72,11 +73,12 @@ pub async fn plan(
         ui.paint().reset
     ));
     said_calls(world, ui);
-    let plan = match destroy {
+    let mut plan = match destroy {
         true => lakeform_engine::plan::destroy(stack, &observed, ledger, options),
         false => lakeform_engine::plan::plan(stack, &observed, ledger, options),
     };
-    Ok((plan, entries))
+    plan.entries.splice(..0, entries);
+    Ok(plan)
 }
 
 /// The entry that takes an object over without changing it.
@@ -98,8 +100,8 @@ pub fn adopted(stack: &Stack, address: Address, live: &Live) -> Entry {
 }
 
 /// Whether there is nothing to do at all, not even for the ledger.
-pub fn nothing_to_do(plan: &Plan, settled: &[Entry]) -> bool {
-    plan.is_empty() && plan.entries.is_empty() && settled.is_empty()
+pub fn nothing_to_do(plan: &Plan) -> bool {
+    plan.is_empty() && plan.entries.is_empty()
 }
 
 /// Shows a plan.
@@ -168,7 +170,6 @@ pub fn agreed(ui: &Ui, yes: bool, question: &str) -> Result<(), CommandError> {
 /// Carries a plan out and shows how it goes. Ctrl-C once stops in order, twice leaves at once.
 pub async fn carry_out(
     plan: &Plan,
-    settled: Vec<Entry>,
     world: &World,
     held: &mut Held,
     run: &Run,
@@ -183,9 +184,6 @@ pub async fn carry_out(
         super::dbt::installed()?;
     }
     world.only_while(held.lease());
-    if !settled.is_empty() {
-        held.append(&settled).await.map_err(CommandError::new)?;
-    }
     let (stack, generation) = (held.ledger.stack.clone(), held.ledger.generation.clone());
     let board = RefCell::new(Board::new(*ui, plan, world.local));
     let mut new_op = || uuid::Uuid::new_v4().simple().to_string();

@@ -197,7 +197,10 @@ pub fn compare(stack: &Stack, observed: &Observed, ledger: &Ledger, owned: &[Own
         });
     }
     let known = |owned: &Owned| {
-        ledger.records.values().any(|record| record.id == owned.id) || ledger.open.contains_key(&owned.owner.op)
+        ledger.records.values().any(|record| record.id == owned.id)
+            || ledger.open.contains_key(&owned.owner.op)
+            // Its tags stay on what the file gave away.
+            || stack.removed.contains(&owned.owner.address)
     };
     for orphan in owned.iter().filter(|owned| !known(owned)) {
         found.push(Drift {

@@ -30,8 +30,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What cannot be done, by address.
     pub blocked: Vec<(Address, String)>,
-    /// What the ledger must learn before anything is done: objects found to be ours, new addresses, needs and
-    /// protection that changed although the object did not.
+    /// What the ledger must learn before anything is done: how interrupted steps ended, objects found to be ours, new
+    /// addresses, what is no longer ours to keep, needs and protection that changed although the object did not.
     pub entries: Vec<Entry>,
 }
 

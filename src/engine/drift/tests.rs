@@ -6,18 +6,20 @@ use snapbox::{assert_data_eq, str};
 
 fn found(bench: &Bench, text: &str) -> Vec<Drift> {
     let stack = Bench::stack(text);
-    let owned: Vec<Owned> = {
-        let world = bench.cloud.world.borrow();
-        let ours = world.objects.iter().filter_map(|(id, object)| {
-            Some(Owned {
-                owner: object.owner.clone()?,
-                id: id.clone(),
-            })
-        });
-        ours.filter(|owned| owned.owner.address.kind.schema().taggable)
-            .collect()
-    };
-    compare(&stack, &bench.observed(&stack), &bench.ledger, &owned)
+    compare(&stack, &bench.observed(&stack), &bench.ledger, &owned(bench))
+}
+
+/// What a search for our tags finds.
+fn owned(bench: &Bench) -> Vec<Owned> {
+    let world = bench.cloud.world.borrow();
+    let ours = world.objects.iter().filter_map(|(id, object)| {
+        Some(Owned {
+            owner: object.owner.clone()?,
+            id: id.clone(),
+        })
+    });
+    ours.filter(|owned| owned.owner.address.kind.schema().taggable)
+        .collect()
 }
 
 #[test]
@@ -30,6 +32,20 @@ fn what_was_just_applied_has_not_drifted() {
 No drift: what is live is what was applied.
 
 "#]]
+    );
+}
+
+#[test]
+fn what_the_file_gave_away_is_no_orphan() {
+    let mut bench = Bench::with("[bucket.lake]\n[log_group.events]\n");
+    let now = "removed = [\"log_group.events\"]\n[bucket.lake]\n";
+    let stack = crate::testing::stack(&format!("{now}[stack]\nname = \"t\"\n"));
+    for entry in bench.ledger.moves(&stack) {
+        bench.ledger.add(&entry);
+    }
+    assert_eq!(
+        compare(&stack, &bench.observed(&stack), &bench.ledger, &owned(&bench)),
+        []
     );
 }
 

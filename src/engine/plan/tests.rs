@@ -310,6 +310,30 @@ Nothing to do: what is live is what the file says.
 }
 
 #[test]
+fn what_only_the_state_learns_is_told() {
+    let bench = Bench::with("[bucket.old]\nname = \"lake-one\"\n[log_group.events]\n");
+    let stack = crate::testing::stack(
+        "removed = [\"log_group.events\"]\n[stack]\nname = \"t\"\n[moved]\n\"bucket.old\" = \"bucket.new\"\n\
+         [bucket.new]\nname = \"lake-one\"\n",
+    );
+    let mut ledger = bench.ledger.clone();
+    let moves = ledger.moves(&stack);
+    moves.iter().for_each(|entry| ledger.add(entry));
+    let mut plan = plan(&stack, &bench.observed(&stack), &ledger, &Options::default());
+    plan.entries.splice(..0, moves);
+    assert!(plan.is_empty());
+    let place = |_: Span| String::new();
+    assert_data_eq!(render::plan(&plan, &look(&place)), str![[r#"
+  . bucket.new  was `bucket.old`
+  . log_group.events  forgotten, and left where it is
+
+Nothing to do: what is live is what the file says.
+
+"#]]);
+    assert_data_eq!(render::json(&plan, &place)["noted"].to_string(), str![[r#"[{"address":"bucket.new","news":"was `bucket.old`"},{"address":"log_group.events","news":"forgotten, and left where it is"}]"#]]);
+}
+
+#[test]
 fn a_name_is_free_before_another_object_takes_it() {
     let bench = Bench::with("[bucket.a]\nname = \"one\"\n[bucket.b]\nname = \"two\"\n");
     let text = "[bucket.a]\nname = \"two\"\n[bucket.b]\nname = \"one\"\n";
