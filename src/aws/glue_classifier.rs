@@ -1,7 +1,7 @@
 //! `glue_classifier`. Glue cannot tag classifiers, so their names alone say whose they are.
 
 use crate::Aws;
-use crate::error::{Doing, Result, accept, found};
+use crate::error::{Doing, Pages, Result, accept, found};
 use crate::glue;
 use crate::provider::{self, answers, ask_created, ask_updated, claim, live, name_of, names, outputs, typed};
 use crate::wait::retry;
@@ -96,10 +96,7 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
 
 async fn all(aws: &Aws) -> Result<Vec<Classifier>> {
     let pages = aws.glue.get_classifiers().into_paginator().page_size(100).send();
-    let pages = pages
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("read Glue classifiers")?;
+    let pages = pages.all("read Glue classifiers").await?;
     Ok(pages
         .into_iter()
         .flat_map(|page| page.classifiers.unwrap_or_default())

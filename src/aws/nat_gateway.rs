@@ -3,7 +3,7 @@
 
 use crate::Aws;
 use crate::ec2;
-use crate::error::{Doing, Result, Says, accept, incomplete};
+use crate::error::{Doing, Pages, Result, Says, accept, incomplete};
 use crate::looks::Wait;
 use crate::provider::{self, ask_created, ask_updated, live, outputs, typed};
 use crate::tags::{self, Tags};
@@ -55,18 +55,15 @@ async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<NatGateway>> {
 }
 
 async fn all(aws: &Aws, filter: Filter) -> Result<Vec<NatGateway>> {
-    let pages = aws
-        .ec2
+    aws.ec2
         .describe_nat_gateways()
         .filter(filter)
         .into_paginator()
         .page_size(1000)
         .items()
-        .send();
-    pages
-        .collect::<std::result::Result<Vec<_>, _>>()
+        .send()
+        .all("read NAT gateways")
         .await
-        .doing("read NAT gateways")
 }
 
 fn to_live(gateway: &NatGateway) -> Result<Live> {

@@ -3,7 +3,7 @@
 //! tags, and a name that begins like the stack's is no proof of whose they are. Reading them by name finds them.
 
 use crate::Aws;
-use crate::error::{Doing, Result, found};
+use crate::error::{Doing, Pages, Result, found};
 use crate::nat_gateway::ALLOCATION;
 use crate::role;
 use crate::serverless::Served;
@@ -90,7 +90,7 @@ async fn roles(aws: &Aws, stack: &str) -> Result<Vec<Owned>> {
         .into_paginator()
         .items()
         .send();
-    let roles = pages.collect::<std::result::Result<Vec<_>, _>>().await.doing(doing)?;
+    let roles = pages.all(doing).await?;
     let read = roles.into_iter().map(|role| async move {
         let answer = found(aws.iam.get_role().role_name(&role.role_name).send().await.doing(doing))?;
         let tags = answer

@@ -3,7 +3,7 @@
 
 use crate::Aws;
 use crate::connection::Pace;
-use crate::error::{Doing, Result, Says, accept, found};
+use crate::error::{Doing, Pages, Result, Says, accept, found};
 use crate::glue;
 use crate::looks::Wait;
 use crate::provider::{
@@ -114,17 +114,14 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
 }
 
 async fn all(aws: &Aws) -> Result<Vec<Cluster>> {
-    let pages = aws
-        .redshift
+    aws.redshift
         .describe_clusters()
         .max_records(100)
         .into_paginator()
         .items()
-        .send();
-    pages
-        .collect::<std::result::Result<Vec<_>, _>>()
+        .send()
+        .all("read Redshift clusters")
         .await
-        .doing("read Redshift clusters")
 }
 
 /// Begins to wait for a cluster.

@@ -1,7 +1,7 @@
 //! `redshift_namespace`. AWS accepts one concern per change, and the namespace must be available in between.
 
 use crate::Aws;
-use crate::error::{Doing, Result, Says, accept, found};
+use crate::error::{Doing, Pages, Result, Says, accept, found};
 use crate::provider::{
     self, answers, ask_created, ask_updated, changes, claim, live, maybe, name_of, names, outputs, typed,
 };
@@ -76,8 +76,7 @@ impl Served for Namespace {
 
     async fn all(aws: &Aws) -> Result<Vec<Self>> {
         let pages = aws.serverless.list_namespaces().into_paginator().page_size(100);
-        let all = pages.items().send().collect::<std::result::Result<Vec<_>, _>>().await;
-        all.doing("read namespaces")
+        pages.items().send().all("read namespaces").await
     }
 
     fn name(&self) -> Option<&str> {

@@ -2,7 +2,7 @@
 //! state: a higher maximum before a higher base, a lower base before a lower maximum.
 
 use crate::Aws;
-use crate::error::{Doing, Result, accept, found};
+use crate::error::{Doing, Pages, Result, accept, found};
 use crate::provider::{
     self, answers, ask_created, ask_updated, changes, claim, live, maybe, name_of, names, outputs, typed,
 };
@@ -110,8 +110,7 @@ impl Served for Workgroup {
 
     async fn all(aws: &Aws) -> Result<Vec<Self>> {
         let pages = aws.serverless.list_workgroups().into_paginator().page_size(100);
-        let all = pages.items().send().collect::<std::result::Result<Vec<_>, _>>().await;
-        all.doing("read workgroups")
+        pages.items().send().all("read workgroups").await
     }
 
     fn name(&self) -> Option<&str> {

@@ -4,7 +4,7 @@
 use crate::Aws;
 use crate::diagnosis;
 use crate::ec2;
-use crate::error::{Doing, Result, Says, accept, incomplete};
+use crate::error::{Doing, Pages, Result, Says, accept, incomplete};
 use crate::provider::{self, ask_created, ask_updated, changes, keep, live, outputs, typed};
 use crate::tags::{self, Tags};
 use crate::wait::retry;
@@ -135,18 +135,15 @@ pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {
 }
 
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<SecurityGroup>> {
-    let pages = aws
-        .ec2
+    aws.ec2
         .describe_security_groups()
         .filters(filter)
         .into_paginator()
         .page_size(1000)
         .items()
-        .send();
-    pages
-        .collect::<std::result::Result<Vec<_>, _>>()
+        .send()
+        .all("read security groups")
         .await
-        .doing("read security groups")
 }
 
 async fn lives(aws: &Aws, groups: Vec<SecurityGroup>) -> Result<Vec<Live>> {
@@ -163,11 +160,7 @@ async fn lives(aws: &Aws, groups: Vec<SecurityGroup>) -> Result<Vec<Live>> {
         .items()
         .send();
     let mut rules: HashMap<String, Vec<SecurityGroupRule>> = HashMap::new();
-    for rule in pages
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("read security group rules")?
-    {
+    for rule in pages.all("read security group rules").await? {
         rules
             .entry(rule.group_id.clone().unwrap_or_default())
             .or_default()

@@ -2,7 +2,7 @@
 
 use crate::Aws;
 use crate::ec2;
-use crate::error::{Doing, Result, found, incomplete, meaning};
+use crate::error::{Doing, Pages, Result, found, incomplete, meaning};
 use crate::looks::Wait;
 use crate::provider::{
     self, ask_created, ask_updated, changes, document, live, outputs, parse_document, set_change, typed,
@@ -54,10 +54,7 @@ async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<VpcEndpoint>> {
         .page_size(1000)
         .items()
         .send();
-    let mut endpoints = pages
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("read VPC endpoints")?;
+    let mut endpoints = pages.all("read VPC endpoints").await?;
     endpoints.retain(|endpoint| state(endpoint) != "deleted");
     Ok(endpoints)
 }
@@ -73,13 +70,8 @@ async fn by_ids(aws: &Aws, ids: Vec<String>) -> Result<Vec<VpcEndpoint>> {
         [id] => request.vpc_endpoint_ids(id),
         _ => request.filters(ec2::filter("vpc-endpoint-id", ids)),
     };
-    let endpoints = request
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await;
-    Ok(found(endpoints.doing("read VPC endpoints"))?.unwrap_or_default())
+    let endpoints = request.into_paginator().items().send().all("read VPC endpoints").await;
+    Ok(found(endpoints)?.unwrap_or_default())
 }
 
 /// Looks at an endpoint, together with all others that are waited for.

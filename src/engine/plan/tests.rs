@@ -323,14 +323,22 @@ fn what_only_the_state_learns_is_told() {
     plan.entries.splice(..0, moves);
     assert!(plan.is_empty());
     let place = |_: Span| String::new();
-    assert_data_eq!(render::plan(&plan, &look(&place)), str![[r#"
+    assert_data_eq!(
+        render::plan(&plan, &look(&place)),
+        str![[r#"
   . bucket.new  was `bucket.old`
   . log_group.events  forgotten, and left where it is
 
 Nothing to do: what is live is what the file says.
 
-"#]]);
-    assert_data_eq!(render::json(&plan, &place)["noted"].to_string(), str![[r#"[{"address":"bucket.new","news":"was `bucket.old`"},{"address":"log_group.events","news":"forgotten, and left where it is"}]"#]]);
+"#]]
+    );
+    assert_data_eq!(
+        render::json(&plan, &place)["noted"].to_string(),
+        str![[
+            r#"[{"address":"bucket.new","news":"was `bucket.old`"},{"address":"log_group.events","news":"forgotten, and left where it is"}]"#
+        ]]
+    );
 }
 
 #[test]
