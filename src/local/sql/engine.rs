@@ -19,7 +19,7 @@ use crate::durable::Watch;
 use crate::error::{Result, SqlError};
 use crate::functions;
 use crate::lake::Lake;
-use crate::memory::SharedMemory;
+use crate::memory::{self, SharedMemory};
 use crate::session::{Session, SessionOptions, Signals};
 use crate::store::{Store, segment_ids};
 use crate::system::history::History;
@@ -337,11 +337,22 @@ fn memory_for_queries() -> usize {
     }
 }
 
+/// What a row is taken to need, in bytes.
+const ROW: usize = 512;
+
 /// Returns how many rows move at once. Whatever merges sorted runs holds several batches of each, so little memory
-/// means short ones; rows are taken to be half a kilobyte.
+/// means short ones.
 fn rows_per_batch(options: &EngineOptions) -> usize {
     let batches = 32 * options.parallelism.max(1);
-    (options.memory / batches / 512).clamp(128, 8192)
+    (options.memory / batches / ROW).clamp(128, 8192)
+}
+
+/// Returns how many sorted runs are merged at once. A merge takes as much memory as there is for the four batches of each
+/// run; so much that all merges of a query have room in what the pool keeps back for them.
+fn runs_per_merge(options: &EngineOptions) -> usize {
+    let run = 4 * rows_per_batch(options) * ROW;
+    let merge = memory::for_merges(options.memory) / options.parallelism.max(1);
+    (merge / run).clamp(2, 64)
 }
 
 fn planner_state(options: &EngineOptions, spill: &Path) -> Result<SessionState> {
@@ -361,7 +372,9 @@ fn planner_state(options: &EngineOptions, spill: &Path) -> Result<SessionState> 
     // What a crash left there is of no use to anyone.
     drop(std::fs::remove_dir_all(spill));
     std::fs::create_dir_all(spill)?;
-    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![spill.to_path_buf()]));
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![spill.to_path_buf()]))
+        .with_max_spill_merge_fan_in(runs_per_merge(options));
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(SharedMemory::new(options.memory)))
         .with_disk_manager_builder(disk)
