@@ -200,12 +200,16 @@ pub struct Run {
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,
-    /// Agree that what is in this resource will be gone; may be repeated. `--yes` alone does not
-    #[arg(long, value_name = "ADDRESS")]
-    pub allow_data_loss: Vec<String>,
     /// How many steps run at once
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub parallelism: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Consent {
+    /// Agree that what is in this resource will be gone; may be repeated. `--yes` alone does not
+    #[arg(long, value_name = "ADDRESS")]
+    pub allow_data_loss: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -219,6 +223,8 @@ pub struct Apply {
     pub view: View,
     #[command(flatten)]
     pub run: Run,
+    #[command(flatten)]
+    pub consent: Consent,
 }
 
 #[derive(Debug, Args)]
@@ -227,6 +233,8 @@ pub struct Up {
     pub view: View,
     #[command(flatten)]
     pub run: Run,
+    #[command(flatten)]
+    pub consent: Consent,
 }
 
 const DATAGEN_EXAMPLES: &str = "Examples:
@@ -262,6 +270,8 @@ pub struct Datagen {
     pub threads: Option<u16>,
     #[command(flatten)]
     pub run: Run,
+    #[command(flatten)]
+    pub consent: Consent,
 }
 
 #[derive(Debug, Subcommand)]
@@ -340,6 +350,8 @@ pub struct Drift {
     pub revert: bool,
     #[command(flatten)]
     pub run: Run,
+    #[command(flatten)]
+    pub consent: Consent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

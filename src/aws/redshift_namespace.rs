@@ -5,6 +5,7 @@ use crate::error::{Doing, Pages, Result, Says, accept, found};
 use crate::provider::{
     self, answers, ask_created, ask_updated, changes, claim, live, maybe, name_of, names, outputs, typed,
 };
+use crate::redshift_cluster::role_lag;
 use crate::serverless::{self, Served};
 use crate::tags::{self, Tags, sdk_tags};
 use crate::wait::{busy, retry};
@@ -153,7 +154,8 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     let wanted: Wanted = typed(&create.fields)?;
     let ask = ask_created(create, &wanted.name);
     let tags = tags::join(&create.owner, &wanted.tags);
-    let made = retry(serverless::patience(aws), report, serverless::under_way, async || {
+    let waiting = |error: &CloudError| serverless::under_way(error).or_else(|| role_lag(error));
+    let made = retry(serverless::patience(aws), report, waiting, async || {
         aws.serverless
             .create_namespace()
             .namespace_name(&wanted.name)

@@ -11,7 +11,9 @@ use crate::tags::{self, Tags};
 use crate::wait::{Look, Patience, retry, until};
 use aws_sdk_ec2::types::{Filter, ResourceType, VpcEndpoint, VpcEndpointType};
 use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
-use lakeform_engine::{CloudError, Live};
+use lakeform_engine::normalise::same;
+use lakeform_engine::schema::Compare;
+use lakeform_engine::{CloudError, Live, Value};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,10 +36,27 @@ fn s3() -> String {
 const KIND: &str = "VPC endpoint";
 
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
-    ec2::by_id(asks, async |ids| {
+    let mut answers = ec2::by_id(asks, async |ids| {
         filtered(aws, ec2::filter("vpc-endpoint-id", ids)).await
     })
-    .await
+    .await?;
+    for (ask, live) in asks.iter().zip(&mut answers) {
+        if let Some(live) = live
+            && !ask.fields.contains_key("policy")
+            && live.fields.get("policy").is_some_and(allows_everything)
+        {
+            live.fields.remove("policy");
+        }
+    }
+    Ok(answers)
+}
+
+/// Whether it is the policy that AWS gives an endpoint for which none was asked.
+fn allows_everything(policy: &Value) -> bool {
+    let everything = serde_json::json!({
+        "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}],
+    });
+    same(Compare::Policy, policy, &Value::from_json(&everything))
 }
 
 pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {

@@ -34,6 +34,7 @@ pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, Com
                 CommandError::new(refusal.to_string())
                     .code(ExitCode::Blocked)
                     .hint("nothing was changed; make a new plan")
+                    .hint("variables and `--env` count: give the same as for the plan")
             })?;
     }
     work::show(&plan, &project, ui, &args.view);
@@ -47,7 +48,7 @@ pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, Com
         work::confirm(ui, &args.run, "\nMake these changes?")?;
     }
     if !destroy {
-        work::consent(&plan, &args.run, ui)?;
+        work::consent(&plan, &args.consent, &args.run, ui)?;
     }
     let started = Instant::now();
     let outcome = work::carry_out(&plan, &world, &mut held, &args.run, ui).await?; // (cloud)

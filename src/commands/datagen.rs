@@ -83,7 +83,7 @@ async fn into_the_lake(global: &Global, args: &Datagen, ui: &Ui) -> Result<ExitC
         work::show(&plan, &project, ui, &View::default());
         work::confirm(ui, &args.run, "\nThe data needs these first. Make them?")?;
     }
-    work::consent(&plan, &args.run, ui)?;
+    work::consent(&plan, &args.consent, &args.run, ui)?;
     if work::nothing_to_do(&plan) {
         ui.say("Nothing to do: the data is there.");
     } else {

@@ -35,7 +35,7 @@ pub async fn run(global: &Global, args: &Up, ui: &Ui) -> Result<ExitCode, Comman
                 work::confirm(ui, &args.run, "\nMake these changes?")?;
             }
         }
-        work::consent(&plan, &args.run, ui)?;
+        work::consent(&plan, &args.consent, &args.run, ui)?;
         let started = Instant::now();
         let outcome = work::carry_out(&plan, &world, &mut held, &args.run, ui).await?; // (cloud)
         let code = work::report(&outcome, started.elapsed(), ui)?;

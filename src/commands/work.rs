@@ -1,6 +1,6 @@
 //! What plan, apply, up, datagen and destroy share: observe, plan, ask, carry out, report.
 
-use crate::cli::{Run, Selection, View};
+use crate::cli::{Consent, Run, Selection, View};
 use crate::connect::World;
 use crate::error::{CommandError, ExitCode, describe};
 use crate::project::Project;
@@ -122,8 +122,8 @@ pub fn show(plan: &Plan, project: &Project, ui: &Ui, view: &View) {
 }
 
 /// Asks about everything that nobody can make again, one by one: `--yes` is no answer to that.
-pub fn consent(plan: &Plan, run: &Run, ui: &Ui) -> Result<(), CommandError> {
-    let given: BTreeSet<&str> = run.allow_data_loss.iter().map(String::as_str).collect();
+pub fn consent(plan: &Plan, given: &Consent, run: &Run, ui: &Ui) -> Result<(), CommandError> {
+    let given: BTreeSet<&str> = given.allow_data_loss.iter().map(String::as_str).collect();
     for address in plan.data_loss().map(|change| change.address.to_string()) {
         if given.contains(address.as_str()) {
             continue;

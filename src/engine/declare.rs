@@ -28,6 +28,11 @@ impl Known {
         }
     }
 
+    /// Returns a value as the file would say it: an address where it is what one of the known objects offers.
+    pub fn written(&self, ty: &Type, value: &Value) -> String {
+        written(ty, value, self)
+    }
+
     fn offering(&self, kinds: &[Kind], output: &'static str, value: &str) -> Option<&Address> {
         kinds
             .iter()

@@ -3,7 +3,7 @@
 mod decide;
 mod steps;
 
-pub use decide::on_its_way;
+pub use decide::{PENDING_REBOOT, on_its_way};
 pub use steps::{CriticalPath, critical_path, expected, weights};
 
 use crate::address::Address;
@@ -13,7 +13,7 @@ use crate::graph;
 use crate::journal::{Entry, Ledger, Record, Verb};
 use crate::kind::Kind;
 use crate::normalise;
-use crate::schema::{Compare, Disruption};
+use crate::schema::{Compare, Disruption, Need};
 use crate::stack::Stack;
 use crate::value::{Fields, Value};
 use decide::{decide, foreign, holds_data};
@@ -454,7 +454,13 @@ fn entries(
         };
         record.protect = change.protect;
         for field in address.kind.schema().fields {
-            let Some(wanted) = change.desired.get(field.name).filter(|value| value.is_known()) else {
+            let unset = (field.need == Need::Optional && change.action == Action::Keep).then_some(&Value::Null);
+            let Some(wanted) = change
+                .desired
+                .get(field.name)
+                .or(unset)
+                .filter(|value| value.is_known())
+            else {
                 continue;
             };
             let learn = match field.compare {
@@ -466,6 +472,7 @@ fn entries(
                         && live
                             .fields
                             .get(field.name)
+                            .or(unset)
                             .is_some_and(|live| normalise::same(compare, live, wanted))
                         && record
                             .fields
@@ -473,8 +480,10 @@ fn entries(
                             .is_some_and(|old| !normalise::same(compare, old, wanted))
                 }
             };
-            if learn {
-                record.fields.insert(field.name.to_owned(), wanted.clone());
+            match wanted {
+                Value::Null if learn => drop(record.fields.remove(field.name)),
+                wanted if learn => drop(record.fields.insert(field.name.to_owned(), wanted.clone())),
+                _ => {}
             }
         }
         if old != Some(&record) {

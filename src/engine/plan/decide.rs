@@ -32,6 +32,7 @@ pub(super) fn decide(
     let is_new = |need: &Address| planned.get(need).is_some_and(Change::begins_anew);
     let new_place = anchors(resource).find(|need| data && is_new(need)).cloned();
     let live = live.filter(|_| new_place.is_none());
+    let unsettled = live.as_ref().and_then(|live| unsettled(resource, live, planned));
     let mut caused_by = None;
     let (action, because, fields) = match &live {
         None => {
@@ -62,9 +63,8 @@ pub(super) fn decide(
                     fields,
                 ),
                 (_, None, None, Some(_)) => (Action::Update, "it differs from the file".to_owned(), fields),
-                // Left by an interrupted run: whatever needs it must wait until it can be used.
-                (_, None, None, None) => match live.status.as_deref().filter(|status| on_its_way(status)) {
-                    Some(status) => (Action::Update, format!("it is still `{status}`"), fields),
+                (_, None, None, None) => match &unsettled {
+                    Some((because, _)) => (Action::Update, because.clone(), fields),
                     None => (Action::Keep, String::new(), fields),
                 },
             }
@@ -75,6 +75,7 @@ pub(super) fn decide(
         _ => fields
             .iter()
             .map(|field| field.disruption)
+            .chain(unsettled.map(|(_, disruption)| disruption))
             .max()
             .unwrap_or(Disruption::Live),
     };
@@ -90,6 +91,27 @@ pub(super) fn decide(
         disruption,
         caused_by,
     }
+}
+
+/// Parameters of a cluster were changed and are not in force yet.
+pub const PENDING_REBOOT: &str = "pending-reboot";
+
+/// Why an object that is as the file says is not done with, and what its users notice of that.
+fn unsettled(resource: &Resource, live: &Live, planned: &BTreeMap<Address, Change>) -> Option<(String, Disruption)> {
+    match live.status.as_deref() {
+        Some(PENDING_REBOOT) => return Some(("its parameters wait for a reboot".to_owned(), Disruption::Reboot)),
+        // Left by an interrupted run: whatever needs it must wait until it can be used.
+        Some(status) if on_its_way(status) => return Some((format!("it is still `{status}`"), Disruption::Live)),
+        _ => {}
+    }
+    let new_parameters = |need: &&Address| {
+        let change = planned.get(need).filter(|change| change.action == Action::Update);
+        need.kind == Kind::RedshiftParameterGroup
+            && change.is_some_and(|change| change.fields.iter().any(|field| field.name == "parameters"))
+    };
+    let group = resource.needs.iter().find(new_parameters)?;
+    let because = format!("a reboot puts the parameters of `{group}` in force");
+    (resource.kind() == Kind::RedshiftCluster).then_some((because, Disruption::Reboot))
 }
 
 /// What it means to those who use an object that another one takes its place.
@@ -213,16 +235,19 @@ fn differences(resource: &Resource, desired: &Fields, live: &Live, record: Optio
         if normalise::same(compare, before, after) {
             return;
         }
+        // A gateway that somebody detached can be attached again.
+        let detached = resource.kind() == Kind::InternetGateway && *before == Value::Null;
         let disruption = match how {
+            How::Replace if !detached => replacing(resource.kind(), desired),
+            How::Replace => Disruption::Brief,
             How::InPlace(disruption) => disruption,
-            How::Replace => replacing(resource.kind(), desired),
         };
         changes.push(FieldChange {
             name: name.to_owned(),
             before: before.clone(),
             after: after.clone(),
             span: resource.span_of(name),
-            replaces: how == How::Replace,
+            replaces: how == How::Replace && !detached,
             disruption,
             secret,
         });

@@ -310,6 +310,50 @@ Nothing to do: what is live is what the file says.
 }
 
 #[test]
+fn new_parameters_reboot_the_cluster_and_a_detached_gateway_is_attached() {
+    let text = NETWORK.replace(
+        "[redshift_cluster.main]",
+        "[internet_gateway.main]\nvpc = \"vpc.main\"\n[redshift_parameter_group.main]\n\
+         parameters = { query_group = \"etl\" }\n[redshift_cluster.main]\nparameter_group = \"redshift_parameter_group.main\"",
+    );
+    let mut bench = Bench::with(&text);
+    let other = text.replace("etl", "bi");
+    let gateway = bench.ledger.records[&address("internet_gateway.main")].id.clone();
+    let mut world = bench.cloud.world.borrow_mut();
+    world.objects.get_mut(&gateway).expect("there").fields.remove("vpc");
+    drop(world);
+    assert_data_eq!(bench.shown(&other), str![[r#"
+  ~ internet_gateway.main  it differs from the file  [brief]
+        ~ vpc = (none) → "vpc#2"  [brief]
+  ~ redshift_parameter_group.main  it differs from the file  [live]
+        ~ parameters = {"query_group":"etl"} → {"query_group":"bi"}  [live]
+    └─ ~ redshift_cluster.main  a reboot puts the parameters of `redshift_parameter_group.main` in force  [reboot]
+
+Plan: 0 to add, 3 to change, 0 to destroy.
+Time: ≈ 3 m 03 s, redshift_cluster.main
+
+"#]]);
+    assert!(bench.apply(&other).is_complete());
+    assert!(bench.plan(&other, &Options::default()).is_empty());
+
+    // Killed between the two.
+    let stack = Bench::stack(&other);
+    let mut observed = bench.observed(&stack);
+    let cluster = address("redshift_cluster.main");
+    observed
+        .get_mut(&cluster)
+        .and_then(Option::as_mut)
+        .expect("there")
+        .status = Some(PENDING_REBOOT.to_owned());
+    let plan = plan(&stack, &observed, &bench.ledger, &Options::default());
+    let change = plan.change(&cluster).expect("planned");
+    assert_eq!(
+        (change.action, change.disruption, change.because.as_str()),
+        (Action::Update, Disruption::Reboot, "its parameters wait for a reboot")
+    );
+}
+
+#[test]
 fn what_only_the_state_learns_is_told() {
     let bench = Bench::with("[bucket.old]\nname = \"lake-one\"\n[log_group.events]\n");
     let stack = crate::testing::stack(
