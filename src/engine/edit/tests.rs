@@ -149,7 +149,9 @@ fn what_the_stack_made_itself_is_written_as_its_address() {
         .id
         .clone();
     let (text, refused) = accepted(text, &[(&db, "ingress", rule)]);
-    assert_data_eq!(text, str![[r#"
+    assert_data_eq!(
+        text,
+        str![[r#"
 [vpc.main]
 cidr = "10.0.0.0/16"
 [security_group.db]
@@ -158,7 +160,8 @@ ingress = [{ group = "security_group.app", port = 5439 }]
 [security_group.app]
 vpc = "vpc.main"
 
-"#]]);
+"#]]
+    );
     assert!(refused.is_empty());
 }
 

@@ -322,7 +322,9 @@ fn new_parameters_reboot_the_cluster_and_a_detached_gateway_is_attached() {
     let mut world = bench.cloud.world.borrow_mut();
     world.objects.get_mut(&gateway).expect("there").fields.remove("vpc");
     drop(world);
-    assert_data_eq!(bench.shown(&other), str![[r#"
+    assert_data_eq!(
+        bench.shown(&other),
+        str![[r#"
   ~ internet_gateway.main  it differs from the file  [brief]
         ~ vpc = (none) → "vpc#2"  [brief]
   ~ redshift_parameter_group.main  it differs from the file  [live]
@@ -332,7 +334,8 @@ fn new_parameters_reboot_the_cluster_and_a_detached_gateway_is_attached() {
 Plan: 0 to add, 3 to change, 0 to destroy.
 Time: ≈ 3 m 03 s, redshift_cluster.main
 
-"#]]);
+"#]]
+    );
     assert!(bench.apply(&other).is_complete());
     assert!(bench.plan(&other, &Options::default()).is_empty());
 
