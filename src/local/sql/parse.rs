@@ -1,8 +1,9 @@
 //! Queries and DML through sqlparser, after the few words it does not know were taken out of the tokens.
 
 use datafusion::sql::sqlparser::ast::{Query, Statement};
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::dialect::Redshift;
 use crate::error::{Result, SqlError};
@@ -45,6 +46,15 @@ fn prepare(tokens: &[Lexeme]) -> Vec<TokenWithSpan> {
         match (lexeme.word(), next) {
             // An exact count is a valid approximation.
             (Some("approximate"), Some("count" | "percentile_disc")) => index += 1,
+            // An array of values is a function; the parser knows arrays of queries.
+            (Some("array"), _) if is_list(&tokens[index + 1..]) => {
+                let mut token = lexeme.token.clone();
+                if let Token::Word(word) = &mut token.token {
+                    word.keyword = Keyword::NoKeyword;
+                }
+                kept.push(token);
+                index += 1;
+            }
             _ => {
                 kept.push(lexeme.token.clone());
                 index += 1;
@@ -52,6 +62,13 @@ fn prepare(tokens: &[Lexeme]) -> Vec<TokenWithSpan> {
         }
     }
     kept
+}
+
+/// Whether parentheses follow in which no query stands.
+fn is_list(tokens: &[Lexeme]) -> bool {
+    let open = tokens.iter().take_while(|lexeme| lexeme.is(&Token::LParen)).count();
+    let first = tokens.get(open).and_then(Lexeme::word);
+    open > 0 && !matches!(first, Some("select" | "with" | "values"))
 }
 
 /// Rewords the parser's complaint as PostgreSQL words it.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use datafusion::common::{DFSchema, Result as DfResult, ScalarValue};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, Operator, ScalarUDF, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use super::documents::{self, Comparisons};
 use crate::types::SqlType;
 
 /// Of lists, which only system catalogs have.
@@ -15,14 +16,16 @@ const CONCATENATION: &str = "array_concat";
 #[derive(Debug)]
 pub struct OperatorRules {
     functions: Vec<Arc<ScalarUDF>>,
+    comparisons: Comparisons,
 }
 
 impl OperatorRules {
-    pub fn shared(functions: impl Iterator<Item = Arc<ScalarUDF>>) -> Arc<dyn ExprPlanner> {
+    pub fn shared(functions: impl Iterator<Item = Arc<ScalarUDF>>, comparisons: Comparisons) -> Arc<dyn ExprPlanner> {
         Arc::new(Self {
             functions: functions
                 .filter(|function| function.name().starts_with('$') || function.name() == CONCATENATION)
                 .collect(),
+            comparisons,
         })
     }
 
@@ -47,6 +50,18 @@ fn is_unknown(expr: &Expr) -> bool {
     }
 }
 
+fn comparison(op: &BinaryOperator) -> Option<Operator> {
+    Some(match op {
+        BinaryOperator::Eq => Operator::Eq,
+        BinaryOperator::NotEq => Operator::NotEq,
+        BinaryOperator::Lt => Operator::Lt,
+        BinaryOperator::LtEq => Operator::LtEq,
+        BinaryOperator::Gt => Operator::Gt,
+        BinaryOperator::GtEq => Operator::GtEq,
+        _ => return None,
+    })
+}
+
 fn text_of(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Literal(ScalarValue::Utf8(Some(text)), _) => Some(text),
@@ -65,6 +80,11 @@ impl ExprPlanner for OperatorRules {
         let whole = |sql_type: SqlType| matches!(sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8);
         let dated = |sql_type: SqlType| matches!(sql_type, SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz);
         let RawBinaryExpr { op, left: l, right: r } = expr;
+        if left == SqlType::Super || right == SqlType::Super {
+            let sides = comparison(&op).and_then(|op| self.comparisons.sides(op, (l, left), (r, right)));
+            let (left, right) = sides.ok_or_else(|| documents::unsupported(format!("operator {op}")))?;
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+        }
         // A quoted number takes the type of what it is reckoned with.
         let counts =
             |sql_type| whole(sql_type) || numeric(sql_type) || matches!(sql_type, SqlType::Float4 | SqlType::Float8);

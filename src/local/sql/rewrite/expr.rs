@@ -524,6 +524,7 @@ impl<'a> Visitor<'a> {
                     vec![value, text(if name == "text" { "varchar(65535)" } else { &name })],
                 )
             }
+            ("array_concat", _) if typed => renamed(function, "$array_concat"),
             ("array_to_string", _) => renamed(function, "array_to_string"),
             ("array_upper", 2) => renamed(function, "array_length"),
             ("generate_series", 2 | 3) => build::series(args),
