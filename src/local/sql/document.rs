@@ -49,21 +49,21 @@ pub fn at(documents: &BinaryArray, row: usize) -> Option<&str> {
 
 /// Returns the document that a JSON text is.
 pub fn read(text: &str) -> Result<String, Invalid> {
-    let mut reader = Reader {
-        text,
-        at: 0,
-        out: String::with_capacity(text.len()),
-    };
+    let mut reader = Reader::new(text, true);
+    let document = reader.document()?;
     reader.blanks();
-    reader.value(0)?;
-    reader.blanks();
-    if reader.at < text.len() {
-        return Err(reader.invalid("text follows the value"));
+    match reader.at < text.len() {
+        true => Err(reader.invalid("text follows the value")),
+        false => Ok(document),
     }
-    if reader.out.len() > LIMIT {
-        return Err(reader.invalid(format!("the value exceeds the max size of {LIMIT} bytes")));
-    }
-    Ok(reader.out)
+}
+
+/// Returns the document that a JSON text begins with, and how many bytes of it that is. `unique` says that no object may
+/// have an attribute twice.
+pub fn read_first(text: &str, unique: bool) -> Result<(String, usize), Invalid> {
+    let mut reader = Reader::new(text, unique);
+    let document = reader.document()?;
+    Ok((document, reader.at))
 }
 
 /// Reads JSON and writes it anew on the way.
@@ -71,9 +71,28 @@ struct Reader<'a> {
     text: &'a str,
     at: usize,
     out: String,
+    unique: bool,
 }
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a str, unique: bool) -> Self {
+        Self {
+            text,
+            at: 0,
+            out: String::new(),
+            unique,
+        }
+    }
+
+    fn document(&mut self) -> Result<String, Invalid> {
+        self.blanks();
+        self.value(0)?;
+        match self.out.len() > LIMIT {
+            true => Err(self.invalid(format!("the value exceeds the max size of {LIMIT} bytes"))),
+            false => Ok(std::mem::take(&mut self.out)),
+        }
+    }
+
     fn invalid(&self, reason: impl Into<String>) -> Invalid {
         Invalid {
             at: self.at,
@@ -173,6 +192,9 @@ impl<'a> Reader<'a> {
                 break;
             }
         }
+        if !self.unique {
+            return Ok(());
+        }
         match repeated(names.iter().map(|name| &self.out[name.clone()])) {
             Some(name) => Err(self.invalid(format!("duplicate attribute {name}"))),
             None => Ok(()),
@@ -191,10 +213,11 @@ impl<'a> Reader<'a> {
                 }
                 Some(b'"') => break,
                 Some(b'\\') => (end, plain) = (end + 2, false),
-                Some(byte) => {
-                    plain &= *byte >= b' ';
-                    end += 1;
+                Some(0..b' ') => {
+                    self.at = end;
+                    return Err(self.invalid("a string has a control character"));
                 }
+                Some(_) => end += 1,
             }
         }
         let written = &self.text[start..=end];
@@ -503,6 +526,7 @@ mod tests {
         check_invalid("[tru]", 1, "unexpected character 't'");
         check_invalid("[1] 2", 4, "text follows the value");
         check_invalid(r#"{"a": "b"#, 8, "a string has no end");
+        check_invalid("[\"a\nb\"]", 3, "a string has a control character");
         check_invalid(r#"{"a": 1, "\u0061": 2}"#, 21, "duplicate attribute \"a\"");
         check_invalid("1e999", 5, "the number 1e999 is out of range");
         check_invalid(r#"["\x"]"#, 3, "invalid escape");

@@ -1,5 +1,6 @@
 //! SUPER from and to other types. To become a value of a type, a document has to be a scalar that can; others are null.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -93,6 +94,73 @@ pub fn read(texts: &StringArray, wrong: impl Fn(&str, Invalid) -> SqlError) -> R
         }
     }
     Ok(Arc::new(documents.finish()))
+}
+
+/// Returns the column as documents, whatever it is: lists become arrays, structs and maps objects, dates and times strings.
+pub fn serialized(array: &ArrayRef) -> Result<ArrayRef> {
+    collected(array, |row, out| serialize(array, row, out))
+}
+
+fn serialize(array: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
+    if array.is_null(row) {
+        out.push_str("null");
+        return Ok(());
+    }
+    match array.data_type() {
+        DataType::List(_) => serialize_items(&array.as_list::<i32>().value(row), out),
+        DataType::LargeList(_) => serialize_items(&array.as_list::<i64>().value(row), out),
+        DataType::Struct(fields) => {
+            let columns = array.as_struct().columns();
+            let parts = fields.iter().zip(columns);
+            serialize_attributes(parts.map(|(field, column)| (Cow::from(field.name()), column, row)), out)
+        }
+        DataType::Map(..) => {
+            let entries: ArrayRef = Arc::new(array.as_map().value(row));
+            let entries = entries.as_struct();
+            let names = text_array(entries.column(0))?;
+            let parts = (0..names.len()).map(|entry| (Cow::from(names.value(entry)), entries.column(1), entry));
+            serialize_attributes(parts, out)
+        }
+        DataType::Date32 | DataType::Timestamp(..) | DataType::Time64(_) => {
+            let mut text = String::new();
+            write_text(array, row, &mut text);
+            document::write_string(&text, out);
+            Ok(())
+        }
+        DataType::Binary | DataType::LargeBinary | DataType::FixedSizeBinary(_) => {
+            Err(SqlError::unsupported("COPY of binary values into data type super"))
+        }
+        _ => {
+            let documents = to_documents(&array.slice(row, 1))?;
+            out.push_str(document::at(documents.as_binary(), 0).unwrap_or("null"));
+            Ok(())
+        }
+    }
+}
+
+fn serialize_items(items: &ArrayRef, out: &mut String) -> Result<()> {
+    out.push('[');
+    for item in 0..items.len() {
+        out.push_str(if item > 0 { "," } else { "" });
+        serialize(items, item, out)?;
+    }
+    out.push(']');
+    Ok(())
+}
+
+fn serialize_attributes<'a>(
+    attributes: impl Iterator<Item = (Cow<'a, str>, &'a ArrayRef, usize)>,
+    out: &mut String,
+) -> Result<()> {
+    out.push('{');
+    for (index, (name, values, row)) in attributes.enumerate() {
+        out.push_str(if index > 0 { "," } else { "" });
+        document::write_string(&name, out);
+        out.push(':');
+        serialize(values, row, out)?;
+    }
+    out.push('}');
+    Ok(())
 }
 
 /// Returns documents as values of a type.
