@@ -17,18 +17,28 @@ use crate::types::{SqlType, VARCHAR_MAX};
 const MANY: usize = 10_000;
 
 pub const FUNCTIONS: &[Function] = &[
-    function("json_parse", (1, 1), of_text, |call| {
-        documents::read(&call.text(0)?, |_, invalid| {
-            document::invalid(format!(
-                "JSON_PARSE() error: {} at position {}",
-                invalid.reason, invalid.at
-            ))
-        })
-    }),
-    function("can_json_parse", (1, 1), returns::bool, |call| {
-        let texts = call.text(0)?;
-        call.bools(|row| Ok(text_at(&texts, row).map(|text| document::read(text).is_ok())))
-    }),
+    function(
+        "json_parse",
+        (1, 1),
+        |shape| of_text(shape, "json_parse", SqlType::Super),
+        |call| {
+            documents::read(&call.text(0)?, |_, invalid| {
+                document::invalid(format!(
+                    "JSON_PARSE() error: {} at position {}",
+                    invalid.reason, invalid.at
+                ))
+            })
+        },
+    ),
+    function(
+        "can_json_parse",
+        (1, 1),
+        |shape| of_text(shape, "can_json_parse", SqlType::Bool),
+        |call| {
+            let texts = call.text(0)?;
+            call.bools(|row| Ok(text_at(&texts, row).map(|text| document::read(text).is_ok())))
+        },
+    ),
     function("json_serialize", (1, 1), returns::text, serialize),
     function("json_size", (1, 1), returns::int4, |call| {
         let documents = call.documents(0)?;
@@ -101,7 +111,12 @@ pub const FUNCTIONS: &[Function] = &[
         call.made(|row| Ok(array_at(&documents, row).map(flattened)))
     }),
     function("subarray", (3, 3), super_type, subarray),
-    function("split_to_array", (1, 2), super_type, split),
+    function(
+        "split_to_array",
+        (1, 2),
+        |shape| of_text(shape, "split_to_array", SqlType::Super),
+        split,
+    ),
     function("lower_attribute_names", (1, 1), super_type, |call| {
         renamed(call, "LOWER", str::to_lowercase)
     }),
@@ -230,13 +245,13 @@ fn super_type(_: &Shape) -> Result<SqlType> {
     Ok(SqlType::Super)
 }
 
-/// Only text is JSON that is not read yet.
-fn of_text(shape: &Shape) -> Result<SqlType> {
-    match shape.types[0] {
-        text if text.is_text() => Ok(SqlType::Super),
-        other => Err(SqlError::new(
+/// What takes text takes it alone.
+fn of_text(shape: &Shape, name: &str, returned: SqlType) -> Result<SqlType> {
+    match shape.types.iter().find(|sql_type| !sql_type.is_text()) {
+        None => Ok(returned),
+        Some(other) => Err(SqlError::new(
             "42883",
-            format!("function json_parse({}) does not exist", other.base_name()),
+            format!("function {name}({}) does not exist", other.base_name()),
         )),
     }
 }
