@@ -351,6 +351,19 @@ pub fn attributes(object: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
+/// Returns the attribute of a name, the last of them, of what may be an object.
+pub fn attribute<'a>(document: &'a str, name: &str) -> Option<&'a str> {
+    let object = (kind(document) == Kind::Object).then_some(document)?;
+    let named = attributes(object).filter(|(written, _)| string(written) == name);
+    named.last().map(|(_, value)| value)
+}
+
+/// Returns an item of what may be an array. Places count from zero.
+pub fn item(document: &str, place: i64) -> Option<&str> {
+    let array = (kind(document) == Kind::Array).then_some(document)?;
+    items(array).nth(usize::try_from(place).ok()?)
+}
+
 /// Returns where the value that a text starts with ends, zero when an array or object ends instead.
 fn end_of_value(text: &str) -> usize {
     let bytes = text.as_bytes();

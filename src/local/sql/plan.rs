@@ -154,7 +154,7 @@ impl Session {
     /// Looks up every relation that a query names, and those that its views name.
     pub(crate) async fn resolve(&self, query: &Query) -> Result<Resolved> {
         let mut resolved = Resolved::default();
-        let mut wanted = relations_of(query)?;
+        let mut wanted = relations_of(query);
         while let Some(name) = wanted.pop() {
             let key = name.to_string();
             if resolved.found.contains_key(&key) {
@@ -162,7 +162,7 @@ impl Session {
             }
             let found = self.look_up(&name, &mut resolved).await;
             if let Ok(Found::View { query, .. }) = &found {
-                wanted.extend(relations_of(query)?);
+                wanted.extend(relations_of(query));
             }
             resolved.found.insert(key, found);
         }
@@ -265,19 +265,14 @@ fn is_hidden(column: &str) -> bool {
     matches!(column, SEGMENT | ROW | PATH | SIZE)
 }
 
-pub fn relations_of(query: &Query) -> Result<Vec<Name>> {
+/// Returns the names in FROM. What is none of a relation is judged where it stands.
+pub fn relations_of(query: &Query) -> Vec<Name> {
     let mut names = Vec::new();
-    let flow = visit_relations(query, |object| match name_from(object) {
-        Ok(name) => {
-            names.push(name);
-            ControlFlow::Continue(())
-        }
-        Err(error) => ControlFlow::Break(error),
+    let _ = visit_relations(query, |object| {
+        names.extend(name_from(object));
+        ControlFlow::<()>::Continue(())
     });
-    match flow {
-        ControlFlow::Continue(()) => Ok(names),
-        ControlFlow::Break(error) => Err(error),
-    }
+    names
 }
 
 /// Answers the rewriter from what was looked up.

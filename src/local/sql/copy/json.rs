@@ -213,16 +213,10 @@ fn values_of(document: &str, shred: &Shred, columns: &[Column], paths: Option<&[
 }
 
 fn follow<'a>(document: &'a str, path: &Path) -> Option<&'a str> {
-    path.iter()
-        .try_fold(document, |document, step| match (step, document::kind(document)) {
-            (Step::Key(key), Kind::Object) => {
-                let mut named = document::attributes(document).filter(|(name, _)| document::string(name) == *key);
-                let (_, value) = named.next()?;
-                Some(named.last().map_or(value, |(_, last)| last))
-            }
-            (Step::Index(index), Kind::Array) => document::items(document).nth(*index),
-            _ => None,
-        })
+    path.iter().try_fold(document, |document, step| match step {
+        Step::Key(key) => document::attribute(document, key),
+        Step::Index(index) => document::item(document, *index as i64),
+    })
 }
 
 #[cfg(test)]

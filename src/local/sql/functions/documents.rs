@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, BinaryArray, BinaryBuilder};
+use datafusion::arrow::array::{ArrayRef, AsArray, BinaryArray, BinaryBuilder, Int64Array, StringArray};
 use datafusion::common::{DataFusionError, Result as DfResult};
 use datafusion::logical_expr::{Expr, Operator, ScalarUDF, lit};
 
@@ -12,6 +12,8 @@ use crate::cast::{Mode, cast, documents};
 use crate::document::{self, Kind, at};
 use crate::error::{Result, SqlError};
 use crate::types::{SqlType, VARCHAR_MAX};
+
+const PATH: &str = "$path";
 
 /// Any number of arguments.
 const MANY: usize = 10_000;
@@ -123,6 +125,7 @@ pub const FUNCTIONS: &[Function] = &[
     function("upper_attribute_names", (1, 1), super_type, |call| {
         renamed(call, "UPPER", str::to_uppercase)
     }),
+    function(PATH, (2, MANY), super_type, follow),
     function("$super_key", (1, 1), returns::text, |call| {
         let documents = call.documents(0)?;
         call.texts(|row| Ok(at(&documents, row).map(document::key)))
@@ -143,6 +146,7 @@ pub struct Comparisons {
     cast: Arc<ScalarUDF>,
     key: Arc<ScalarUDF>,
     order: Arc<ScalarUDF>,
+    path: Arc<ScalarUDF>,
 }
 
 impl Comparisons {
@@ -156,6 +160,7 @@ impl Comparisons {
             cast: function("$cast")?,
             key: function("$super_key")?,
             order: function("$super_order")?,
+            path: function(PATH)?,
         })
     }
 
@@ -165,6 +170,15 @@ impl Comparisons {
             SqlType::Super => expr,
             _ => self.cast.call(vec![expr, lit(SqlType::Super.to_string())]),
         }
+    }
+
+    /// What a step from a document leads to. Further steps go on with the path.
+    pub fn step(&self, from: Expr, step: Expr) -> Expr {
+        let args = match from {
+            Expr::ScalarFunction(path) if path.name() == PATH => [path.args, vec![step]].concat(),
+            from => vec![from, step],
+        };
+        self.path.call(args)
     }
 
     /// A text that stands for a document where it is compared, grouped or sorted.
@@ -367,6 +381,35 @@ fn flattened(array: &str) -> String {
         inner.into_iter().flatten().chain(own)
     });
     document::array(items)
+}
+
+/// Follows a path of names and numbers, which count from zero. One that leads nowhere leads to null.
+fn follow(call: &Call) -> Result<ArrayRef> {
+    enum Steps {
+        Names(StringArray),
+        Places(Int64Array),
+    }
+    let documents = call.documents(0)?;
+    let steps = (1..call.len()).map(|index| {
+        Ok(match SqlType::from_arrow(call.args[index].data_type()).is_text() {
+            true => Steps::Names(call.text(index)?),
+            false => Steps::Places(call.int(index)?),
+        })
+    });
+    let steps = steps.collect::<Result<Vec<Steps>>>()?;
+    let found = |row| {
+        steps
+            .iter()
+            .try_fold(at(&documents, row)?, |document, step| match step {
+                Steps::Names(names) => document::attribute(document, text_at(names, row)?),
+                Steps::Places(places) => document::item(document, number_at(places, row)?),
+            })
+    };
+    call.made(|row| {
+        Ok(found(row)
+            .filter(|found| document::kind(found) != Kind::Null)
+            .map(str::to_string))
+    })
 }
 
 fn object(call: &Call) -> Result<ArrayRef> {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result as DfResult, ScalarValue};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, Operator, ScalarUDF, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::documents::{self, Comparisons};
+use crate::error::SqlError;
 use crate::types::SqlType;
 
 /// Of lists, which only system catalogs have.
@@ -32,7 +34,7 @@ impl OperatorRules {
     fn planned(&self, name: &str, args: Vec<Expr>) -> DfResult<Expr> {
         match self.functions.iter().find(|function| function.name() == name) {
             Some(function) => Ok(function.call(args)),
-            None => Err(crate::error::SqlError::internal(format!("{name} is missing")).into()),
+            None => Err(SqlError::internal(format!("{name} is missing")).into()),
         }
     }
 
@@ -190,11 +192,29 @@ impl ExprPlanner for OperatorRules {
         mut expr: RawFieldAccessExpr,
         schema: &DFSchema,
     ) -> DfResult<PlannerResult<RawFieldAccessExpr>> {
-        // Everything else is counted from one.
-        if let GetFieldAccess::ListIndex { key } = &mut expr.field_access
-            && SqlType::of_field(expr.expr.to_field(schema)?.1.as_ref()) == SqlType::Int2Vector
-        {
-            **key = std::mem::take(key.as_mut()) + lit(1_i64);
+        let field = expr.expr.to_field(schema)?.1;
+        let sql_type = SqlType::of_field(&field);
+        if sql_type == SqlType::Super {
+            let step = match expr.field_access {
+                GetFieldAccess::NamedStructField { name } => lit(name),
+                GetFieldAccess::ListIndex { key } => *key,
+                GetFieldAccess::ListRange { .. } => return Err(documents::unsupported("slices").into()),
+            };
+            return Ok(PlannerResult::Planned(self.comparisons.step(expr.expr, step)));
+        }
+        match &mut expr.field_access {
+            // Everything else is counted from one.
+            GetFieldAccess::ListIndex { key } if sql_type == SqlType::Int2Vector => {
+                **key = std::mem::take(key.as_mut()) + lit(1_i64);
+            }
+            GetFieldAccess::NamedStructField { name } if !matches!(field.data_type(), DataType::Struct(_)) => {
+                let message = format!(
+                    "column notation .{name} applied to type {}, which is not a composite type",
+                    sql_type.base_name()
+                );
+                return Err(SqlError::new("42809", message).into());
+            }
+            _ => {}
         }
         Ok(PlannerResult::Original(expr))
     }

@@ -12,7 +12,7 @@ use crate::utility::{Command, GrantTarget, GranteeName};
 use crate::zone::Zone;
 
 /// Settings that clients set and this engine has nothing to do for.
-const HARMLESS: [&str; 25] = [
+const HARMLESS: [&str; 23] = [
     "query_group",
     "application_name",
     "extra_float_digits",
@@ -28,9 +28,6 @@ const HARMLESS: [&str; 25] = [
     "json_serialization_enable",
     "json_serialization_parse_nested_strings",
     "mv_enable_aqmv_for_session",
-    // Attributes of SUPER are reached by no path yet.
-    "navigate_super_null_on_error",
-    "enable_case_sensitive_super_attribute",
     "use_fips_ssl",
     "spectrum_query_maxerror",
     "autocommit",
@@ -42,7 +39,9 @@ const HARMLESS: [&str; 25] = [
 ];
 
 /// How SUPER behaves. Only as Redshift does by itself, for now.
-const OF_DOCUMENTS: [(&str, bool); 5] = [
+const OF_DOCUMENTS: [(&str, bool); 7] = [
+    ("navigate_super_null_on_error", true),
+    ("enable_case_sensitive_super_attribute", false),
     ("cast_super_null_on_error", true),
     ("parse_super_null_on_error", false),
     ("json_parse_dedup_attributes", false),

@@ -467,6 +467,15 @@ fn new_values(relation: &Relation, alias: &str, assignments: Vec<Assignment>) ->
         let AssignmentTarget::ColumnName(object) = &assignment.target else {
             return Err(SqlError::unsupported("UPDATE of several columns at once"));
         };
+        let first = object.0.first().and_then(|part| part.as_ident());
+        if object.0.len() > 1
+            && let Some(at) = first.and_then(|first| relation.column(&first.value))
+            && relation.columns[at].sql_type == SqlType::Super
+        {
+            return Err(SqlError::unsupported(format!(
+                "UPDATE of a part of data type super ({object})"
+            )));
+        }
         let name = name_from(object)?.name;
         let index = relation.column(&name).ok_or_else(|| {
             SqlError::new(
