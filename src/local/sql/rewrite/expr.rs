@@ -391,10 +391,6 @@ impl<'a> Visitor<'a> {
             _ => return Ok(()),
         };
         *expr = replaced;
-        // An ANY over a subquery became IN, whose query still has to be rewritten.
-        if let Expr::InSubquery { subquery, .. } = expr {
-            self.subquery(subquery)?;
-        }
         Ok(())
     }
 
