@@ -9,8 +9,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema, Result as DfResult};
 use datafusion::functions_aggregate::min_max::min_udaf;
 use datafusion::logical_expr::expr::{
-    AggregateFunction, Between, BinaryExpr, InList, InSubquery, Like, ScalarFunction, SetComparison, Sort,
-    WindowFunction,
+    AggregateFunction, Between, BinaryExpr, InList, InSubquery, Like, ScalarFunction, Sort, WindowFunction,
 };
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{grouping_set_to_exprlist, merge_schema};
@@ -160,11 +159,6 @@ impl Rules<'_> {
                 self.keys_of(subquery)?,
                 negated,
             )),
-            Expr::SetComparison(SetComparison {
-                ref expr, ref subquery, ..
-            }) if is(expr) || first_is_document(subquery) => {
-                return Err(unsupported("ANY and ALL").into());
-            }
             Expr::Like(Like {
                 ref expr, ref pattern, ..
             })
@@ -257,12 +251,15 @@ impl Rules<'_> {
         for expr in params.partition_by.iter_mut().filter(|expr| is(expr, schema)) {
             *expr = self.key(std::mem::take(expr), schema);
         }
-        let passes_on = ["count", "first_value", "last_value", "nth_value"].contains(&name.as_str());
-        if params.args.iter().any(|arg| is(arg, schema)) && !passes_on {
-            // The default value of lag and lead would have to be a document too.
-            if !(matches!(name.as_str(), "lag" | "lead") && params.args.len() < 3) {
-                return Err(unsupported(aggregate_name(&name)).into());
-            }
+        let passes_on = match name.as_str() {
+            "count" => !params.distinct,
+            "first_value" | "last_value" | "nth_value" => true,
+            // Their default value would have to be a document too.
+            "lag" | "lead" => params.args.len() < 3,
+            _ => false,
+        };
+        if !passes_on && params.args.iter().any(|arg| is(arg, schema)) {
+            return Err(unsupported(aggregate_name(&name)).into());
         }
         Ok(Expr::WindowFunction(Box::new(function)))
     }
@@ -276,8 +273,7 @@ impl Rules<'_> {
         } = subquery;
         let (qualifier, field) = plan.schema().qualified_field(0);
         let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
-        let name = field.name().clone();
-        let key = self.key(column, plan.schema().as_ref()).alias(name);
+        let key = self.key(column, plan.schema().as_ref()).alias("$key");
         Ok(Subquery {
             subquery: Arc::new(LogicalPlan::Projection(Projection::try_new(vec![key], plan)?)),
             outer_ref_columns,
