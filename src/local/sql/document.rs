@@ -58,10 +58,10 @@ pub fn read(text: &str) -> Result<String, Invalid> {
     }
 }
 
-/// Returns the document that a JSON text begins with, and how many bytes of it that is. `unique` says that no object may
-/// have an attribute twice.
-pub fn read_first(text: &str, unique: bool) -> Result<(String, usize), Invalid> {
-    let mut reader = Reader::new(text, unique);
+/// Returns the document that a JSON text begins with, and how many bytes of it that is. One that is not to be `kept` may
+/// have an attribute twice, and has its numbers as they are written.
+pub fn read_first(text: &str, kept: bool) -> Result<(String, usize), Invalid> {
+    let mut reader = Reader::new(text, kept);
     let document = reader.document()?;
     Ok((document, reader.at))
 }
@@ -71,16 +71,16 @@ struct Reader<'a> {
     text: &'a str,
     at: usize,
     out: String,
-    unique: bool,
+    kept: bool,
 }
 
 impl<'a> Reader<'a> {
-    fn new(text: &'a str, unique: bool) -> Self {
+    fn new(text: &'a str, kept: bool) -> Self {
         Self {
             text,
             at: 0,
             out: String::new(),
-            unique,
+            kept,
         }
     }
 
@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
                 break;
             }
         }
-        if !self.unique {
+        if !self.kept {
             return Ok(());
         }
         match repeated(names.iter().map(|name| &self.out[name.clone()])) {
@@ -269,7 +269,9 @@ impl<'a> Reader<'a> {
             self.digits()?;
         }
         let written = &self.text[start..self.at];
-        if self.at > exact || count > DIGITS {
+        if !self.kept {
+            self.out.push_str(written);
+        } else if self.at > exact || count > DIGITS {
             let float = written.parse().ok().and_then(float);
             let float = float.ok_or_else(|| self.invalid(format!("the number {written} is out of range")))?;
             self.out.push_str(&float);

@@ -76,8 +76,7 @@ pub fn records<'a>(
         Ok(text) => text.into(),
         Err(_) => replaced(&block.bytes, copy.accept_invalid_chars.unwrap_or(NO_TEXT)).into(),
     };
-    // Documents that are kept as such have to be right throughout.
-    let unique = columns.iter().any(|column| column.sql_type == SqlType::Super);
+    let kept = columns.iter().any(|column| column.sql_type == SqlType::Super);
     let (mut at, mut line) = (0, block.lines + 1);
     std::iter::from_fn(move || {
         let rest = &text[at..];
@@ -89,7 +88,7 @@ pub fn records<'a>(
         }
         let first = line;
         let (length, values) = match rest.starts_with(['{', '[']) {
-            true => match document::read_first(rest, unique) {
+            true => match document::read_first(rest, kept) {
                 Ok((document, length)) => (length, Ok(document)),
                 Err(invalid) => (length_of_broken(rest, invalid.at), Err(invalid)),
             },

@@ -480,6 +480,12 @@ const OPTIONS: &[(&str, &[u8], &str, &[&str])] = &[
         "format as json 'auto'",
         &["null|a"],
     ),
+    (
+        "f float, t varchar(9)",
+        b"{\"f\": 1e2, \"t\": 1.50} {\"f\": 2, \"f\": 300, \"t\": 1e9}",
+        "json 'auto'",
+        &["100|1.50", "300|1e9"],
+    ),
 ];
 
 #[tokio::test]
