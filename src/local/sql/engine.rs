@@ -10,6 +10,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
 use tokio::sync::Notify;
@@ -391,7 +392,9 @@ fn planner_state(options: &EngineOptions, spill: &Path) -> Result<SessionState> 
         .with_default_features()
         .with_optimizer_rules(rules)
         .build();
-    for function in functions::all() {
+    let coalesce = state.scalar_functions().get("coalesce").cloned();
+    let coalesce = coalesce.map(|planners| Arc::new(ScalarUDF::new_from_impl(functions::Coalesce(planners))));
+    for function in functions::all().into_iter().chain(coalesce) {
         datafusion::execution::FunctionRegistry::register_udf(&mut state, function)?;
     }
     Ok(state)

@@ -231,6 +231,10 @@ fn plan(message: &str) -> SqlError {
         || lower.contains("failed to coerce")
         || lower.contains("error during planning: function")
     {
+        // The planner's word for SUPER.
+        if line.contains("Binary") {
+            return SqlError::unsupported(format!("{} of data type super", quoted().trim_start_matches('$')));
+        }
         return SqlError::new("42883", line).with_hint(
             "No function matches the given name and argument types. You may need to add explicit type casts.",
         );

@@ -1,8 +1,9 @@
 //! Queries and DML through sqlparser, after the few words it does not know were taken out of the tokens.
 
 use datafusion::sql::sqlparser::ast::{Query, Statement};
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::dialect::Redshift;
 use crate::error::{Result, SqlError};
@@ -10,7 +11,7 @@ use crate::lexer::{Lexeme, Source, character, split};
 
 /// Reads one statement.
 pub fn statement(source: &Source) -> Result<Statement> {
-    let tokens = prepare(&source.tokens);
+    let tokens = prepare(source)?;
     let mut statements = Parser::new(&Redshift)
         .with_recursion_limit(200)
         .with_tokens_with_locations(tokens)
@@ -37,7 +38,8 @@ pub fn query(text: &str) -> Result<Box<Query>> {
     }
 }
 
-fn prepare(tokens: &[Lexeme]) -> Vec<TokenWithSpan> {
+fn prepare(source: &Source) -> Result<Vec<TokenWithSpan>> {
+    let tokens = source.tokens.as_slice();
     let mut kept = Vec::with_capacity(tokens.len());
     let mut index = 0;
     while let Some(lexeme) = tokens.get(index) {
@@ -45,13 +47,62 @@ fn prepare(tokens: &[Lexeme]) -> Vec<TokenWithSpan> {
         match (lexeme.word(), next) {
             // An exact count is a valid approximation.
             (Some("approximate"), Some("count" | "percentile_disc")) => index += 1,
+            // A table has PIVOT and UNPIVOT behind it; what SUPER is taken apart by stands first.
+            (Some("unpivot"), _) if starts_source(&tokens[..index]) => {
+                let place = source.offset + character(&source.text, lexeme.start);
+                return Err(SqlError::unsupported("UNPIVOT of data type super").at(place));
+            }
+            // An array of values is a function; the parser knows arrays of queries.
+            (Some("array"), _) if is_list(&tokens[index + 1..]) => {
+                let mut token = lexeme.token.clone();
+                if let Token::Word(word) = &mut token.token {
+                    word.keyword = Keyword::NoKeyword;
+                }
+                kept.push(token);
+                index += 1;
+            }
             _ => {
                 kept.push(lexeme.token.clone());
                 index += 1;
             }
         }
     }
-    kept
+    Ok(kept)
+}
+
+/// Returns where a path starts that stands in FROM and goes on at `index` as no table's name does: `from t, t.a[0]`, or
+/// `from t, t.a as item at place`.
+fn unnested(tokens: &[Lexeme], index: usize) -> Option<usize> {
+    let mut at = index;
+    if tokens[at].word() == Some("at") {
+        at = at.checked_sub(1)?;
+        at -= usize::from(tokens[..at].last().and_then(Lexeme::word) == Some("as"));
+    } else if !tokens[at].is(&Token::LBracket) {
+        return None;
+    }
+    let is_word = |lexeme: &Lexeme| matches!(lexeme.token.token, Token::Word(_));
+    let mut parts = 0;
+    while at > 0 && is_word(&tokens[at - 1]) {
+        (at, parts) = (at - 1, parts + 1);
+        match at > 0 && tokens[at - 1].is(&Token::Period) {
+            true => at -= 1,
+            false => break,
+        }
+    }
+    (parts > 1 && starts_source(&tokens[..at])).then_some(at)
+}
+
+/// Whether these tokens are followed by an item of FROM.
+fn starts_source(tokens: &[Lexeme]) -> bool {
+    let last = tokens.last();
+    last.is_some_and(|last| last.is(&Token::Comma) || matches!(last.word(), Some("from" | "join")))
+}
+
+/// Whether parentheses follow in which no query stands.
+fn is_list(tokens: &[Lexeme]) -> bool {
+    let open = tokens.iter().take_while(|lexeme| lexeme.is(&Token::LParen)).count();
+    let first = tokens.get(open).and_then(Lexeme::word);
+    open > 0 && !matches!(first, Some("select" | "with" | "values"))
 }
 
 /// Rewords the parser's complaint as PostgreSQL words it.
@@ -64,13 +115,17 @@ fn explain(source: &Source, error: ParserError) -> SqlError {
         let (line, column) = place.split_once(", Column: ")?;
         Some((line.parse::<u64>().ok()?, column.trim().parse::<u64>().ok()?))
     });
-    let lexeme = place.and_then(|(line, column)| {
+    let index = place.and_then(|(line, column)| {
         source
             .tokens
             .iter()
-            .find(|lexeme| lexeme.token.span.start.line == line && lexeme.token.span.start.column == column)
+            .position(|lexeme| lexeme.token.span.start.line == line && lexeme.token.span.start.column == column)
     });
-    match lexeme {
+    if let Some(start) = index.and_then(|index| unnested(&source.tokens, index)) {
+        let place = source.offset + character(&source.text, source.tokens[start].start);
+        return SqlError::unsupported("unnesting SUPER in FROM").at(place);
+    }
+    match index.map(|index| &source.tokens[index]) {
         Some(lexeme) => SqlError::syntax(format!(
             "syntax error at or near \"{}\"",
             &source.text[lexeme.start..lexeme.end]

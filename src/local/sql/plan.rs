@@ -1,6 +1,7 @@
 //! From a query's syntax tree to rows: names are looked up (in the data catalog too, which takes time), the tree is
 //! rewritten, planned and run.
 
+mod documents;
 mod stop;
 mod texts;
 mod zoned;
@@ -27,6 +28,7 @@ use crate::catalog::{Body, Relation};
 use crate::error::{Result, SqlError};
 use crate::external::{PATH, SIZE};
 use crate::functions::OperatorRules;
+use crate::functions::documents::Comparisons;
 use crate::native::{NativeTable, ROW, SEGMENT};
 use crate::rewrite::{self, BY_OID, Found, Names, name_from, output_name};
 use crate::session::{Running, Session, Threads};
@@ -82,14 +84,16 @@ impl Session {
     }
 
     pub(crate) fn plan_rewritten(&self, query: Box<Query>, resolved: &Resolved) -> Result<Planned> {
+        let comparisons = Comparisons::of(|name| self.planner.scalar_functions().get(name))?;
         let context = Context {
             state: &self.planner,
             tables: &resolved.tables,
-            planners: expr_planners(&self.planner),
+            planners: expr_planners(&self.planner, &comparisons),
             functions: system::functions::of(self),
         };
         let options = ParserOptions::from(&self.planner.config_options().sql_parser);
         let plan = SqlToRel::new_with_options(&context, options).sql_statement_to_plan(Statement::Query(query))?;
+        let plan = documents::typed(plan, &comparisons)?;
         let fields = plan
             .schema()
             .fields()
@@ -150,7 +154,7 @@ impl Session {
     /// Looks up every relation that a query names, and those that its views name.
     pub(crate) async fn resolve(&self, query: &Query) -> Result<Resolved> {
         let mut resolved = Resolved::default();
-        let mut wanted = relations_of(query)?;
+        let mut wanted = relations_of(query);
         while let Some(name) = wanted.pop() {
             let key = name.to_string();
             if resolved.found.contains_key(&key) {
@@ -158,7 +162,7 @@ impl Session {
             }
             let found = self.look_up(&name, &mut resolved).await;
             if let Ok(Found::View { query, .. }) = &found {
-                wanted.extend(relations_of(query)?);
+                wanted.extend(relations_of(query));
             }
             resolved.found.insert(key, found);
         }
@@ -261,19 +265,14 @@ fn is_hidden(column: &str) -> bool {
     matches!(column, SEGMENT | ROW | PATH | SIZE)
 }
 
-pub fn relations_of(query: &Query) -> Result<Vec<Name>> {
+/// Returns the names in FROM. What is none of a relation is judged where it stands.
+pub fn relations_of(query: &Query) -> Vec<Name> {
     let mut names = Vec::new();
-    let flow = visit_relations(query, |object| match name_from(object) {
-        Ok(name) => {
-            names.push(name);
-            ControlFlow::Continue(())
-        }
-        Err(error) => ControlFlow::Break(error),
+    let _ = visit_relations(query, |object| {
+        names.extend(name_from(object));
+        ControlFlow::<()>::Continue(())
     });
-    match flow {
-        ControlFlow::Continue(()) => Ok(names),
-        ControlFlow::Break(error) => Err(error),
-    }
+    names
 }
 
 /// Answers the rewriter from what was looked up.
@@ -303,8 +302,9 @@ impl Names for View<'_> {
     }
 }
 
-fn expr_planners(state: &SessionState) -> Vec<Arc<dyn ExprPlanner>> {
-    std::iter::once(OperatorRules::shared(state.scalar_functions().values().cloned()))
+fn expr_planners(state: &SessionState, comparisons: &Comparisons) -> Vec<Arc<dyn ExprPlanner>> {
+    let functions = state.scalar_functions().values().cloned();
+    std::iter::once(OperatorRules::shared(functions, comparisons.clone()))
         .chain(state.expr_planners().iter().cloned())
         .collect()
 }

@@ -37,6 +37,8 @@ pub enum SqlType {
     Timestamp,
     Timestamptz,
     Interval,
+    /// Any JSON document.
+    Super,
     /// An array of text, which only system catalogs have, as the next two.
     TextArray,
     Int2Array,
@@ -114,8 +116,8 @@ impl SqlType {
             "name" | "regtype" | "regclass" | "regproc" | "regprocedure" | "\"char\"" | "unknown" | "refcursor"
             | "aclitem" => Self::Name,
             "oid" => Self::Oid,
-            "super"
-            | "varbyte"
+            "super" => Self::Super,
+            "varbyte"
             | "varbinary"
             | "binary varying"
             | "geometry"
@@ -137,7 +139,7 @@ impl SqlType {
             "double" => Self::Float8,
             "float" => Self::Float4,
             "decimal" => Self::Numeric(10, 0),
-            "binary" => return Err(SqlError::unsupported("external column type binary")),
+            "binary" | "super" => return Err(SqlError::unsupported(format!("external column type {lower}"))),
             _ if lower.starts_with("array") || lower.starts_with("struct") || lower.starts_with("map") => {
                 return Err(SqlError::unsupported(format!("external column type {lower}")));
             }
@@ -160,6 +162,8 @@ impl SqlType {
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
+            // Text that can be taken for no other, so that it keeps its type wherever a plan takes it.
+            Self::Super => DataType::Binary,
             Self::TextArray => DataType::List(Field::new("item", DataType::Utf8, true).into()),
             Self::Int2Array | Self::Int2Vector => DataType::List(Field::new("item", DataType::Int16, true).into()),
         }
@@ -181,6 +185,7 @@ impl SqlType {
             DataType::Timestamp(_, None) => Self::Timestamp,
             DataType::Timestamp(_, Some(_)) => Self::Timestamptz,
             DataType::Interval(_) | DataType::Duration(_) => Self::Interval,
+            DataType::Binary => Self::Super,
             DataType::List(item) if *item.data_type() == DataType::Int16 => Self::Int2Array,
             DataType::List(_) | DataType::LargeList(_) => Self::TextArray,
             _ => Self::Varchar(VARCHAR_MAX),
@@ -237,6 +242,7 @@ impl SqlType {
             Self::Timestamp => "timestamp without time zone",
             Self::Timestamptz => "timestamp with time zone",
             Self::Interval => "interval",
+            Self::Super => "super",
             Self::TextArray => "text[]",
             Self::Int2Array => "smallint[]",
             Self::Int2Vector => "int2vector",
@@ -263,6 +269,7 @@ impl SqlType {
             Self::Timestamp => "timestamp",
             Self::Timestamptz => "timestamptz",
             Self::Interval => "interval",
+            Self::Super => "super",
             Self::TextArray => "_text",
             Self::Int2Array => "_int2",
             Self::Int2Vector => "int2vector",
@@ -288,6 +295,7 @@ impl SqlType {
             Self::Timestamp => 1114,
             Self::Timestamptz => 1184,
             Self::Interval => 1186,
+            Self::Super => 4000,
             Self::TextArray => 1009,
             Self::Int2Array => 1005,
             Self::Int2Vector => 22,

@@ -3,6 +3,7 @@
 mod copy;
 mod crash;
 mod documented;
+mod documents;
 mod expressions;
 mod external;
 mod features;
