@@ -138,7 +138,7 @@ pub fn shown_in(zone: Zone, array: &ArrayRef) -> ArrayRef {
     }
 }
 
-fn overflow(precision: u8) -> SqlError {
+pub fn overflow(precision: u8) -> SqlError {
     SqlError::new("22003", "Numeric data overflow (result precision)").with_detail(format!("precision {precision}"))
 }
 

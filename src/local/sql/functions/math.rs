@@ -83,9 +83,7 @@ pub const FUNCTIONS: &[Function] = &[
     function("dlog1", (1, 1), returns::float8, |call| {
         float_function(call, |value| logarithm(value, f64::ln))
     }),
-    function("log", (1, 1), returns::float8, |call| {
-        float_function(call, |value| logarithm(value, f64::log10))
-    }),
+    function("log", (1, 2), returns::float8, log),
     function("dlog10", (1, 1), returns::float8, |call| {
         float_function(call, |value| logarithm(value, f64::log10))
     }),
@@ -106,10 +104,10 @@ pub const FUNCTIONS: &[Function] = &[
     function("mod", (2, 2), mod_type, modulo),
 ];
 
-const WIDEST: u8 = 38;
+pub const WIDEST: u8 = 38;
 
 /// Whole numbers take part in decimal arithmetic as decimals of their width.
-fn decimal_shape(sql_type: SqlType) -> (u8, u8) {
+pub fn decimal_shape(sql_type: SqlType) -> (u8, u8) {
     match sql_type {
         SqlType::Numeric(precision, scale) => (precision, scale),
         SqlType::Int2 => (5, 0),
@@ -493,6 +491,24 @@ fn logarithm(value: f64, function: fn(f64) -> f64) -> Result<f64> {
         ));
     }
     Ok(function(value))
+}
+
+/// To the base ten, or to that of the first of two arguments.
+fn log(call: &Call) -> Result<ArrayRef> {
+    if call.len() == 1 {
+        return float_function(call, |value| logarithm(value, f64::log10));
+    }
+    let (bases, values) = (call.float(0)?, call.float(1)?);
+    call.floats(|row| {
+        let (Some(base), Some(value)) = (number_at(&bases, row), number_at(&values, row)) else {
+            return Ok(None);
+        };
+        let divisor = logarithm(base, f64::ln)?;
+        if divisor == 0.0 {
+            return Err(SqlError::new("22012", "division by zero"));
+        }
+        Ok(Some(logarithm(value, f64::ln)? / divisor))
+    })
 }
 
 fn power(call: &Call) -> Result<ArrayRef> {

@@ -1,12 +1,10 @@
-//! to_char, to_date, to_timestamp and to_number with PostgreSQL's format patterns; digests with a length.
+//! to_char, to_date, to_timestamp and to_number with PostgreSQL's format patterns.
 
 use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
 use datafusion::arrow::array::{ArrayRef, BooleanArray, Decimal128Array};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::ColumnarValue;
 
 use super::{Call, Function, Shape, at, function, number_at, returns};
 use crate::error::{Result, SqlError};
@@ -18,44 +16,7 @@ pub const FUNCTIONS: &[Function] = &[
     function("to_date", (1, 3), returns::date, to_instant),
     function("to_timestamp", (2, 3), returns::timestamptz, to_instant),
     function("to_number", (2, 2), number_type, to_number),
-    function("sha", (1, 1), returns::text, |_| Err(SqlError::unsupported("SHA1"))),
-    function("sha1", (1, 1), returns::text, |_| Err(SqlError::unsupported("SHA1"))),
-    function("sha2", (2, 2), returns::text, sha2),
 ];
-
-fn sha2(call: &Call) -> Result<ArrayRef> {
-    let bits = call.constant(1)?.unwrap_or_default();
-    let name = match bits.as_str() {
-        "0" | "256" => "sha256",
-        "224" => "sha224",
-        "384" => "sha384",
-        "512" => "sha512",
-        other => return Err(SqlError::new("22023", format!("invalid digest size {other}"))),
-    };
-    let texts = call.text(0)?;
-    let digest = datafusion::functions::crypto::digest();
-    call.texts(|row| {
-        let Some(text) = at(&texts, row) else { return Ok(None) };
-        let args = vec![
-            ColumnarValue::Scalar(ScalarValue::Utf8(Some(text.to_string()))),
-            ColumnarValue::Scalar(ScalarValue::Utf8(Some(name.to_string()))),
-        ];
-        let field = |data_type: DataType| Arc::new(datafusion::arrow::datatypes::Field::new("a", data_type, true));
-        let value = digest.invoke_with_args(datafusion::logical_expr::ScalarFunctionArgs {
-            args,
-            arg_fields: vec![field(DataType::Utf8), field(DataType::Utf8)],
-            number_rows: 1,
-            return_field: field(DataType::Binary),
-            config_options: Arc::default(),
-        })?;
-        match value {
-            ColumnarValue::Scalar(ScalarValue::Binary(Some(bytes))) => {
-                Ok(Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
-            }
-            _ => Err(SqlError::internal("a digest is no binary value")),
-        }
-    })
-}
 
 fn to_char(call: &Call) -> Result<ArrayRef> {
     let formats = call.text(1)?;

@@ -122,7 +122,7 @@ async fn recursion_windows_qualify_and_set_operators_work() {
             &format!("select listagg(x, '-') within group (order by x desc), median(x) from {numbers}")
         )
         .await,
-        ["3-2-1|2"]
+        ["3-2-1|2.0"]
     );
 }
 
