@@ -5,6 +5,7 @@ use std::fmt;
 use datafusion::common::{DataFusionError, SchemaError};
 
 use crate::lake::{LakeError, LakeErrorKind};
+use crate::rewrite::BRANCH;
 
 pub type Result<T, E = SqlError> = std::result::Result<T, E>;
 
@@ -156,12 +157,23 @@ impl From<DataFusionError> for SqlError {
             DataFusionError::Collection(mut errors) if !errors.is_empty() => errors.swap_remove(0).into(),
             DataFusionError::ArrowError(inner, _) => arrow(*inner),
             DataFusionError::SchemaError(inner, _) => schema(*inner),
-            DataFusionError::NotImplemented(message) => Self::unsupported(first_line(&message)),
+            DataFusionError::NotImplemented(message) => not_implemented(&message),
             DataFusionError::Plan(message) => plan(&message),
             DataFusionError::ResourcesExhausted(message) => out_of_memory(&message),
             DataFusionError::Execution(message) => Self::internal(first_line(&message)),
             other => Self::internal(first_line(&other.strip_backtrace())),
         }
+    }
+}
+
+/// What a plan may not have inside: some subqueries stay in it that nothing joins to their outer query.
+const CORRELATED: &str = "a subquery that names its outer query in this way";
+
+fn not_implemented(message: &str) -> SqlError {
+    let inside = ["Exists(", "InSubquery(", "ScalarSubquery(", "SetComparison("];
+    match message.strip_prefix("Physical plan does not support logical expression ") {
+        Some(expression) if inside.iter().any(|name| expression.starts_with(name)) => SqlError::unsupported(CORRELATED),
+        _ => SqlError::unsupported(first_line(message)),
     }
 }
 
@@ -208,6 +220,7 @@ fn arrow_message(message: &str) -> SqlError {
 fn schema(error: SchemaError) -> SqlError {
     match error {
         SchemaError::FieldNotFound { field, .. } => match &field.relation {
+            Some(relation) if relation.table() == BRANCH => SqlError::unsupported(CORRELATED),
             Some(relation) => SqlError::no_column(format!("{}.{}", relation.table(), field.name)),
             None => SqlError::no_column(&field.name),
         },

@@ -11,6 +11,7 @@ mod percentile;
 mod planner;
 mod text;
 pub mod to_char;
+pub mod window;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;

@@ -16,6 +16,9 @@ const DECLARED: &str = "redshift.type";
 
 pub const VARCHAR_MAX: u32 = 65535;
 
+/// How many digits a decimal has at most.
+pub const WIDEST: u8 = 38;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SqlType {
     Bool,
@@ -143,6 +146,62 @@ impl SqlType {
             }
             _ => Self::parse(&lower)?,
         })
+    }
+
+    /// Returns the type that holds the values of both, if there is one.
+    pub fn common(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (a, b) if a == b => return Some(a),
+            (Self::Varchar(a), Self::Varchar(b) | Self::Char(b)) | (Self::Char(a), Self::Varchar(b)) => {
+                return Some(Self::Varchar(a.max(b)));
+            }
+            (Self::Char(a), Self::Char(b)) => return Some(Self::Char(a.max(b))),
+            // The catalog's texts have no length.
+            (a, b) if a.is_text() && b.is_text() => return Some(a),
+            (Self::Oid, whole) | (whole, Self::Oid) if matches!(whole, Self::Int2 | Self::Int4 | Self::Int8) => {
+                return Some(whole);
+            }
+            _ => {}
+        }
+        let ((family, width), (other_family, other_width)) = (self.breadth()?, other.breadth()?);
+        if family != other_family {
+            return None;
+        }
+        let wider = if width > other_width { self } else { other };
+        match wider {
+            Self::Numeric(..) => {
+                let ((p1, s1), (p2, s2)) = (self.decimal_shape(), other.decimal_shape());
+                let scale = s1.max(s2);
+                Some(Self::Numeric(((p1 - s1).max(p2 - s2) + scale).min(WIDEST), scale))
+            }
+            wider => Some(wider),
+        }
+    }
+
+    /// Returns which types hold each other's values, and in which order.
+    fn breadth(self) -> Option<(u8, u8)> {
+        Some(match self {
+            Self::Int2 => (0, 0),
+            Self::Int4 => (0, 1),
+            Self::Int8 => (0, 2),
+            Self::Numeric(..) => (0, 3),
+            Self::Float4 => (0, 4),
+            Self::Float8 => (0, 5),
+            Self::Date => (1, 0),
+            Self::Timestamp => (1, 1),
+            Self::Timestamptz => (1, 2),
+            _ => return None,
+        })
+    }
+
+    /// Returns precision and scale. Whole numbers take part in decimal arithmetic as decimals of their width.
+    pub fn decimal_shape(self) -> (u8, u8) {
+        match self {
+            Self::Numeric(precision, scale) => (precision, scale),
+            Self::Int2 => (5, 0),
+            Self::Int4 => (10, 0),
+            _ => (19, 0),
+        }
     }
 
     pub fn arrow(self) -> DataType {

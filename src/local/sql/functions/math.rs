@@ -10,7 +10,7 @@ use datafusion::arrow::error::ArrowError;
 use super::{Call, Function, Shape, function, number_at, returns};
 use crate::cast::{Mode, cast};
 use crate::error::{Result, SqlError};
-use crate::types::SqlType;
+use crate::types::{SqlType, WIDEST};
 use crate::value::MICROS_PER_DAY;
 
 pub const FUNCTIONS: &[Function] = &[
@@ -104,20 +104,8 @@ pub const FUNCTIONS: &[Function] = &[
     function("mod", (2, 2), mod_type, modulo),
 ];
 
-pub const WIDEST: u8 = 38;
-
-/// Whole numbers take part in decimal arithmetic as decimals of their width.
-pub fn decimal_shape(sql_type: SqlType) -> (u8, u8) {
-    match sql_type {
-        SqlType::Numeric(precision, scale) => (precision, scale),
-        SqlType::Int2 => (5, 0),
-        SqlType::Int4 => (10, 0),
-        _ => (19, 0),
-    }
-}
-
 fn sum_type(shape: &Shape) -> Result<SqlType> {
-    let ((p1, s1), (p2, s2)) = (decimal_shape(shape.types[0]), decimal_shape(shape.types[1]));
+    let ((p1, s1), (p2, s2)) = (shape.types[0].decimal_shape(), shape.types[1].decimal_shape());
     let scale = s1.max(s2);
     Ok(SqlType::Numeric(
         ((p1 - s1).max(p2 - s2) + scale + 1).min(WIDEST),
@@ -126,13 +114,13 @@ fn sum_type(shape: &Shape) -> Result<SqlType> {
 }
 
 fn product_type(shape: &Shape) -> Result<SqlType> {
-    let ((p1, s1), (p2, s2)) = (decimal_shape(shape.types[0]), decimal_shape(shape.types[1]));
+    let ((p1, s1), (p2, s2)) = (shape.types[0].decimal_shape(), shape.types[1].decimal_shape());
     Ok(SqlType::Numeric((p1 + p2 + 1).min(WIDEST), (s1 + s2).min(WIDEST - 1)))
 }
 
 /// The documented rule: scale is at least four, precision what is left.
 fn quotient_type(shape: &Shape) -> Result<SqlType> {
-    let ((p1, s1), (p2, s2)) = (decimal_shape(shape.types[0]), decimal_shape(shape.types[1]));
+    let ((p1, s1), (p2, s2)) = (shape.types[0].decimal_shape(), shape.types[1].decimal_shape());
     let scale = (i16::from(s1) + i16::from(p2) - i16::from(s2) + 1).max(4);
     let precision = i16::from(p1) - i16::from(s1) + i16::from(s2) + scale;
     if precision <= i16::from(WIDEST) {

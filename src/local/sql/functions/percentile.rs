@@ -6,11 +6,10 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int64A
 use datafusion::arrow::compute::{cast as arrow_cast, take};
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
 
-use super::math::{WIDEST, decimal_shape};
 use super::{Call, Function, Shape, function, number_at};
 use crate::cast::{Mode, cast, overflow};
 use crate::error::{Result, SqlError};
-use crate::types::SqlType;
+use crate::types::{SqlType, WIDEST};
 
 /// A sorted list, the fraction, and a value that is only there for its type.
 pub const FUNCTIONS: &[Function] = &[
@@ -28,7 +27,7 @@ const UNIT: i128 = 1_000_000_000_000;
 fn places(fraction: SqlType) -> u8 {
     match fraction {
         SqlType::Float4 | SqlType::Float8 => FLOATING_PLACES,
-        other => decimal_shape(other).1,
+        other => other.decimal_shape().1,
     }
 }
 
@@ -36,7 +35,7 @@ fn places(fraction: SqlType) -> u8 {
 fn continuous_type(shape: &Shape) -> Result<SqlType> {
     Ok(match shape.types[2] {
         exact @ (SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Numeric(..)) => {
-            let ((precision, scale), places) = (decimal_shape(exact), places(shape.types[1]));
+            let ((precision, scale), places) = (exact.decimal_shape(), places(shape.types[1]));
             let whole = precision - scale;
             SqlType::Numeric(WIDEST, (scale + places).min(WIDEST - whole).min(WIDEST - 1))
         }

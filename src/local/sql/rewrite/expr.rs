@@ -57,6 +57,9 @@ impl<'a> Visitor<'a> {
         if let Expr::CompoundFieldAccess { .. } = expr {
             *expr = build::field_access(take(expr));
         }
+        if let Some(in_subquery) = in_subquery(expr) {
+            *expr = in_subquery;
+        }
         match expr {
             // There is no function with a number of its own.
             Expr::Cast {
@@ -156,14 +159,6 @@ impl<'a> Visitor<'a> {
                 right,
                 ..
             } => match (compare_op, right.as_mut()) {
-                (BinaryOperator::Eq, Expr::Subquery(query)) => {
-                    let subquery = query.clone();
-                    Expr::InSubquery {
-                        expr: left.clone(),
-                        subquery,
-                        negated: false,
-                    }
-                }
                 (BinaryOperator::Eq, Expr::Array(array)) => Expr::InList {
                     expr: left.clone(),
                     list: array.elem.clone(),
@@ -172,18 +167,7 @@ impl<'a> Visitor<'a> {
                 (BinaryOperator::Eq, right) => call("array_has", vec![right.clone(), left.as_ref().clone()]),
                 _ => return Err(SqlError::unsupported("ANY with an operator other than =")),
             },
-            Expr::AllOp {
-                left,
-                compare_op,
-                right,
-            } => match (compare_op, right.as_mut()) {
-                (BinaryOperator::NotEq, Expr::Subquery(query)) => Expr::InSubquery {
-                    expr: left.clone(),
-                    subquery: query.clone(),
-                    negated: true,
-                },
-                _ => return Err(SqlError::unsupported("ALL with an operator other than <>")),
-            },
+            Expr::AllOp { .. } => return Err(SqlError::unsupported("ALL with an operator other than <>")),
             Expr::Cast {
                 kind,
                 expr: inner,
@@ -385,10 +369,6 @@ impl<'a> Visitor<'a> {
             _ => return Ok(()),
         };
         *expr = replaced;
-        // An ANY over a subquery became IN, whose query still has to be rewritten.
-        if let Expr::InSubquery { subquery, .. } = expr {
-            self.subquery(subquery)?;
-        }
         Ok(())
     }
 
@@ -476,6 +456,7 @@ impl<'a> Visitor<'a> {
                 )
             }
             ("decode", 3..) => decode(args),
+            ("lag" | "lead", _) if build::ignores_nulls(&function) => renamed(function, &format!("${name}")),
             ("avg", 1) => {
                 let sum = renamed(function.clone(), "sum");
                 let count = renamed(function, "count");
@@ -617,6 +598,32 @@ fn own_name(expr: &Expr) -> Option<String> {
         Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => "bool".into(),
         Expr::Array(_) => "array".into(),
         _ => return None,
+    })
+}
+
+/// `a = any (select …)` is `a in (select …)`, and `a <> all (select …)` is `a not in (select …)`.
+fn in_subquery(expr: &Expr) -> Option<Expr> {
+    let (left, right, negated) = match expr {
+        Expr::AnyOp {
+            left,
+            compare_op: BinaryOperator::Eq,
+            right,
+            ..
+        } => (left, right, false),
+        Expr::AllOp {
+            left,
+            compare_op: BinaryOperator::NotEq,
+            right,
+        } => (left, right, true),
+        _ => return None,
+    };
+    let Expr::Subquery(subquery) = right.as_ref() else {
+        return None;
+    };
+    Some(Expr::InSubquery {
+        expr: left.clone(),
+        subquery: subquery.clone(),
+        negated,
     })
 }
 
