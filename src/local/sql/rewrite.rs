@@ -283,6 +283,7 @@ impl Rewriter<'_> {
         for item in &mut select.from {
             self.source_item(item, &mut scope, &mut merged)?;
         }
+        unique(&scope.sources)?;
         self.expand_wildcards(select, &scope, &merged)?;
         let mut aliases: BTreeMap<String, Expr> = BTreeMap::new();
         let mut columns: Vec<String> = Vec::new();
@@ -637,6 +638,22 @@ fn one_value(name: &str, value: Expr, alias: Option<TableAlias>) -> TableFactor 
         alias: alias.or_else(|| Some(table_alias(name))),
         sample: None,
     }
+}
+
+/// Whether each item of FROM has a name of its own. Tables of different schemas may share theirs.
+fn unique(sources: &[From]) -> Result<()> {
+    let name = |source: &From| output_name(&source.alias).to_string();
+    let same = |left: &From, right: &From| match (&left.original, &right.original) {
+        (Some(left), Some(right)) => left == right,
+        _ => name(left) == name(right) && !left.alias.is_empty(),
+    };
+    for (index, source) in sources.iter().enumerate() {
+        if sources[..index].iter().any(|earlier| same(earlier, source)) {
+            let message = format!("table name \"{}\" specified more than once", name(source));
+            return Err(SqlError::new("42712", message));
+        }
+    }
+    Ok(())
 }
 
 fn missing_from(name: &Name) -> SqlError {

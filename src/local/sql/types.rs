@@ -19,6 +19,10 @@ pub const VARCHAR_MAX: u32 = 65535;
 /// How many digits a decimal has at most.
 pub const WIDEST: u8 = 38;
 
+/// Types that hold each other's values: numbers, and points in time.
+const COUNTED: u8 = 0;
+const DATED: u8 = 1;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SqlType {
     Bool,
@@ -178,18 +182,29 @@ impl SqlType {
         }
     }
 
+    /// Whether a value may be stored in a column of a type. Anything is read from text, and written as such.
+    pub fn assignable_to(self, column: Self) -> bool {
+        let family = |sql_type: Self| sql_type.breadth().map(|(family, _)| family);
+        match (self, column) {
+            (Self::Bool, other) => other == Self::Bool || family(other).is_none(),
+            // A number is true or false.
+            (other, Self::Bool) => family(other) != Some(DATED),
+            (a, b) => family(a).is_none() || family(b).is_none() || family(a) == family(b),
+        }
+    }
+
     /// Returns which types hold each other's values, and in which order.
     fn breadth(self) -> Option<(u8, u8)> {
         Some(match self {
-            Self::Int2 => (0, 0),
-            Self::Int4 => (0, 1),
-            Self::Int8 => (0, 2),
-            Self::Numeric(..) => (0, 3),
-            Self::Float4 => (0, 4),
-            Self::Float8 => (0, 5),
-            Self::Date => (1, 0),
-            Self::Timestamp => (1, 1),
-            Self::Timestamptz => (1, 2),
+            Self::Int2 => (COUNTED, 0),
+            Self::Int4 => (COUNTED, 1),
+            Self::Int8 => (COUNTED, 2),
+            Self::Numeric(..) => (COUNTED, 3),
+            Self::Float4 => (COUNTED, 4),
+            Self::Float8 => (COUNTED, 5),
+            Self::Date => (DATED, 0),
+            Self::Timestamp => (DATED, 1),
+            Self::Timestamptz => (DATED, 2),
             _ => return None,
         })
     }

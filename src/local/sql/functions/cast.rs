@@ -16,7 +16,7 @@ use crate::types::SqlType;
 pub const FUNCTIONS: &[Function] = &[
     function("$cast", (2, 2), target, |call| call.cast(0, Mode::Explicit)),
     function("$try_cast", (2, 2), target, |call| call.cast(0, Mode::Try)),
-    function("$assign", (2, 2), target, |call| call.cast(0, Mode::Assign)),
+    function("$assign", (2, 2), assigned, |call| call.cast(0, Mode::Assign)),
     function("$interval", (1, 1), |_| Ok(SqlType::Interval), interval),
     function("$sum", (1, 1), sum_type, |call| {
         cast(&call.args[0], call.returns, Mode::Explicit)
@@ -38,6 +38,21 @@ fn target(shape: &Shape) -> Result<SqlType> {
         ));
     }
     Ok(target)
+}
+
+fn assigned(shape: &Shape) -> Result<SqlType> {
+    let target = target(shape)?;
+    match shape.types[0].assignable_to(target) {
+        true => Ok(target),
+        false => Err(SqlError::new(
+            "42804",
+            format!(
+                "a column is of type {} but expression is of type {}",
+                target.base_name(),
+                shape.types[0].base_name()
+            ),
+        )),
+    }
 }
 
 /// SUM and AVG of a numeric are numeric(38, same scale).

@@ -25,6 +25,7 @@ pub const FUNCTIONS: &[Function] = &[
     function("$int_minus", (2, 2), wider_type, |call| integers(call, numeric::sub)),
     function("$int_times", (2, 2), wider_type, |call| integers(call, numeric::mul)),
     function("$divide", (2, 2), quotient_type, divide),
+    function("$float_divide", (2, 2), float_type, float_divide),
     function("$date_plus", (2, 2), returns::date, |call| shift_days(call, 1)),
     function("$date_minus", (2, 2), returns::date, |call| shift_days(call, -1)),
     function("$date_diff", (2, 2), returns::int8, date_difference),
@@ -70,6 +71,10 @@ pub const FUNCTIONS: &[Function] = &[
                 Ok(value.sqrt())
             }
         })
+    }),
+    // Moving frames leave a little less than nothing of a variance.
+    function("$spread", (1, 1), returns::float8, |call| {
+        float_function(call, |value| Ok(if value < 0.0 { 0.0 } else { value }))
     }),
     function("cbrt", (1, 1), returns::float8, |call| {
         float_function(call, |value| Ok(value.cbrt()))
@@ -128,6 +133,13 @@ fn quotient_type(shape: &Shape) -> Result<SqlType> {
     }
     let scale = (i16::from(WIDEST) - (precision - scale)).max(4);
     Ok(SqlType::Numeric(WIDEST, scale.min(37) as u8))
+}
+
+fn float_type(shape: &Shape) -> Result<SqlType> {
+    Ok(match shape.types {
+        [SqlType::Float4, SqlType::Float4] => SqlType::Float4,
+        _ => SqlType::Float8,
+    })
 }
 
 /// The wider of two whole types; an overflow is an error, never a wrap.
@@ -499,12 +511,24 @@ fn log(call: &Call) -> Result<ArrayRef> {
     })
 }
 
+fn float_divide(call: &Call) -> Result<ArrayRef> {
+    let (dividends, divisors) = (call.float(0)?, call.float(1)?);
+    if (0..call.rows).any(|row| number_at(&divisors, row) == Some(0.0) && dividends.is_valid(row)) {
+        return Err(SqlError::new("22012", "division by zero"));
+    }
+    cast(&numeric::div(&dividends, &divisors)?, call.returns, Mode::Explicit)
+}
+
 fn power(call: &Call) -> Result<ArrayRef> {
     let (bases, exponents) = (call.float(0)?, call.float(1)?);
     call.floats(|row| {
-        Ok(number_at(&bases, row)
-            .zip(number_at(&exponents, row))
-            .map(|(base, exponent)| base.powf(exponent)))
+        let (Some(base), Some(exponent)) = (number_at(&bases, row), number_at(&exponents, row)) else {
+            return Ok(None);
+        };
+        if base == 0.0 && exponent < 0.0 || base < 0.0 && exponent.fract() != 0.0 {
+            return Err(SqlError::new("2201F", "invalid argument for power function"));
+        }
+        Ok(Some(base.powf(exponent)))
     })
 }
 

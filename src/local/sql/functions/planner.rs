@@ -7,6 +7,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use crate::error::SqlError;
 use crate::types::SqlType;
 
 /// Of lists, which only system catalogs have.
@@ -29,7 +30,7 @@ impl OperatorRules {
     fn planned(&self, name: &str, args: Vec<Expr>) -> DfResult<Expr> {
         match self.functions.iter().find(|function| function.name() == name) {
             Some(function) => Ok(function.call(args)),
-            None => Err(crate::error::SqlError::internal(format!("{name} is missing")).into()),
+            None => Err(SqlError::internal(format!("{name} is missing")).into()),
         }
     }
 
@@ -126,6 +127,9 @@ impl ExprPlanner for OperatorRules {
             {
                 self.call("$divide", args(l, r))
             }
+            BinaryOperator::Divide if counts(left) && counts(right) && !(whole(left) && whole(right)) => {
+                self.call("$float_divide", args(l, r))
+            }
             BinaryOperator::Eq
             | BinaryOperator::NotEq
             | BinaryOperator::Lt
@@ -154,6 +158,9 @@ impl ExprPlanner for OperatorRules {
                 if typed(right) && is_unknown(&l) && text_of(&l).is_some() {
                     let left = self.literal(l, right)?;
                     return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right: r }));
+                }
+                if dated(left) && counts(right) || counts(left) && dated(right) {
+                    return Err(SqlError::no_operator(left.base_name(), op, right.base_name()).into());
                 }
                 Ok(PlannerResult::Original(RawBinaryExpr { op, left: l, right: r }))
             }

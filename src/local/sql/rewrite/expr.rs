@@ -49,8 +49,10 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    fn subquery(&self, query: &mut Query) -> Result<()> {
-        self.rewriter.query(query, self.scope.ctes, Some(self.scope)).map(drop)
+    /// Returns how many columns a subquery has.
+    fn subquery(&self, query: &mut Query) -> Result<usize> {
+        let columns = self.rewriter.query(query, self.scope.ctes, Some(self.scope))?;
+        Ok(columns.len())
     }
 
     fn enter(&self, expr: &mut Expr) -> Result<()> {
@@ -143,14 +145,22 @@ impl<'a> Visitor<'a> {
                 _ => return Ok(()),
             },
             Expr::Subquery(query) => {
-                self.subquery(query)?;
+                if self.subquery(query)? != 1 {
+                    return Err(SqlError::syntax("subquery must return only one column"));
+                }
                 if let Some(guard) = lookup::single_row(query) {
                     *expr = case(vec![(guard, take(expr))], None);
                 }
                 return Ok(());
             }
-            Expr::Exists { subquery, .. } | Expr::InSubquery { subquery, .. } => {
+            Expr::Exists { subquery, .. } => {
                 self.subquery(subquery)?;
+                return Ok(());
+            }
+            Expr::InSubquery { subquery, .. } => {
+                if self.subquery(subquery)? != 1 {
+                    return Err(SqlError::syntax("subquery has too many columns"));
+                }
                 return Ok(());
             }
             Expr::AnyOp {
@@ -389,6 +399,9 @@ impl<'a> Visitor<'a> {
             *expr = value;
             return Ok(());
         }
+        if ident.quote_style.is_none() && !self.scope.visible(name) && CLAUSES.contains(&name.as_str()) {
+            return Err(SqlError::syntax(format!("syntax error at or near \"{name}\"")));
+        }
         *expr = Expr::Identifier(quoted(name));
         Ok(())
     }
@@ -465,6 +478,16 @@ impl<'a> Visitor<'a> {
             ("sum", 1) => call("$sum", vec![Expr::Function(function)]),
             ("any_value", 1) => renamed(function, "min"),
             ("every", 1) => renamed(function, "bool_and"),
+            ("variance" | "var_samp", 1) if function.over.is_some() => {
+                call("$spread", vec![renamed(function, "var_samp")])
+            }
+            ("var_pop", 1) if function.over.is_some() => call("$spread", vec![renamed(function, "var_pop")]),
+            ("stddev" | "stddev_samp", 1) if function.over.is_some() => {
+                call("sqrt", vec![call("$spread", vec![renamed(function, "var_samp")])])
+            }
+            ("stddev_pop", 1) if function.over.is_some() => {
+                call("sqrt", vec![call("$spread", vec![renamed(function, "var_pop")])])
+            }
             ("variance", 1) => renamed(function, "var_samp"),
             ("stddev", 1) => renamed(function, "stddev_samp"),
             ("listagg", 1 | 2) => listagg(function)?,
@@ -600,6 +623,9 @@ fn own_name(expr: &Expr) -> Option<String> {
         _ => return None,
     })
 }
+
+/// Words that begin a clause, which the parser takes for columns where an expression is missing.
+const CLAUSES: [&str; 7] = ["from", "where", "group", "having", "order", "limit", "union"];
 
 /// `a = any (select …)` is `a in (select …)`, and `a <> all (select …)` is `a not in (select …)`.
 fn in_subquery(expr: &Expr) -> Option<Expr> {

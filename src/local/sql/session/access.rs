@@ -176,6 +176,9 @@ impl Session {
                         }
                         return Err(no_user(&name));
                     };
+                    if user.oid == self.user {
+                        return Err(SqlError::new("55006", "current user cannot be dropped"));
+                    }
                     let owns = self
                         .tx()?
                         .work
