@@ -10,6 +10,9 @@ mod features;
 mod live;
 mod memory;
 mod native;
+mod peers;
+#[path = "../../../../../tests/it/python.rs"]
+mod python;
 mod queries;
 mod support;
 mod transactions;
