@@ -24,7 +24,7 @@ use datafusion::sql::sqlparser::ast::{
 use crate::error::{Result, SqlError};
 use crate::utility::{Name, name_of};
 
-pub use build::{assigned, null, text as literal, typed};
+pub use build::{arguments, assigned, function_name, literal_text, null, text as literal, typed};
 pub use sets::{BRANCH, COMMON};
 
 /// The schema of names that views bound by identity use: `"$oid"."100004"`.

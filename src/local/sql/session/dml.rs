@@ -31,7 +31,10 @@ impl Session {
         let statement = crate::parse::statement(source)?;
         let outcome = match statement {
             Statement::Query(query) if selects_into(&query) => self.select_into(query).await,
-            Statement::Query(query) => return self.plan(query, parameters).await.map(Step::Query),
+            Statement::Query(mut query) => {
+                self.set_by_query(&mut query, parameters)?;
+                return self.plan(query, parameters).await.map(Step::Query);
+            }
             Statement::Insert(insert) => self.insert(insert, parameters).await,
             Statement::Update(update) => self.update(update, parameters).await,
             Statement::Delete(delete) => self.delete(delete, parameters).await,
