@@ -182,6 +182,11 @@ impl SqlType {
         }
     }
 
+    /// Whether there may be a cast. Redshift has no text for what is true; CASE and DECODE give it one.
+    pub fn castable_to(self, target: Self) -> bool {
+        self != Self::Bool || !target.is_text()
+    }
+
     /// Whether a value may be stored in a column of a type. Anything is read from text, and written as such.
     pub fn assignable_to(self, column: Self) -> bool {
         let family = |sql_type: Self| sql_type.breadth().map(|(family, _)| family);

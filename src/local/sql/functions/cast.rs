@@ -30,8 +30,7 @@ fn target(shape: &Shape) -> Result<SqlType> {
         .literal(1)
         .ok_or_else(|| SqlError::internal("a cast has no type"))?;
     let target = SqlType::parse(&name)?;
-    // Redshift has no text for what is true; CASE and DECODE give it one.
-    if shape.types[0] == SqlType::Bool && target.is_text() && !shape.literals[0].is_some_and(ScalarValue::is_null) {
+    if !shape.types[0].castable_to(target) && !shape.literals[0].is_some_and(ScalarValue::is_null) {
         return Err(SqlError::new(
             "42846",
             format!("cannot cast type boolean to {}", target.base_name()),
