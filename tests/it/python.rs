@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 
 /// A folder of scripts under `tests/` and the interpreter that has what they need.
 pub struct Python {
@@ -14,13 +13,15 @@ pub struct Python {
 impl Python {
     /// Installs what `tests/<folder>/requirements.txt` asks for, unless it is there.
     pub fn of(folder: &str) -> Self {
-        // Tests of one process may ask for the same environment at once.
-        static INSTALLING: Mutex<()> = Mutex::new(());
-        let _held = INSTALLING.lock();
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
         let wanted = scripts.join("requirements.txt");
         let text = std::fs::read_to_string(&wanted).expect("requirements");
         let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python").join(folder);
+        // Tests may ask for the same environment at once, each in a process of its own.
+        let lock = environment.with_extension("lock");
+        std::fs::create_dir_all(environment.parent().expect("a folder")).expect("made");
+        let installing = std::fs::File::create(lock).expect("created");
+        installing.lock().expect("locked");
         let python = Self { scripts, environment };
         let done = python.environment.join("requirements.txt");
         if std::fs::read_to_string(&done).is_ok_and(|installed| installed == text) {

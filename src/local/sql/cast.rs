@@ -146,7 +146,7 @@ pub fn shown_in(zone: Zone, array: &ArrayRef) -> ArrayRef {
     }
 }
 
-fn overflow(precision: u8) -> SqlError {
+pub fn overflow(precision: u8) -> SqlError {
     SqlError::new("22003", "Numeric data overflow (result precision)").with_detail(format!("precision {precision}"))
 }
 
@@ -360,16 +360,17 @@ pub fn parse_bool(text: &str) -> Option<bool> {
 }
 
 fn bad_input(to: SqlType, text: &str) -> SqlError {
-    let state = if matches!(
+    let timed = matches!(
         to,
         SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz | SqlType::Time
-    ) {
-        "22007"
-    } else {
-        "22P02"
-    };
+    );
+    // What is written as a time, but is none.
+    let digits = |c: char| c.is_ascii_digit() || " -/:.+TZ".contains(c);
+    if timed && text.trim_start().starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(digits) {
+        return SqlError::new("22008", format!("date/time field value out of range: \"{text}\""));
+    }
     SqlError::new(
-        state,
+        if timed { "22007" } else { "22P02" },
         format!("invalid input syntax for type {}: \"{text}\"", to.base_name()),
     )
 }

@@ -1,10 +1,14 @@
 //! Errors as Redshift words them: an SQLSTATE, a message, and where known a hint and the place in the statement.
 
+mod wording;
+
 use std::fmt;
 
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 
 use crate::lake::{LakeError, LakeErrorKind};
+use crate::rewrite::BRANCH;
 
 pub type Result<T, E = SqlError> = std::result::Result<T, E>;
 
@@ -54,6 +58,12 @@ impl SqlError {
     pub fn no_function(name: impl fmt::Display) -> Self {
         Self::new("42883", format!("function {name}() does not exist")).with_hint(
             "No function matches the given name and argument types. You may need to add explicit type casts.",
+        )
+    }
+
+    pub fn no_operator(left: impl fmt::Display, operator: impl fmt::Display, right: impl fmt::Display) -> Self {
+        Self::new("42883", format!("operator does not exist: {left} {operator} {right}")).with_hint(
+            "No operator matches the given name and argument type(s). You may need to add explicit type casts.",
         )
     }
 
@@ -116,8 +126,8 @@ impl From<std::io::Error> for SqlError {
     }
 }
 
-impl From<datafusion::arrow::error::ArrowError> for SqlError {
-    fn from(error: datafusion::arrow::error::ArrowError) -> Self {
+impl From<ArrowError> for SqlError {
+    fn from(error: ArrowError) -> Self {
         DataFusionError::from(error).into()
     }
 }
@@ -148,7 +158,7 @@ impl From<DataFusionError> for SqlError {
                 Ok(error) => *error,
                 Err(cause) => match cause.downcast::<DataFusionError>() {
                     Ok(error) => (*error).into(),
-                    Err(cause) => Self::internal(cause),
+                    Err(cause) => wording::execution(&cause.to_string()),
                 },
             },
             DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => (*inner).into(),
@@ -156,105 +166,48 @@ impl From<DataFusionError> for SqlError {
             DataFusionError::Collection(mut errors) if !errors.is_empty() => errors.swap_remove(0).into(),
             DataFusionError::ArrowError(inner, _) => arrow(*inner),
             DataFusionError::SchemaError(inner, _) => schema(*inner),
-            DataFusionError::NotImplemented(message) => Self::unsupported(first_line(&message)),
-            DataFusionError::Plan(message) => plan(&message),
-            DataFusionError::ResourcesExhausted(message) => out_of_memory(&message),
-            DataFusionError::Execution(message) => Self::internal(first_line(&message)),
-            other => Self::internal(first_line(&other.strip_backtrace())),
+            DataFusionError::NotImplemented(message) => wording::not_implemented(&message),
+            DataFusionError::Plan(message) => wording::plan(&message),
+            DataFusionError::ResourcesExhausted(message) => wording::out_of_memory(&message),
+            DataFusionError::Execution(message) => wording::execution(&message),
+            other => wording::other(&other),
         }
     }
-}
-
-fn out_of_memory(message: &str) -> SqlError {
-    SqlError::new("53200", "out of memory").with_detail(first_line(message))
 }
 
 fn shared(error: &DataFusionError) -> SqlError {
     match error {
         DataFusionError::External(cause) => match cause.downcast_ref::<SqlError>() {
             Some(error) => error.clone(),
-            None => SqlError::internal(cause),
+            None => wording::execution(&cause.to_string()),
         },
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => shared(inner),
         DataFusionError::Shared(inner) => shared(inner),
-        DataFusionError::ArrowError(inner, _) => arrow_message(&inner.to_string()),
-        DataFusionError::ResourcesExhausted(message) => out_of_memory(message),
-        other => SqlError::internal(first_line(&other.strip_backtrace())),
+        DataFusionError::ArrowError(inner, _) => wording::arrow(&inner.to_string()),
+        DataFusionError::ResourcesExhausted(message) => wording::out_of_memory(message),
+        DataFusionError::Execution(message) => wording::execution(message),
+        other => wording::other(other),
     }
 }
 
-fn arrow(error: datafusion::arrow::error::ArrowError) -> SqlError {
-    use datafusion::arrow::error::ArrowError;
+fn arrow(error: ArrowError) -> SqlError {
     match error {
         ArrowError::ExternalError(cause) => DataFusionError::External(cause).into(),
         ArrowError::DivideByZero => SqlError::new("22012", "division by zero"),
-        other => arrow_message(&other.to_string()),
-    }
-}
-
-fn arrow_message(message: &str) -> SqlError {
-    let lower = message.to_lowercase();
-    if lower.contains("divide by zero") {
-        SqlError::new("22012", "division by zero")
-    } else if lower.contains("overflow") || lower.contains("can't be stored") || lower.contains("too large to store") {
-        SqlError::new("22003", "Numeric data overflow (result precision)").with_detail(first_line(message))
-    } else if lower.starts_with("cast error") || lower.starts_with("parser error") {
-        SqlError::new("22P02", first_line(message))
-    } else {
-        SqlError::internal(first_line(message))
+        other => wording::arrow(&other.to_string()),
     }
 }
 
 fn schema(error: SchemaError) -> SqlError {
     match error {
         SchemaError::FieldNotFound { field, .. } => match &field.relation {
+            Some(relation) if relation.table() == BRANCH => SqlError::unsupported(wording::CORRELATED),
             Some(relation) => SqlError::no_column(format!("{}.{}", relation.table(), field.name)),
             None => SqlError::no_column(&field.name),
         },
         SchemaError::AmbiguousReference { field } => {
             SqlError::new("42702", format!("column reference \"{}\" is ambiguous", field.name))
         }
-        other => SqlError::new("42601", first_line(&other.to_string())),
+        other => SqlError::syntax(other.to_string().lines().next().unwrap_or_default()),
     }
-}
-
-fn plan(message: &str) -> SqlError {
-    let line = first_line(message);
-    let lower = line.to_lowercase();
-    let quoted = || line.split('\'').nth(1).unwrap_or_default().to_string();
-    if lower.starts_with("invalid function") {
-        return SqlError::new("42883", format!("function {}() does not exist", quoted())).with_hint(
-            "No function matches the given name and argument types. You may need to add explicit type casts.",
-        );
-    }
-    if lower.contains("no function matches")
-        || lower.contains("failed to coerce")
-        || lower.contains("error during planning: function")
-    {
-        // The planner's word for SUPER.
-        if line.contains("Binary") {
-            return SqlError::unsupported(format!("{} of data type super", quoted().trim_start_matches('$')));
-        }
-        return SqlError::new("42883", line).with_hint(
-            "No function matches the given name and argument types. You may need to add explicit type casts.",
-        );
-    }
-    if lower.contains("must appear in the group by") || lower.contains("must be part of group by") {
-        return SqlError::new("42803", line);
-    }
-    if lower.contains("aggregat") && lower.contains("group by") {
-        return SqlError::new("42803", line);
-    }
-    if lower.contains("cannot coerce") || lower.contains("cannot infer common") || lower.contains("type coercion") {
-        return SqlError::new("42804", line);
-    }
-    SqlError::new("42601", line)
-}
-
-fn first_line(message: &str) -> String {
-    let message = message.split("\n\nbacktrace").next().unwrap_or(message);
-    let message = message
-        .trim_start_matches("Error during planning: ")
-        .trim_start_matches("Execution error: ");
-    message.lines().next().unwrap_or(message).trim_end().to_string()
 }

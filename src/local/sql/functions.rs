@@ -5,12 +5,15 @@ mod cast;
 mod coalesce;
 pub mod datetime;
 pub mod documents;
+mod hash;
 mod json;
 mod math;
 mod pattern;
+mod percentile;
 mod planner;
 mod text;
 pub mod to_char;
+pub mod window;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -76,6 +79,7 @@ impl Shape<'_> {
 /// One evaluation of a function over a batch.
 pub struct Call<'a> {
     pub args: &'a [ArrayRef],
+    fields: &'a [FieldRef],
     pub rows: usize,
     pub returns: SqlType,
     /// The session's time zone.
@@ -85,6 +89,11 @@ pub struct Call<'a> {
 impl Call<'_> {
     pub fn len(&self) -> usize {
         self.args.len()
+    }
+
+    /// The type that an argument is declared with.
+    pub fn type_of(&self, index: usize) -> SqlType {
+        SqlType::of_field(&self.fields[index])
     }
 
     pub fn text(&self, index: usize) -> Result<StringArray> {
@@ -228,9 +237,11 @@ fn tables() -> impl Iterator<Item = &'static Function> {
         cast::FUNCTIONS,
         datetime::FUNCTIONS,
         documents::FUNCTIONS,
+        hash::FUNCTIONS,
         json::FUNCTIONS,
         math::FUNCTIONS,
         pattern::FUNCTIONS,
+        percentile::FUNCTIONS,
         text::FUNCTIONS,
         to_char::FUNCTIONS,
     ]
@@ -327,6 +338,7 @@ impl ScalarUDFImpl for Udf {
             .collect::<DfResult<Vec<_>>>()?;
         let call = Call {
             args: &arrays,
+            fields: &args.arg_fields,
             rows,
             returns: SqlType::of_field(&args.return_field),
             zone: session_zone(&args.config_options),

@@ -1,6 +1,6 @@
 //! Text to statements: tokens with byte offsets, split at semicolons, names folded to lower case.
 
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, TokenizerError, Word};
 
 use crate::dialect::Redshift;
 use crate::error::{Result, SqlError};
@@ -49,7 +49,7 @@ impl Lexeme {
 pub fn split(text: &str) -> Result<Vec<Source>> {
     let tokens = Tokenizer::new(&Redshift, text)
         .tokenize_with_location()
-        .map_err(|error| SqlError::syntax(error.message).at(character(text, offset_of(text, error.location))))?;
+        .map_err(|error| unterminated(text, &error))?;
     let mut places = Places::new(text);
     let mut statements = Vec::new();
     let mut current: Vec<Lexeme> = Vec::new();
@@ -71,6 +71,25 @@ pub fn split(text: &str) -> Result<Vec<Source>> {
     }
     finish(text, &mut current, &mut statements);
     Ok(statements)
+}
+
+/// Says what has no end, and where it begins.
+fn unterminated(text: &str, error: &TokenizerError) -> SqlError {
+    let place = offset_of(text, error.location);
+    let rest = text.get(place..).unwrap_or_default();
+    let (what, start) = match error.message.as_str() {
+        message if message.starts_with("Unterminated string literal") => ("quoted string", place),
+        message if message.starts_with("Expected close delimiter") => ("quoted identifier", place),
+        message if message.starts_with("Unexpected EOF while in a multi-line comment") => {
+            ("/* comment", text.rfind("/*").unwrap_or(place))
+        }
+        message => return SqlError::syntax(message).at(character(text, place)),
+    };
+    let message = match what {
+        "/* comment" => format!("unterminated {what}"),
+        _ => format!("unterminated {what} at or near \"{rest}\""),
+    };
+    SqlError::syntax(message).at(character(text, start))
 }
 
 fn finish(text: &str, current: &mut Vec<Lexeme>, statements: &mut Vec<Source>) {

@@ -11,6 +11,12 @@ use crate::lexer::{Lexeme, Source, character, split};
 
 /// Reads one statement.
 pub fn statement(source: &Source) -> Result<Statement> {
+    if let [first, second, ..] = source.tokens.as_slice()
+        && first.word() == Some("insert")
+        && second.word() != Some("into")
+    {
+        return Err(near(source, second));
+    }
     let tokens = prepare(source)?;
     let mut statements = Parser::new(&Redshift)
         .with_recursion_limit(200)
@@ -105,6 +111,12 @@ fn is_list(tokens: &[Lexeme]) -> bool {
     open > 0 && !matches!(first, Some("select" | "with" | "values"))
 }
 
+fn near(source: &Source, lexeme: &Lexeme) -> SqlError {
+    let written = &source.text[lexeme.start..lexeme.end];
+    SqlError::syntax(format!("syntax error at or near \"{written}\""))
+        .at(source.offset + character(&source.text, lexeme.start))
+}
+
 /// Rewords the parser's complaint as PostgreSQL words it.
 fn explain(source: &Source, error: ParserError) -> SqlError {
     let message = match error {
@@ -116,21 +128,21 @@ fn explain(source: &Source, error: ParserError) -> SqlError {
         Some((line.parse::<u64>().ok()?, column.trim().parse::<u64>().ok()?))
     });
     let index = place.and_then(|(line, column)| {
-        source
-            .tokens
-            .iter()
-            .position(|lexeme| lexeme.token.span.start.line == line && lexeme.token.span.start.column == column)
+        let at = |lexeme: &Lexeme| lexeme.token.span.start.line == line && lexeme.token.span.start.column == column;
+        source.tokens.iter().position(at)
     });
     if let Some(start) = index.and_then(|index| unnested(&source.tokens, index)) {
         let place = source.offset + character(&source.text, source.tokens[start].start);
         return SqlError::unsupported("unnesting SUPER in FROM").at(place);
     }
-    match index.map(|index| &source.tokens[index]) {
-        Some(lexeme) => SqlError::syntax(format!(
-            "syntax error at or near \"{}\"",
-            &source.text[lexeme.start..lexeme.end]
-        ))
-        .at(source.offset + character(&source.text, lexeme.start)),
+    // GROUP and ORDER are words that a BY has to follow.
+    let without_by = |index: &usize| {
+        let word = |index: usize| source.tokens.get(index).and_then(Lexeme::word);
+        matches!(word(*index), Some("group" | "order")) && word(index + 1) != Some("by")
+    };
+    let index = index.map(|index| index + usize::from(without_by(&index)));
+    match index.and_then(|index| source.tokens.get(index)) {
+        Some(lexeme) => near(source, lexeme),
         None if message.contains("EOF") => {
             SqlError::syntax("syntax error at end of input").at(source.offset + source.text.chars().count() + 1)
         }

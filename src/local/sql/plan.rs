@@ -1,6 +1,7 @@
 //! From a query's syntax tree to rows: names are looked up (in the data catalog too, which takes time), the tree is
 //! rewritten, planned and run.
 
+mod common;
 mod documents;
 mod stop;
 mod texts;
@@ -27,8 +28,8 @@ use crate::cast::{Mode, cast, shown_in};
 use crate::catalog::{Body, Relation};
 use crate::error::{Result, SqlError};
 use crate::external::{PATH, SIZE};
-use crate::functions::OperatorRules;
 use crate::functions::documents::Comparisons;
+use crate::functions::{self, OperatorRules};
 use crate::native::{NativeTable, ROW, SEGMENT};
 use crate::rewrite::{self, BY_OID, Found, Names, name_from, output_name};
 use crate::session::{Running, Session, Threads};
@@ -36,6 +37,7 @@ use crate::system;
 use crate::types::SqlType;
 use crate::utility::Name;
 use crate::zone::Zone;
+use common::{Common, Types};
 pub use stop::Stop;
 pub use zoned::zoned;
 
@@ -85,14 +87,14 @@ impl Session {
 
     pub(crate) fn plan_rewritten(&self, query: Box<Query>, resolved: &Resolved) -> Result<Planned> {
         let comparisons = Comparisons::of(|name| self.planner.scalar_functions().get(name))?;
-        let context = Context {
-            state: &self.planner,
-            tables: &resolved.tables,
-            planners: expr_planners(&self.planner, &comparisons),
-            functions: system::functions::of(self),
+        let mut types = Types::new();
+        let plan = loop {
+            let (plan, revised) = self.plan_with(types, query.clone(), resolved, &comparisons)?;
+            match revised {
+                Some(revised) => types = revised,
+                None => break plan?,
+            }
         };
-        let options = ParserOptions::from(&self.planner.config_options().sql_parser);
-        let plan = SqlToRel::new_with_options(&context, options).sql_statement_to_plan(Statement::Query(query))?;
         let plan = documents::typed(plan, &comparisons)?;
         let fields = plan
             .schema()
@@ -101,6 +103,28 @@ impl Session {
             .map(|field| (output_name(field.name()).to_string(), result_type(field)))
             .collect();
         Ok(Planned { plan, fields })
+    }
+
+    /// Plans with what is known of the types of set operations. Returns what is known then, if that is more.
+    fn plan_with(
+        &self,
+        types: Types,
+        query: Box<Query>,
+        resolved: &Resolved,
+        comparisons: &Comparisons,
+    ) -> Result<(Result<LogicalPlan>, Option<Types>)> {
+        let common = Common::new(types, function(&self.planner, "$cast")?);
+        let mut functions = system::functions::of(self);
+        functions.insert(rewrite::COMMON.into(), common.function());
+        let context = Context {
+            state: &self.planner,
+            tables: &resolved.tables,
+            planners: expr_planners(&self.planner, comparisons),
+            functions,
+        };
+        let options = ParserOptions::from(&self.planner.config_options().sql_parser);
+        let plan = SqlToRel::new_with_options(&context, options).sql_statement_to_plan(Statement::Query(query));
+        Ok((plan.map_err(SqlError::from), common.revised()?))
     }
 
     /// Runs a plan and returns its rows in the types that were promised.
@@ -302,6 +326,12 @@ impl Names for View<'_> {
     }
 }
 
+/// Returns a function of the library.
+fn function(state: &SessionState, name: &str) -> Result<Arc<ScalarUDF>> {
+    let found = state.scalar_functions().get(name).cloned();
+    found.ok_or_else(|| SqlError::internal(format!("{name} is missing")))
+}
+
 fn expr_planners(state: &SessionState, comparisons: &Comparisons) -> Vec<Arc<dyn ExprPlanner>> {
     let functions = state.scalar_functions().values().cloned();
     std::iter::once(OperatorRules::shared(functions, comparisons.clone()))
@@ -350,7 +380,11 @@ impl ContextProvider for Context<'_> {
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
-        self.state.window_functions().get(name).cloned()
+        let found = |name| self.state.window_functions().get(name).cloned();
+        match name.strip_prefix('$') {
+            Some(name) => found(name).map(functions::window::whole),
+            None => found(name),
+        }
     }
 
     fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {

@@ -9,20 +9,23 @@ mod build;
 mod expr;
 mod known;
 mod lookup;
+mod sets;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, Expr, FunctionArg, FunctionArgExpr, Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName,
-    OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias,
-    TableFactor, TableWithJoins, TopQuantity, VisitMut,
+    OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor,
+    TableWithJoins, TopQuantity, VisitMut,
 };
 
 use crate::error::{Result, SqlError};
 use crate::utility::{Name, name_of};
 
-pub use build::{assigned, null, text as literal, typed};
+pub use build::{arguments, assigned, function_name, literal_text, null, text as literal, typed};
+pub use sets::{BRANCH, COMMON};
 
 /// The schema of names that views bound by identity use: `"$oid"."100004"`.
 pub const BY_OID: &str = "$oid";
@@ -55,7 +58,11 @@ pub trait Names {
 
 /// Rewrites a query. Returns the names of its columns.
 pub fn query(names: &dyn Names, query: &mut Query) -> Result<Vec<String>> {
-    Rewriter { names }.query(query, &Ctes::default(), None)
+    let rewriter = Rewriter {
+        names,
+        sets: Cell::new(0),
+    };
+    rewriter.query(query, &Ctes::default(), None)
 }
 
 /// Removes the numbers that made an output name unique.
@@ -79,6 +86,8 @@ type Ctes = BTreeMap<String, Vec<String>>;
 
 struct Rewriter<'a> {
     names: &'a dyn Names,
+    /// How many set operations there are so far.
+    sets: Cell<usize>,
 }
 
 /// One item of FROM.
@@ -164,7 +173,10 @@ impl Rewriter<'_> {
                     };
                     ctes.insert(name.clone(), seed);
                 }
-                let columns = self.query(&mut cte.query, &ctes, outer)?;
+                let columns = match with.recursive && sets::names(&cte.query, &name) {
+                    true => self.recursive(&mut cte.query, &ctes, outer)?,
+                    false => self.query(&mut cte.query, &ctes, outer)?,
+                };
                 ctes.insert(name, if declared.is_empty() { columns } else { declared });
             }
         }
@@ -238,14 +250,7 @@ impl Rewriter<'_> {
         match body {
             SetExpr::Select(select) => self.select(select, ctes, outer, order_by),
             SetExpr::Query(query) => self.query(query, ctes, outer),
-            SetExpr::SetOperation { left, right, op, .. } => {
-                if *op == SetOperator::Minus {
-                    *op = SetOperator::Except;
-                }
-                let columns = self.set_expr(left, ctes, outer, &mut [])?;
-                self.set_expr(right, ctes, outer, &mut [])?;
-                Ok(columns)
-            }
+            SetExpr::SetOperation { .. } => self.set_operation(body, ctes, outer),
             SetExpr::Values(values) => {
                 let scope = Scope {
                     sources: Vec::new(),
@@ -290,6 +295,7 @@ impl Rewriter<'_> {
         for item in &mut select.from {
             self.source_item(item, &mut scope, &mut merged)?;
         }
+        unique(&scope.sources)?;
         self.expand_wildcards(select, &scope, &merged)?;
         let mut aliases: BTreeMap<String, Expr> = BTreeMap::new();
         let mut columns: Vec<String> = Vec::new();
@@ -649,6 +655,22 @@ fn one_value(name: &str, value: Expr, alias: Option<TableAlias>) -> TableFactor 
         alias: alias.or_else(|| Some(table_alias(name))),
         sample: None,
     }
+}
+
+/// Whether each item of FROM has a name of its own. Tables of different schemas may share theirs.
+fn unique(sources: &[From]) -> Result<()> {
+    let name = |source: &From| output_name(&source.alias).to_string();
+    let same = |left: &From, right: &From| match (&left.original, &right.original) {
+        (Some(left), Some(right)) => left == right,
+        _ => name(left) == name(right) && !left.alias.is_empty(),
+    };
+    for (index, source) in sources.iter().enumerate() {
+        if sources[..index].iter().any(|earlier| same(earlier, source)) {
+            let message = format!("table name \"{}\" specified more than once", name(source));
+            return Err(SqlError::new("42712", message));
+        }
+    }
+    Ok(())
 }
 
 fn missing_from(name: &Name) -> SqlError {

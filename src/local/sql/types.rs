@@ -16,6 +16,13 @@ const DECLARED: &str = "redshift.type";
 
 pub const VARCHAR_MAX: u32 = 65535;
 
+/// How many digits a decimal has at most.
+pub const WIDEST: u8 = 38;
+
+/// Types that hold each other's values: numbers, and points in time.
+const COUNTED: u8 = 0;
+const DATED: u8 = 1;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SqlType {
     Bool,
@@ -145,6 +152,87 @@ impl SqlType {
             }
             _ => Self::parse(&lower)?,
         })
+    }
+
+    /// Returns the type that holds the values of both, if there is one.
+    pub fn common(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (a, b) if a == b => return Some(a),
+            (Self::Varchar(a), Self::Varchar(b) | Self::Char(b)) | (Self::Char(a), Self::Varchar(b)) => {
+                return Some(Self::Varchar(a.max(b)));
+            }
+            (Self::Char(a), Self::Char(b)) => return Some(Self::Char(a.max(b))),
+            // The catalog's texts have no length.
+            (a, b) if a.is_text() && b.is_text() => return Some(a),
+            (Self::Super, other) | (other, Self::Super) if other.is_document_too() => return Some(Self::Super),
+            (Self::Oid, whole) | (whole, Self::Oid) if matches!(whole, Self::Int2 | Self::Int4 | Self::Int8) => {
+                return Some(whole);
+            }
+            _ => {}
+        }
+        let ((family, width), (other_family, other_width)) = (self.breadth()?, other.breadth()?);
+        if family != other_family {
+            return None;
+        }
+        let wider = if width > other_width { self } else { other };
+        match wider {
+            Self::Numeric(..) => {
+                let ((p1, s1), (p2, s2)) = (self.decimal_shape(), other.decimal_shape());
+                let scale = s1.max(s2);
+                Some(Self::Numeric(((p1 - s1).max(p2 - s2) + scale).min(WIDEST), scale))
+            }
+            wider => Some(wider),
+        }
+    }
+
+    /// Whether its values may become documents.
+    pub fn is_document_too(self) -> bool {
+        !matches!(
+            self,
+            Self::Date | Self::Time | Self::Timestamp | Self::Timestamptz | Self::Interval
+        )
+    }
+
+    /// Whether there may be a cast. Redshift has no text for what is true; CASE and DECODE give it one.
+    pub fn castable_to(self, target: Self) -> bool {
+        self != Self::Bool || !target.is_text()
+    }
+
+    /// Whether a value may be stored in a column of a type. Anything is read from text, and written as such.
+    pub fn assignable_to(self, column: Self) -> bool {
+        let family = |sql_type: Self| sql_type.breadth().map(|(family, _)| family);
+        match (self, column) {
+            (Self::Bool, other) => other == Self::Bool || family(other).is_none(),
+            // A number is true or false.
+            (other, Self::Bool) => family(other) != Some(DATED),
+            (a, b) => family(a).is_none() || family(b).is_none() || family(a) == family(b),
+        }
+    }
+
+    /// Returns which types hold each other's values, and in which order.
+    fn breadth(self) -> Option<(u8, u8)> {
+        Some(match self {
+            Self::Int2 => (COUNTED, 0),
+            Self::Int4 => (COUNTED, 1),
+            Self::Int8 => (COUNTED, 2),
+            Self::Numeric(..) => (COUNTED, 3),
+            Self::Float4 => (COUNTED, 4),
+            Self::Float8 => (COUNTED, 5),
+            Self::Date => (DATED, 0),
+            Self::Timestamp => (DATED, 1),
+            Self::Timestamptz => (DATED, 2),
+            _ => return None,
+        })
+    }
+
+    /// Returns precision and scale. Whole numbers take part in decimal arithmetic as decimals of their width.
+    pub fn decimal_shape(self) -> (u8, u8) {
+        match self {
+            Self::Numeric(precision, scale) => (precision, scale),
+            Self::Int2 => (5, 0),
+            Self::Int4 => (10, 0),
+            _ => (19, 0),
+        }
     }
 
     pub fn arrow(self) -> DataType {

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, IntervalMonthDayNanoArray, ListArray,
-    StringArray,
+    Array, ArrayRef, AsArray, Decimal128Array, Int64Array, IntervalMonthDayNanoArray, StringArray,
 };
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, IntervalMonthDayNano};
 use datafusion::common::ScalarValue;
@@ -17,15 +16,13 @@ use crate::types::SqlType;
 pub const FUNCTIONS: &[Function] = &[
     function("$cast", (2, 2), target, |call| call.cast(0, Mode::Explicit)),
     function("$try_cast", (2, 2), target, |call| call.cast(0, Mode::Try)),
-    function("$assign", (2, 2), target, |call| call.cast(0, Mode::Assign)),
+    function("$assign", (2, 2), assigned, |call| call.cast(0, Mode::Assign)),
     function("$interval", (1, 1), |_| Ok(SqlType::Interval), interval),
     function("$sum", (1, 1), sum_type, |call| {
         cast(&call.args[0], call.returns, Mode::Explicit)
     }),
     function("$avg", (2, 2), sum_type, avg),
     function("$list_join", (3, 3), returns::text, list_join),
-    function("$percentile_cont", (2, 2), |_| Ok(SqlType::Float8), percentile_cont),
-    function("$percentile_disc", (3, 3), |shape| Ok(shape.types[2]), percentile_disc),
 ];
 
 fn target(shape: &Shape) -> Result<SqlType> {
@@ -33,14 +30,28 @@ fn target(shape: &Shape) -> Result<SqlType> {
         .literal(1)
         .ok_or_else(|| SqlError::internal("a cast has no type"))?;
     let target = SqlType::parse(&name)?;
-    // Redshift has no text for what is true; CASE and DECODE give it one.
-    if shape.types[0] == SqlType::Bool && target.is_text() && !shape.literals[0].is_some_and(ScalarValue::is_null) {
+    if !shape.types[0].castable_to(target) && !shape.literals[0].is_some_and(ScalarValue::is_null) {
         return Err(SqlError::new(
             "42846",
             format!("cannot cast type boolean to {}", target.base_name()),
         ));
     }
     Ok(target)
+}
+
+fn assigned(shape: &Shape) -> Result<SqlType> {
+    let target = target(shape)?;
+    match shape.types[0].assignable_to(target) {
+        true => Ok(target),
+        false => Err(SqlError::new(
+            "42804",
+            format!(
+                "a column is of type {} but expression is of type {}",
+                target.base_name(),
+                shape.types[0].base_name()
+            ),
+        )),
+    }
 }
 
 /// SUM and AVG of a numeric are numeric(38, same scale).
@@ -111,60 +122,6 @@ fn list_join(call: &Call) -> Result<ArrayRef> {
         }
         Ok(Some(joined))
     })
-}
-
-fn lists_of<'a>(call: &Call<'a>) -> Result<&'a ListArray> {
-    call.args[0]
-        .as_list_opt::<i32>()
-        .ok_or_else(|| SqlError::internal("a percentile collected no list"))
-}
-
-fn fraction_at(fractions: &Float64Array, row: usize) -> Result<f64> {
-    number_at(fractions, row)
-        .filter(|fraction| (0.0..=1.0).contains(fraction))
-        .ok_or_else(|| SqlError::new("22003", "percentile value must be between 0 and 1"))
-}
-
-/// Decimals of a percentile that count.
-const PLACES: i128 = 1_000_000_000_000;
-
-/// Interpolates between the two values of a sorted list that are next to the percentile. Nulls do not count.
-fn percentile_cont(call: &Call) -> Result<ArrayRef> {
-    let (lists, fractions) = (lists_of(call)?, call.float(1)?);
-    call.floats(|row| {
-        if lists.is_null(row) {
-            return Ok(None);
-        }
-        let items = lists.value(row);
-        let values: Vec<f64> = items.as_primitive::<Float64Type>().iter().flatten().collect();
-        let Some(last) = values.len().checked_sub(1) else {
-            return Ok(None);
-        };
-        // In whole numbers, because nine tenths of three are not quite 2.7 in floating point.
-        let place = (fraction_at(&fractions, row)? * PLACES as f64).round() as i128 * last as i128;
-        let (below, between) = ((place / PLACES) as usize, (place % PLACES) as f64 / PLACES as f64);
-        let above = values[(below + 1).min(last)];
-        Ok(Some(values[below] + (above - values[below]) * between))
-    })
-}
-
-/// Takes the first value of a sorted list whose share of the values is at least the percentile.
-fn percentile_disc(call: &Call) -> Result<ArrayRef> {
-    let (lists, fractions) = (lists_of(call)?, call.float(1)?);
-    let mut picked = Vec::with_capacity(call.rows);
-    for row in 0..call.rows {
-        if lists.is_null(row) {
-            picked.push(None);
-            continue;
-        }
-        let items = lists.value(row);
-        let valid: Vec<usize> = (0..items.len()).filter(|item| items.is_valid(*item)).collect();
-        let place = (fraction_at(&fractions, row)? * valid.len() as f64).ceil().max(1.0) as usize;
-        let start = i64::from(lists.value_offsets()[row]);
-        picked.push(valid.get(place - 1).map(|item| start + *item as i64));
-    }
-    let taken = datafusion::arrow::compute::take(lists.values(), &Int64Array::from(picked), None)?;
-    cast(&taken, call.returns, Mode::Explicit)
 }
 
 fn interval(call: &Call) -> Result<ArrayRef> {

@@ -23,11 +23,13 @@ pub const FUNCTIONS: &[Function] = &[
     function("timezone", (2, 2), timezone_type, timezone),
     function("date_cmp", (2, 2), returns::int4, compare),
     function("timestamp_cmp", (2, 2), returns::int4, compare),
-    function("timestamptz_cmp", (2, 2), returns::int4, |call| {
-        compared(call, call.moments(0)?, call.moments(1)?)
-    }),
+    function("timestamptz_cmp", (2, 2), returns::int4, compare_moments),
     function("date_cmp_timestamp", (2, 2), returns::int4, compare),
     function("timestamp_cmp_date", (2, 2), returns::int4, compare),
+    function("date_cmp_timestamptz", (2, 2), returns::int4, compare_moments),
+    function("timestamp_cmp_timestamptz", (2, 2), returns::int4, compare_moments),
+    function("timestamptz_cmp_date", (2, 2), returns::int4, compare_moments),
+    function("timestamptz_cmp_timestamp", (2, 2), returns::int4, compare_moments),
     function("interval_cmp", (2, 2), returns::int4, interval_cmp),
 ];
 
@@ -460,6 +462,10 @@ fn interval_cmp(call: &Call) -> Result<ArrayRef> {
 
 fn compare(call: &Call) -> Result<ArrayRef> {
     compared(call, call.micros(0)?, call.micros(1)?)
+}
+
+fn compare_moments(call: &Call) -> Result<ArrayRef> {
+    compared(call, call.moments(0)?, call.moments(1)?)
 }
 
 fn compared(call: &Call, left: TimestampMicrosecondArray, right: TimestampMicrosecondArray) -> Result<ArrayRef> {

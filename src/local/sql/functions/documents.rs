@@ -11,6 +11,7 @@ use super::{Call, Function, Shape, at as text_at, function, number_at, returns};
 use crate::cast::{Mode, cast, documents};
 use crate::document::{self, Kind, at};
 use crate::error::{Result, SqlError};
+use crate::rewrite::COMMON;
 use crate::types::{SqlType, VARCHAR_MAX};
 
 const PATH: &str = "$path";
@@ -211,14 +212,14 @@ const OTHERS: [&str; 3] = ["$cast", "$try_cast", "$assign"];
 
 /// Whether a function of the library takes documents.
 pub fn takes(name: &str) -> bool {
-    OTHERS.contains(&name) || FUNCTIONS.iter().any(|function| function.name == name)
+    name == COMMON || OTHERS.contains(&name) || FUNCTIONS.iter().any(|function| function.name == name)
 }
 
 /// Whether a call has to do with documents.
 pub fn concerns(name: &str, args: &[Expr]) -> bool {
     match OTHERS.contains(&name) {
         true => args.last() == Some(&lit(SqlType::Super.to_string())),
-        false => takes(name),
+        false => name != COMMON && takes(name),
     }
 }
 
@@ -296,14 +297,7 @@ fn of_attributes(shape: &Shape) -> Result<SqlType> {
 }
 
 fn convertible(function: &str, types: &[SqlType]) -> Result<SqlType> {
-    let dated = [
-        SqlType::Date,
-        SqlType::Time,
-        SqlType::Timestamp,
-        SqlType::Timestamptz,
-        SqlType::Interval,
-    ];
-    match types.iter().find(|sql_type| dated.contains(sql_type)) {
+    match types.iter().find(|sql_type| !sql_type.is_document_too()) {
         Some(dated) => Err(SqlError::new(
             "42846",
             format!("{function} could not convert type {} to super", dated.base_name()),

@@ -10,7 +10,7 @@ use datafusion::arrow::error::ArrowError;
 use super::{Call, Function, Shape, function, number_at, returns};
 use crate::cast::{Mode, cast};
 use crate::error::{Result, SqlError};
-use crate::types::SqlType;
+use crate::types::{SqlType, WIDEST};
 use crate::value::MICROS_PER_DAY;
 
 pub const FUNCTIONS: &[Function] = &[
@@ -25,6 +25,7 @@ pub const FUNCTIONS: &[Function] = &[
     function("$int_minus", (2, 2), wider_type, |call| integers(call, numeric::sub)),
     function("$int_times", (2, 2), wider_type, |call| integers(call, numeric::mul)),
     function("$divide", (2, 2), quotient_type, divide),
+    function("$float_divide", (2, 2), float_type, float_divide),
     function("$date_plus", (2, 2), returns::date, |call| shift_days(call, 1)),
     function("$date_minus", (2, 2), returns::date, |call| shift_days(call, -1)),
     function("$date_diff", (2, 2), returns::int8, date_difference),
@@ -71,6 +72,10 @@ pub const FUNCTIONS: &[Function] = &[
             }
         })
     }),
+    // Moving frames leave a little less than nothing of a variance.
+    function("$spread", (1, 1), returns::float8, |call| {
+        float_function(call, |value| Ok(if value < 0.0 { 0.0 } else { value }))
+    }),
     function("cbrt", (1, 1), returns::float8, |call| {
         float_function(call, |value| Ok(value.cbrt()))
     }),
@@ -83,9 +88,7 @@ pub const FUNCTIONS: &[Function] = &[
     function("dlog1", (1, 1), returns::float8, |call| {
         float_function(call, |value| logarithm(value, f64::ln))
     }),
-    function("log", (1, 1), returns::float8, |call| {
-        float_function(call, |value| logarithm(value, f64::log10))
-    }),
+    function("log", (1, 2), returns::float8, log),
     function("dlog10", (1, 1), returns::float8, |call| {
         float_function(call, |value| logarithm(value, f64::log10))
     }),
@@ -106,20 +109,8 @@ pub const FUNCTIONS: &[Function] = &[
     function("mod", (2, 2), mod_type, modulo),
 ];
 
-const WIDEST: u8 = 38;
-
-/// Whole numbers take part in decimal arithmetic as decimals of their width.
-fn decimal_shape(sql_type: SqlType) -> (u8, u8) {
-    match sql_type {
-        SqlType::Numeric(precision, scale) => (precision, scale),
-        SqlType::Int2 => (5, 0),
-        SqlType::Int4 => (10, 0),
-        _ => (19, 0),
-    }
-}
-
 fn sum_type(shape: &Shape) -> Result<SqlType> {
-    let ((p1, s1), (p2, s2)) = (decimal_shape(shape.types[0]), decimal_shape(shape.types[1]));
+    let ((p1, s1), (p2, s2)) = (shape.types[0].decimal_shape(), shape.types[1].decimal_shape());
     let scale = s1.max(s2);
     Ok(SqlType::Numeric(
         ((p1 - s1).max(p2 - s2) + scale + 1).min(WIDEST),
@@ -128,13 +119,13 @@ fn sum_type(shape: &Shape) -> Result<SqlType> {
 }
 
 fn product_type(shape: &Shape) -> Result<SqlType> {
-    let ((p1, s1), (p2, s2)) = (decimal_shape(shape.types[0]), decimal_shape(shape.types[1]));
+    let ((p1, s1), (p2, s2)) = (shape.types[0].decimal_shape(), shape.types[1].decimal_shape());
     Ok(SqlType::Numeric((p1 + p2 + 1).min(WIDEST), (s1 + s2).min(WIDEST - 1)))
 }
 
 /// The documented rule: scale is at least four, precision what is left.
 fn quotient_type(shape: &Shape) -> Result<SqlType> {
-    let ((p1, s1), (p2, s2)) = (decimal_shape(shape.types[0]), decimal_shape(shape.types[1]));
+    let ((p1, s1), (p2, s2)) = (shape.types[0].decimal_shape(), shape.types[1].decimal_shape());
     let scale = (i16::from(s1) + i16::from(p2) - i16::from(s2) + 1).max(4);
     let precision = i16::from(p1) - i16::from(s1) + i16::from(s2) + scale;
     if precision <= i16::from(WIDEST) {
@@ -142,6 +133,13 @@ fn quotient_type(shape: &Shape) -> Result<SqlType> {
     }
     let scale = (i16::from(WIDEST) - (precision - scale)).max(4);
     Ok(SqlType::Numeric(WIDEST, scale.min(37) as u8))
+}
+
+fn float_type(shape: &Shape) -> Result<SqlType> {
+    Ok(match shape.types {
+        [SqlType::Float4, SqlType::Float4] => SqlType::Float4,
+        _ => SqlType::Float8,
+    })
 }
 
 /// The wider of two whole types; an overflow is an error, never a wrap.
@@ -495,12 +493,42 @@ fn logarithm(value: f64, function: fn(f64) -> f64) -> Result<f64> {
     Ok(function(value))
 }
 
+/// To the base ten, or to that of the first of two arguments.
+fn log(call: &Call) -> Result<ArrayRef> {
+    if call.len() == 1 {
+        return float_function(call, |value| logarithm(value, f64::log10));
+    }
+    let (bases, values) = (call.float(0)?, call.float(1)?);
+    call.floats(|row| {
+        let (Some(base), Some(value)) = (number_at(&bases, row), number_at(&values, row)) else {
+            return Ok(None);
+        };
+        let divisor = logarithm(base, f64::ln)?;
+        if divisor == 0.0 {
+            return Err(SqlError::new("22012", "division by zero"));
+        }
+        Ok(Some(logarithm(value, f64::ln)? / divisor))
+    })
+}
+
+fn float_divide(call: &Call) -> Result<ArrayRef> {
+    let (dividends, divisors) = (call.float(0)?, call.float(1)?);
+    if (0..call.rows).any(|row| number_at(&divisors, row) == Some(0.0) && dividends.is_valid(row)) {
+        return Err(SqlError::new("22012", "division by zero"));
+    }
+    cast(&numeric::div(&dividends, &divisors)?, call.returns, Mode::Explicit)
+}
+
 fn power(call: &Call) -> Result<ArrayRef> {
     let (bases, exponents) = (call.float(0)?, call.float(1)?);
     call.floats(|row| {
-        Ok(number_at(&bases, row)
-            .zip(number_at(&exponents, row))
-            .map(|(base, exponent)| base.powf(exponent)))
+        let (Some(base), Some(exponent)) = (number_at(&bases, row), number_at(&exponents, row)) else {
+            return Ok(None);
+        };
+        if base == 0.0 && exponent < 0.0 || base < 0.0 && exponent.fract() != 0.0 {
+            return Err(SqlError::new("2201F", "invalid argument for power function"));
+        }
+        Ok(Some(base.powf(exponent)))
     })
 }
 

@@ -1,6 +1,6 @@
 //! Patterns: LIKE, SIMILAR TO, and the regexp_* functions.
 
-use datafusion::arrow::array::{ArrayRef, StringArray};
+use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
 use regex::{Regex, RegexBuilder};
 
 use super::{Call, Function, at, function, number_at, returns};
@@ -34,21 +34,23 @@ impl Patterns {
             let compiled = RegexBuilder::new(pattern)
                 .case_insensitive(self.insensitive)
                 .build()
-                .map_err(|error| {
-                    SqlError::new(
-                        "2201B",
-                        format!(
-                            "invalid regular expression: {}",
-                            error.to_string().lines().last().unwrap_or_default()
-                        ),
-                    )
-                })?;
+                .map_err(invalid)?;
             self.last = Some((pattern.to_string(), compiled));
         }
         match &self.last {
             Some((_, compiled)) => Ok(compiled),
             None => Err(SqlError::internal("no pattern")),
         }
+    }
+}
+
+fn invalid(error: regex::Error) -> SqlError {
+    let said = error.to_string();
+    let reason = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
+    // Perl's expressions, which the parameter `p` allows, can do more than ours.
+    match reason.contains("not supported") {
+        true => SqlError::unsupported("look-around or a back reference in a regular expression").with_detail(reason),
+        false => SqlError::new("2201B", format!("invalid regular expression: {reason}")),
     }
 }
 
@@ -101,7 +103,7 @@ fn wildcards(pattern: &str, escape: Option<char>, similar: bool) -> String {
 }
 
 /// Returns an optional whole-number argument's value in a row.
-fn optional(call: &Call, index: usize) -> Result<Option<datafusion::arrow::array::Int64Array>> {
+fn optional(call: &Call, index: usize) -> Result<Option<Int64Array>> {
     if call.len() > index {
         call.int(index).map(Some)
     } else {
@@ -109,13 +111,37 @@ fn optional(call: &Call, index: usize) -> Result<Option<datafusion::arrow::array
     }
 }
 
-/// The letters of the last argument: `i` ignores case, `e` extracts a group.
+/// The letters of the last argument: `i` ignores case, `c` does not, `e` asks for a group, `p` for Perl's expressions.
 fn flags(call: &Call, index: usize) -> Result<String> {
-    if call.len() > index {
-        Ok(call.constant(index)?.unwrap_or_default())
-    } else {
-        Ok(String::new())
+    if call.len() <= index {
+        return Ok(String::new());
     }
+    let letters = call.constant(index)?.unwrap_or_default();
+    match letters.chars().find(|letter| !"ciep".contains(*letter)) {
+        Some(other) => Err(SqlError::new(
+            "22023",
+            format!("invalid regular expression parameter \"{other}\""),
+        )),
+        None => Ok(letters),
+    }
+}
+
+/// Returns the n-th match, or its first group where that is asked for and the pattern has one.
+fn nth<'t>(pattern: &Regex, text: &'t str, occurrence: usize, letters: &str) -> Option<regex::Match<'t>> {
+    match letters.contains('e') && pattern.captures_len() > 1 {
+        true => pattern.captures_iter(text).nth(occurrence - 1)?.get(1),
+        false => pattern.find_iter(text).nth(occurrence - 1),
+    }
+}
+
+/// Which match is wanted, if a text can have so many.
+fn occurrence_at(occurrences: &Option<Int64Array>, row: usize, text: &str) -> Option<usize> {
+    let wanted = occurrences
+        .as_ref()
+        .and_then(|values| number_at(values, row))
+        .unwrap_or(1);
+    let wanted = usize::try_from(wanted).ok().filter(|wanted| *wanted >= 1)?;
+    (wanted == 1 || wanted <= text.chars().count()).then_some(wanted)
 }
 
 fn from_character(text: &str, position: i64) -> usize {
@@ -141,21 +167,12 @@ fn regexp_substr(call: &Call) -> Result<ArrayRef> {
             .as_ref()
             .and_then(|values| number_at(values, row))
             .unwrap_or(1);
-        let occurrence = occurrences
-            .as_ref()
-            .and_then(|values| number_at(values, row))
-            .unwrap_or(1)
-            .max(1) as usize;
+        let Some(occurrence) = occurrence_at(&occurrences, row, text) else {
+            return Ok(None);
+        };
         let text = &text[from_character(text, position)..];
         let pattern = patterns.get(pattern)?;
-        let found = if letters.contains('e') {
-            pattern
-                .captures_iter(text)
-                .nth(occurrence - 1)
-                .and_then(|groups| groups.get(1))
-        } else {
-            pattern.find_iter(text).nth(occurrence - 1)
-        };
+        let found = nth(pattern, text, occurrence, &letters);
         // No match is an empty string, not null.
         Ok(Some(found.map_or(String::new(), |found| found.as_str().to_string())))
     })
@@ -185,7 +202,8 @@ fn regexp_count(call: &Call) -> Result<ArrayRef> {
 fn regexp_instr(call: &Call) -> Result<ArrayRef> {
     let (texts, wanted) = inputs(call)?;
     let (positions, occurrences, options) = (optional(call, 2)?, optional(call, 3)?, optional(call, 4)?);
-    let mut patterns = Patterns::new(flags(call, 5)?.contains('i'));
+    let letters = flags(call, 5)?;
+    let mut patterns = Patterns::new(letters.contains('i'));
     call.ints(|row| {
         let (Some(text), Some(pattern)) = (at(&texts, row), at(&wanted, row)) else {
             return Ok(None);
@@ -194,14 +212,12 @@ fn regexp_instr(call: &Call) -> Result<ArrayRef> {
             .as_ref()
             .and_then(|values| number_at(values, row))
             .unwrap_or(1);
-        let occurrence = occurrences
-            .as_ref()
-            .and_then(|values| number_at(values, row))
-            .unwrap_or(1)
-            .max(1) as usize;
+        let Some(occurrence) = occurrence_at(&occurrences, row, text) else {
+            return Ok(Some(0));
+        };
         let after = options.as_ref().and_then(|values| number_at(values, row)).unwrap_or(0) == 1;
         let from = from_character(text, position);
-        let found = patterns.get(pattern)?.find_iter(&text[from..]).nth(occurrence - 1);
+        let found = nth(patterns.get(pattern)?, &text[from..], occurrence, &letters);
         Ok(Some(found.map_or(0, |found| {
             text[..from + if after { found.end() } else { found.start() }]
                 .chars()

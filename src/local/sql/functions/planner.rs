@@ -148,6 +148,9 @@ impl ExprPlanner for OperatorRules {
             {
                 self.call("$divide", args(l, r))
             }
+            BinaryOperator::Divide if counts(left) && counts(right) && !(whole(left) && whole(right)) => {
+                self.call("$float_divide", args(l, r))
+            }
             BinaryOperator::Eq
             | BinaryOperator::NotEq
             | BinaryOperator::Lt
@@ -176,6 +179,9 @@ impl ExprPlanner for OperatorRules {
                 if typed(right) && is_unknown(&l) && text_of(&l).is_some() {
                     let left = self.literal(l, right)?;
                     return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right: r }));
+                }
+                if dated(left) && counts(right) || counts(left) && dated(right) {
+                    return Err(SqlError::no_operator(left.base_name(), op, right.base_name()).into());
                 }
                 Ok(PlannerResult::Original(RawBinaryExpr { op, left: l, right: r }))
             }

@@ -1,8 +1,8 @@
-//! Strings: lengths, searching, patterns, digests.
+//! Strings: lengths, searching, patterns, sounds.
 
 use datafusion::arrow::array::ArrayRef;
 
-use super::{Call, Function, at, function, md5_hex, number_at, returns};
+use super::{Call, Function, at, function, number_at, returns};
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 
@@ -56,18 +56,16 @@ pub const FUNCTIONS: &[Function] = &[
     }),
     function("quote_ident", (1, 1), returns::text, |call| map(call, quote_ident)),
     function("to_hex", (1, 1), returns::text, to_hex),
-    function(
-        "md5",
-        (1, 1),
-        |_| Ok(SqlType::Varchar(32)),
-        |call| map(call, |text| md5_hex(text.as_bytes())),
-    ),
     function("strtol", (2, 2), returns::int8, strtol),
     function("bpcharcmp", (2, 2), returns::int4, compare),
     function("bttext_pattern_cmp", (2, 2), returns::int4, compare),
-    function("crc32", (1, 1), returns::text, |call| {
-        map(call, |text| format!("{:08x}", crc32(text.as_bytes())))
-    }),
+    function(
+        "soundex",
+        (1, 1),
+        |_| Ok(SqlType::Varchar(4)),
+        |call| map(call, soundex),
+    ),
+    function("difference", (2, 2), returns::int4, difference),
 ];
 
 fn map(call: &Call, function: impl Fn(&str) -> String) -> Result<ArrayRef> {
@@ -378,28 +376,51 @@ fn overlay(call: &Call) -> Result<ArrayRef> {
     })
 }
 
-/// The polynomial is Castagnoli's: that is what the documented results come from.
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0u32, |mut crc, byte| {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 {
-                (crc >> 1) ^ 0x82F6_3B78
-            } else {
-                crc >> 1
-            };
+/// The American Soundex code: the first letter and three digits for the consonants behind it. Only English letters count.
+fn soundex(text: &str) -> String {
+    let digit = |letter: u8| match letter {
+        b'B' | b'F' | b'P' | b'V' => Some(b'1'),
+        b'C' | b'G' | b'J' | b'K' | b'Q' | b'S' | b'X' | b'Z' => Some(b'2'),
+        b'D' | b'T' => Some(b'3'),
+        b'L' => Some(b'4'),
+        b'M' | b'N' => Some(b'5'),
+        b'R' => Some(b'6'),
+        _ => None,
+    };
+    let mut letters = text
+        .bytes()
+        .filter(u8::is_ascii_alphabetic)
+        .map(|letter| letter.to_ascii_uppercase());
+    let Some(first) = letters.next() else {
+        return String::new();
+    };
+    let (mut code, mut last) = (String::from(char::from(first)), digit(first));
+    // H and W do not part two letters of one sound, vowels do.
+    for letter in letters.filter(|letter| !matches!(letter, b'H' | b'W')) {
+        let sound = digit(letter);
+        if let Some(sound) = sound.filter(|_| sound != last) {
+            code.push(char::from(sound));
         }
-        crc
-    })
+        last = sound;
+    }
+    code.push_str("000");
+    code.truncate(4);
+    code
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn crc32_is_castagnolis() {
-        assert_eq!(crc32(b"123456789"), 0xE306_9283);
-        assert_eq!(crc32(b"Amazon Redshift"), 0xF272_6906);
-    }
+/// How many places of two Soundex codes are the same. Two texts without letters agree in one place, as documented.
+fn difference(call: &Call) -> Result<ArrayRef> {
+    let (left, right) = (call.text(0)?, call.text(1)?);
+    call.ints(|row| {
+        let (Some(left), Some(right)) = (at(&left, row), at(&right, row)) else {
+            return Ok(None);
+        };
+        let (left, right) = (soundex(left), soundex(right));
+        if left.is_empty() && right.is_empty() {
+            return Ok(Some(1));
+        }
+        Ok(Some(
+            left.bytes().zip(right.bytes()).filter(|(a, b)| a == b).count() as i64
+        ))
+    })
 }

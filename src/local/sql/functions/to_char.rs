@@ -1,12 +1,10 @@
-//! to_char, to_date, to_timestamp and to_number with PostgreSQL's format patterns; digests with a length.
+//! to_char, to_date, to_timestamp and to_number with PostgreSQL's format patterns.
 
 use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
 use datafusion::arrow::array::{ArrayRef, BooleanArray, Decimal128Array};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::ColumnarValue;
 
 use super::{Call, Function, Shape, at, function, number_at, returns};
 use crate::error::{Result, SqlError};
@@ -18,44 +16,7 @@ pub const FUNCTIONS: &[Function] = &[
     function("to_date", (1, 3), returns::date, to_instant),
     function("to_timestamp", (2, 3), returns::timestamptz, to_instant),
     function("to_number", (2, 2), number_type, to_number),
-    function("sha", (1, 1), returns::text, |_| Err(SqlError::unsupported("SHA1"))),
-    function("sha1", (1, 1), returns::text, |_| Err(SqlError::unsupported("SHA1"))),
-    function("sha2", (2, 2), returns::text, sha2),
 ];
-
-fn sha2(call: &Call) -> Result<ArrayRef> {
-    let bits = call.constant(1)?.unwrap_or_default();
-    let name = match bits.as_str() {
-        "0" | "256" => "sha256",
-        "224" => "sha224",
-        "384" => "sha384",
-        "512" => "sha512",
-        other => return Err(SqlError::new("22023", format!("invalid digest size {other}"))),
-    };
-    let texts = call.text(0)?;
-    let digest = datafusion::functions::crypto::digest();
-    call.texts(|row| {
-        let Some(text) = at(&texts, row) else { return Ok(None) };
-        let args = vec![
-            ColumnarValue::Scalar(ScalarValue::Utf8(Some(text.to_string()))),
-            ColumnarValue::Scalar(ScalarValue::Utf8(Some(name.to_string()))),
-        ];
-        let field = |data_type: DataType| Arc::new(datafusion::arrow::datatypes::Field::new("a", data_type, true));
-        let value = digest.invoke_with_args(datafusion::logical_expr::ScalarFunctionArgs {
-            args,
-            arg_fields: vec![field(DataType::Utf8), field(DataType::Utf8)],
-            number_rows: 1,
-            return_field: field(DataType::Binary),
-            config_options: Arc::default(),
-        })?;
-        match value {
-            ColumnarValue::Scalar(ScalarValue::Binary(Some(bytes))) => {
-                Ok(Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
-            }
-            _ => Err(SqlError::internal("a digest is no binary value")),
-        }
-    })
-}
 
 fn to_char(call: &Call) -> Result<ArrayRef> {
     let formats = call.text(1)?;
@@ -115,11 +76,13 @@ const DAYS: [&str; 7] = [
 ];
 
 /// The patterns, longest first, so that `MONTH` is not read as `MON` and `TH`.
-const PATTERNS: [&str; 42] = [
-    "MONTH", "Month", "month", "Y,YYY", "HH24", "HH12", "SSSS", "YYYY", "IYYY", "A.M.", "P.M.", "a.m.", "p.m.", "Mon",
-    "MON", "mon", "DAY", "Day", "day", "DDD", "YYY", "HH", "MI", "SS", "MS", "US", "AM", "PM", "am", "pm", "YY", "DY",
-    "Dy", "dy", "DD", "MM", "WW", "IW", "CC", "TZ", "D", "Q",
+const PATTERNS: [&str; 58] = [
+    "MONTH", "Month", "month", "Y,YYY", "HH24", "HH12", "SSSS", "YYYY", "IYYY", "IDDD", "A.M.", "P.M.", "a.m.", "p.m.",
+    "A.D.", "B.C.", "a.d.", "b.c.", "Mon", "MON", "mon", "DAY", "Day", "day", "DDD", "YYY", "IYY", "HH", "MI", "SS",
+    "MS", "US", "AM", "PM", "am", "pm", "AD", "BC", "ad", "bc", "YY", "IY", "DY", "Dy", "dy", "DD", "ID", "MM", "RM",
+    "rm", "WW", "IW", "CC", "TZ", "D", "Q", "I", "J",
 ];
+const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
 
 fn pattern_at(format: &str) -> Option<&'static str> {
     PATTERNS
@@ -174,13 +137,28 @@ fn format_date(at: NaiveDateTime, zone: &str, format: &str) -> String {
         let hour12 = i64::from((at.hour() + 11) % 12 + 1);
         let micros = i64::from(at.nanosecond() / 1000);
         let year = i64::from(at.year());
+        let iso_year = i64::from(at.iso_week().year());
+        let iso_day = i64::from(at.weekday().number_from_monday());
+        let roman = ROMAN[at.month0() as usize];
+        let era = if year > 0 { ["AD", "A.D."] } else { ["BC", "B.C."] };
         let text = match pattern {
             "YYYY" => padded(year, 4),
             "YYY" => padded(year % 1000, 3),
             "YY" => padded(year % 100, 2),
             "Y" => padded(year % 10, 1),
             "Y,YYY" => format!("{},{:03}", year / 1000, year % 1000),
-            "IYYY" => padded(at.iso_week().year().into(), 4),
+            "IYYY" => padded(iso_year, 4),
+            "IYY" => padded(iso_year % 1000, 3),
+            "IY" => padded(iso_year % 100, 2),
+            "I" => padded(iso_year % 10, 1),
+            "IDDD" => padded(i64::from(at.iso_week().week0()) * 7 + iso_day, 3),
+            "ID" => iso_day.to_string(),
+            "RM" => named(roman.to_string(), 4),
+            "rm" => named(roman.to_lowercase(), 4),
+            "AD" | "BC" => era[0].into(),
+            "ad" | "bc" => era[0].to_lowercase(),
+            "A.D." | "B.C." => era[1].into(),
+            "a.d." | "b.c." => era[1].to_lowercase(),
             "MONTH" => named(month.to_uppercase(), 9),
             "Month" => named(month.to_string(), 9),
             "month" => named(month.to_lowercase(), 9),
@@ -218,8 +196,27 @@ fn format_date(at: NaiveDateTime, zone: &str, format: &str) -> String {
             _ => String::new(),
         };
         out.push_str(&text);
+        if text.ends_with(|c: char| c.is_ascii_digit()) {
+            let suffix = rest.get(..2).filter(|suffix| suffix.eq_ignore_ascii_case("th"));
+            if let Some(written) = suffix {
+                out.push_str(ordinal(&text, written == "TH"));
+                rest = &rest[2..];
+            }
+        }
     }
     out
+}
+
+/// Returns what follows a number that counts: `1st`, `12th`.
+fn ordinal(number: &str, upper: bool) -> &'static str {
+    let teens = number.len() > 1 && number.as_bytes()[number.len() - 2] == b'1';
+    let suffixes = match number.as_bytes().last() {
+        Some(b'1') if !teens => ["st", "ST"],
+        Some(b'2') if !teens => ["nd", "ND"],
+        Some(b'3') if !teens => ["rd", "RD"],
+        _ => ["th", "TH"],
+    };
+    suffixes[usize::from(upper)]
 }
 
 /// `999D99`, `FM999,999.00`, `S9999`, `$9G999`: digits right-aligned, a place for the sign in front.

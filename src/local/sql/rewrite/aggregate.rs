@@ -25,22 +25,30 @@ pub fn listagg(function: Function) -> Result<Expr> {
 
 /// MEDIAN and PERCENTILE_CONT. The executor's own is only nearly right between two values.
 pub fn percentile_cont(function: Function, fraction: Expr, order_by: Vec<ast::OrderByExpr>) -> Result<Expr> {
-    let value = ordered_value(&order_by, "PERCENTILE_CONT")?;
-    let list = sorted_list(function, call("$cast", vec![value, text("float8")]), order_by)?;
-    Ok(call("$percentile_cont", vec![list, fraction]))
+    percentile("$percentile_cont", "PERCENTILE_CONT", function, fraction, order_by)
 }
 
 pub fn percentile_disc(function: Function, fraction: Expr) -> Result<Expr> {
     let order_by = function.within_group.clone();
-    let value = ordered_value(&order_by, "PERCENTILE_DISC")?;
-    // Only there for its type, which is the result's.
+    percentile("$percentile_disc", "PERCENTILE_DISC", function, fraction, order_by)
+}
+
+fn percentile(
+    name: &str,
+    written: &str,
+    function: Function,
+    fraction: Expr,
+    order_by: Vec<ast::OrderByExpr>,
+) -> Result<Expr> {
+    let value = ordered_value(&order_by, written)?;
+    // Only there for its type, which the result's follows.
     let mut least = renamed(function.clone(), "min");
     if let Expr::Function(least) = &mut least {
         least.within_group.clear();
         least.args = list_of(value.clone(), Vec::new());
     }
     let list = sorted_list(function, value, order_by)?;
-    Ok(call("$percentile_disc", vec![list, fraction, least]))
+    Ok(call(name, vec![list, fraction, least]))
 }
 
 fn ordered_value(order_by: &[ast::OrderByExpr], name: &str) -> Result<Expr> {

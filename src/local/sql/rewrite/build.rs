@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, AccessExpr, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, SelectItem, SetExpr, UnaryOperator,
-    Value, visit_expressions_mut,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, NullTreatment, ObjectName,
+    Query, SelectItem, SetExpr, UnaryOperator, Value, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -43,6 +43,19 @@ pub fn is_distinct(function: &Function) -> bool {
             ..
         })
     )
+}
+
+pub fn ignores_nulls(function: &Function) -> bool {
+    let inside = match &function.args {
+        FunctionArguments::List(list) => list.clauses.iter().any(|clause| {
+            matches!(
+                clause,
+                FunctionArgumentClause::IgnoreOrRespectNulls(NullTreatment::IgnoreNulls)
+            )
+        }),
+        _ => false,
+    };
+    inside || function.null_treatment == Some(NullTreatment::IgnoreNulls)
 }
 
 pub fn take_array<const N: usize>(args: Vec<Expr>) -> [Expr; N] {

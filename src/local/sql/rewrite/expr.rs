@@ -49,13 +49,18 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    fn subquery(&self, query: &mut Query) -> Result<()> {
-        self.rewriter.query(query, self.scope.ctes, Some(self.scope)).map(drop)
+    /// Returns how many columns a subquery has.
+    fn subquery(&self, query: &mut Query) -> Result<usize> {
+        let columns = self.rewriter.query(query, self.scope.ctes, Some(self.scope))?;
+        Ok(columns.len())
     }
 
     fn enter(&self, expr: &mut Expr) -> Result<()> {
         if let Expr::CompoundFieldAccess { .. } = expr {
             *expr = build::field_access(take(expr));
+        }
+        if let Some(in_subquery) = in_subquery(expr) {
+            *expr = in_subquery;
         }
         match expr {
             // There is no function with a number of its own.
@@ -146,14 +151,22 @@ impl<'a> Visitor<'a> {
                 _ => return Ok(()),
             },
             Expr::Subquery(query) => {
-                self.subquery(query)?;
+                if self.subquery(query)? != 1 {
+                    return Err(SqlError::syntax("subquery must return only one column"));
+                }
                 if let Some(guard) = lookup::single_row(query) {
                     *expr = case(vec![(guard, take(expr))], None);
                 }
                 return Ok(());
             }
-            Expr::Exists { subquery, .. } | Expr::InSubquery { subquery, .. } => {
+            Expr::Exists { subquery, .. } => {
                 self.subquery(subquery)?;
+                return Ok(());
+            }
+            Expr::InSubquery { subquery, .. } => {
+                if self.subquery(subquery)? != 1 {
+                    return Err(SqlError::syntax("subquery has too many columns"));
+                }
                 return Ok(());
             }
             Expr::AnyOp {
@@ -162,14 +175,6 @@ impl<'a> Visitor<'a> {
                 right,
                 ..
             } => match (compare_op, right.as_mut()) {
-                (BinaryOperator::Eq, Expr::Subquery(query)) => {
-                    let subquery = query.clone();
-                    Expr::InSubquery {
-                        expr: left.clone(),
-                        subquery,
-                        negated: false,
-                    }
-                }
                 (BinaryOperator::Eq, Expr::Array(array)) => Expr::InList {
                     expr: left.clone(),
                     list: array.elem.clone(),
@@ -178,18 +183,7 @@ impl<'a> Visitor<'a> {
                 (BinaryOperator::Eq, right) => call("array_has", vec![right.clone(), left.as_ref().clone()]),
                 _ => return Err(SqlError::unsupported("ANY with an operator other than =")),
             },
-            Expr::AllOp {
-                left,
-                compare_op,
-                right,
-            } => match (compare_op, right.as_mut()) {
-                (BinaryOperator::NotEq, Expr::Subquery(query)) => Expr::InSubquery {
-                    expr: left.clone(),
-                    subquery: query.clone(),
-                    negated: true,
-                },
-                _ => return Err(SqlError::unsupported("ALL with an operator other than <>")),
-            },
+            Expr::AllOp { .. } => return Err(SqlError::unsupported("ALL with an operator other than <>")),
             Expr::Cast {
                 kind,
                 expr: inner,
@@ -411,6 +405,9 @@ impl<'a> Visitor<'a> {
             *expr = value;
             return Ok(());
         }
+        if ident.quote_style.is_none() && !self.scope.visible(name) && CLAUSES.contains(&name.as_str()) {
+            return Err(SqlError::syntax(format!("syntax error at or near \"{name}\"")));
+        }
         *expr = Expr::Identifier(quoted(name));
         Ok(())
     }
@@ -491,6 +488,7 @@ impl<'a> Visitor<'a> {
                 )
             }
             ("decode", 3..) => decode(args),
+            ("lag" | "lead", _) if build::ignores_nulls(&function) => renamed(function, &format!("${name}")),
             ("avg", 1) => {
                 let sum = renamed(function.clone(), "sum");
                 let count = renamed(function, "count");
@@ -499,6 +497,16 @@ impl<'a> Visitor<'a> {
             ("sum", 1) => call("$sum", vec![Expr::Function(function)]),
             ("any_value", 1) => renamed(function, "min"),
             ("every", 1) => renamed(function, "bool_and"),
+            ("variance" | "var_samp", 1) if function.over.is_some() => {
+                call("$spread", vec![renamed(function, "var_samp")])
+            }
+            ("var_pop", 1) if function.over.is_some() => call("$spread", vec![renamed(function, "var_pop")]),
+            ("stddev" | "stddev_samp", 1) if function.over.is_some() => {
+                call("sqrt", vec![call("$spread", vec![renamed(function, "var_samp")])])
+            }
+            ("stddev_pop", 1) if function.over.is_some() => {
+                call("sqrt", vec![call("$spread", vec![renamed(function, "var_pop")])])
+            }
             ("variance", 1) => renamed(function, "var_samp"),
             ("stddev", 1) => renamed(function, "stddev_samp"),
             ("listagg", 1 | 2) => listagg(function)?,
@@ -633,6 +641,35 @@ fn own_name(expr: &Expr) -> Option<String> {
         Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => "bool".into(),
         Expr::Array(_) => "array".into(),
         _ => return None,
+    })
+}
+
+/// Words that begin a clause, which the parser takes for columns where an expression is missing.
+const CLAUSES: [&str; 7] = ["from", "where", "group", "having", "order", "limit", "union"];
+
+/// `a = any (select …)` is `a in (select …)`, and `a <> all (select …)` is `a not in (select …)`.
+fn in_subquery(expr: &Expr) -> Option<Expr> {
+    let (left, right, negated) = match expr {
+        Expr::AnyOp {
+            left,
+            compare_op: BinaryOperator::Eq,
+            right,
+            ..
+        } => (left, right, false),
+        Expr::AllOp {
+            left,
+            compare_op: BinaryOperator::NotEq,
+            right,
+        } => (left, right, true),
+        _ => return None,
+    };
+    let Expr::Subquery(subquery) = right.as_ref() else {
+        return None;
+    };
+    Some(Expr::InSubquery {
+        expr: left.clone(),
+        subquery: subquery.clone(),
+        negated,
     })
 }
 

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Value, ValueWithSpan};
+
 use super::{Outcome, Session};
 use crate::cast::parse_bool;
 use crate::catalog::{Grant, Grantee, Group, Oid, User};
 use crate::error::{Result, SqlError};
 use crate::plan::zoned;
+use crate::rewrite::{arguments, function_name, literal_text, quoted, typed};
 use crate::utility::{Command, GrantTarget, GranteeName};
 use crate::zone::Zone;
 
@@ -72,6 +75,34 @@ impl Session {
         let outcome = self.set(name, value)?;
         self.note_local(name, true);
         Ok(outcome)
+    }
+
+    /// Does what `select set_config('name', 'value', is_local)` asks for, and puts the value in its place. Over rows, or
+    /// inside of other expressions, the function is refused.
+    pub(super) fn set_by_query(&mut self, query: &mut Query, parameters: &[Expr]) -> Result<()> {
+        let SetExpr::Select(select) = query.body.as_mut() else {
+            return Ok(());
+        };
+        if !select.from.is_empty() || select.selection.is_some() {
+            return Ok(());
+        }
+        for item in &mut select.projection {
+            let (expr, alias) = match item {
+                SelectItem::UnnamedExpr(expr) => (expr, quoted("set_config")),
+                SelectItem::ExprWithAlias { expr, alias } => (expr, alias.clone()),
+                _ => continue,
+            };
+            let Some((name, value, local)) = setting_of(expr, parameters) else {
+                continue;
+            };
+            match local {
+                true => self.set_local(&name, &value)?,
+                false => self.set(&name, &value)?,
+            };
+            let expr = typed(&value, "varchar(65535)");
+            *item = SelectItem::ExprWithAlias { expr, alias };
+        }
+        Ok(())
     }
 
     pub(super) fn reset(&mut self, name: Option<&str>) -> Result<Outcome> {
@@ -184,6 +215,9 @@ impl Session {
                         }
                         return Err(no_user(&name));
                     };
+                    if user.oid == self.user {
+                        return Err(SqlError::new("55006", "current user cannot be dropped"));
+                    }
                     let owns = self
                         .tx()?
                         .work
@@ -361,6 +395,31 @@ impl Session {
         }
         Ok(outcome)
     }
+}
+
+/// Returns name and value, and whether they are for the transaction only, of a call whose arguments are written out.
+fn setting_of(expr: &Expr, parameters: &[Expr]) -> Option<(String, String, bool)> {
+    let Expr::Function(function) = expr else { return None };
+    if function_name(function) != "set_config" {
+        return None;
+    }
+    let args = arguments(function);
+    let mut args = args.iter().map(|arg| match arg {
+        Expr::Value(ValueWithSpan {
+            value: Value::Placeholder(name),
+            ..
+        }) => {
+            let number: usize = name.trim_start_matches('$').parse().ok()?;
+            parameters.get(number.checked_sub(1)?)
+        }
+        other => Some(other),
+    });
+    let (name, value, local) = (args.next()??, args.next()??, args.next()??);
+    let local = match local {
+        Expr::Value(value) => parse_bool(value.to_string().trim_matches('\''))?,
+        _ => return None,
+    };
+    Some((literal_text(name)?.to_lowercase(), literal_text(value)?, local))
 }
 
 /// Refuses what would change results and is not done here.

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use futures::StreamExt;
 
-use super::write::{Given, Origin, stored, too_many};
+use super::write::{Given, Origin, check_types, stored, too_many};
 use super::{Outcome, Session, Step};
 use crate::catalog::{Relation, Segment};
 use crate::error::{Result, SqlError};
@@ -32,7 +32,10 @@ impl Session {
         let statement = crate::parse::statement(source)?;
         let outcome = match statement {
             Statement::Query(query) if selects_into(&query) => self.select_into(query).await,
-            Statement::Query(query) => return self.plan(query, parameters).await.map(Step::Query),
+            Statement::Query(mut query) => {
+                self.set_by_query(&mut query, parameters)?;
+                return self.plan(query, parameters).await.map(Step::Query);
+            }
             Statement::Insert(insert) => self.insert(insert, parameters).await,
             Statement::Update(update) => self.update(update, parameters).await,
             Statement::Delete(delete) => self.delete(delete, parameters).await,
@@ -339,9 +342,14 @@ impl Session {
 
     /// Deletes the rows a plan finds and stores its new values, if it has any, in their place.
     async fn replace_rows(&mut self, relation: &Arc<Relation>, planned: &Planned, repeated: Repeated) -> Result<u64> {
+        let origins = replaced(relation);
+        if planned.fields.len() > MARKS {
+            check_types(&relation.columns, planned, &origins)?;
+        }
         let (streams, _stop) = self.parts(planned, false).await?;
         let replacing = replace(
             relation.clone(),
+            origins,
             streams,
             self.writer(&relation.columns),
             repeated,
@@ -355,9 +363,19 @@ impl Session {
     }
 }
 
+/// Segment and row number, which are before the new values.
+const MARKS: usize = 2;
+
+/// Where the new values of rows are in the query that finds them.
+fn replaced(relation: &Relation) -> Vec<Origin> {
+    let columns = 0..relation.columns.len();
+    columns.map(|index| Origin::Source(index + MARKS)).collect()
+}
+
 /// Returns the table's segments without the rows that were found, new versions of them behind, and how many those are.
 async fn replace(
     relation: Arc<Relation>,
+    origins: Vec<Origin>,
     streams: Vec<SendableRecordBatchStream>,
     mut writer: SegmentWriter,
     repeated: Repeated,
@@ -365,9 +383,6 @@ async fn replace(
 ) -> Result<(Vec<Segment>, u64)> {
     let table = relation.table().ok_or_else(|| SqlError::internal("no table"))?;
     let mut gone = Marks::new(&table.segments);
-    let origins: Vec<Origin> = (0..relation.columns.len())
-        .map(|index| Origin::Source(index + 2))
-        .collect();
     let mut found = futures::stream::iter(streams).flatten();
     while let Some(batch) = found.next().await {
         let batch = batch?;
@@ -384,7 +399,7 @@ async fn replace(
                 ));
             }
         }
-        if batch.num_columns() > 2 {
+        if batch.num_columns() > MARKS {
             let batch = if kept.len() == batch.num_rows() {
                 batch
             } else {

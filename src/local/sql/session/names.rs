@@ -76,7 +76,13 @@ impl Session {
                 format!("Operation not supported on external table {name}"),
             ));
         }
-        let relation = self.find_relation(name)?.ok_or_else(|| SqlError::no_relation(name))?;
+        let relation = self.find_relation(name)?.ok_or_else(|| match of_the_system(name) {
+            true => SqlError::new(
+                "42501",
+                format!("permission denied: \"{}\" is a system catalog", name.name),
+            ),
+            false => SqlError::no_relation(name),
+        })?;
         if relation.table().is_none() {
             return Err(SqlError::new("42809", format!("\"{}\" is a view", relation.name)));
         }
@@ -90,6 +96,12 @@ impl Session {
             && catalog.database(database).ok_or_else(|| no_database(database))?.oid != self.database
         {
             return Err(SqlError::unsupported("writing to another database"));
+        }
+        if of_the_system(name) && name.schema.is_some() {
+            return Err(
+                SqlError::new("42501", format!("permission denied to create \"{name}\""))
+                    .with_detail("System catalog modifications are currently disallowed."),
+            );
         }
         if temporary {
             return catalog
@@ -109,5 +121,13 @@ impl Session {
             ));
         }
         Ok(found)
+    }
+}
+
+/// Whether a name is the catalog's own.
+fn of_the_system(name: &Name) -> bool {
+    match name.schema.as_deref() {
+        Some(schema) => matches!(schema, "pg_catalog" | "information_schema"),
+        None => name.name.starts_with("pg_"),
     }
 }

@@ -30,6 +30,20 @@ pub(super) enum Origin {
     Constant(ArrayRef),
 }
 
+/// Whether a query's values may be stored in the columns that they go to.
+pub(super) fn check_types(columns: &[Column], planned: &Planned, origins: &[Origin]) -> Result<()> {
+    for (column, origin) in columns.iter().zip(origins) {
+        let Origin::Source(index) = origin else { continue };
+        let given = planned.fields[*index].1;
+        if !given.assignable_to(column.sql_type) {
+            let (name, wanted, given) = (&column.name, column.sql_type.base_name(), given.base_name());
+            let message = format!("column \"{name}\" is of type {wanted} but expression is of type {given}");
+            return Err(SqlError::new("42804", message).with_hint("You will need to rewrite or cast the expression."));
+        }
+    }
+    Ok(())
+}
+
 impl Session {
     pub(crate) async fn insert_planned(
         &mut self,
@@ -101,6 +115,7 @@ impl Session {
         planned: &Planned,
         origins: &[Origin],
     ) -> Result<(Vec<Segment>, u64)> {
+        check_types(columns, planned, origins)?;
         // Rows are numbered in the order in which the query gives them.
         let numbered = origins.iter().any(|origin| matches!(origin, Origin::Identity { .. }));
         let shape = {

@@ -180,11 +180,20 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
     ("pg_tablespace_location", SqlType::Text, |_, _| Ok(None)),
     ("current_setting", SqlType::Text, |facts, args| {
         let name = args[0].clone().unwrap_or_default().to_lowercase();
-        Ok(facts.settings.get(&name).cloned().map(Cell::Text))
+        // Whoever asks for a variable of a session says whether it has to be there.
+        let optional = matches!(args.get(1).and_then(Option::as_deref), Some("f" | "false"));
+        match facts.settings.get(&name) {
+            None if name.contains('.') && !optional => Err(SqlError::new(
+                "42704",
+                format!("unrecognized configuration parameter \"{name}\""),
+            )),
+            found => Ok(found.cloned().map(Cell::Text)),
+        }
     }),
-    // A query changes no setting here.
+    // Where it is the whole of a query's column it was done before.
     ("set_config", SqlType::Text, |_, _| {
-        Err(SqlError::unsupported("set_config").with_hint("Use SET."))
+        Err(SqlError::unsupported("set_config")
+            .with_hint("It stands alone in a select list, with its arguments written out."))
     }),
     ("current_schemas", SqlType::TextArray, |facts, args| {
         let hidden = matches!(args[0].as_deref(), Some("t" | "true"));

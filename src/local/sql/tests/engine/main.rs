@@ -4,12 +4,16 @@ mod copy;
 mod crash;
 mod documented;
 mod documents;
+mod errors;
 mod expressions;
 mod external;
 mod features;
 mod live;
 mod memory;
 mod native;
+mod peers;
+#[path = "../../../../../tests/it/python.rs"]
+mod python;
 mod queries;
 mod support;
 mod transactions;

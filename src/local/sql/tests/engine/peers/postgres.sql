@@ -1,0 +1,127 @@
+-- Statements that PostgreSQL answers besides, over the tables that queries.py makes. One to a line.
+
+-- Texts and patterns.
+select id, initcap(kind), btrim(kind, 'rd'), octet_length(kind), sha2(kind, 256), quote_literal(kind), quote_ident(kind) from items order by id;
+select kind, kind ~ '^[rb]', kind ~* 'RED', kind !~ 'e', kind !~* 'E', kind similar to '(red|blue)', kind not similar to '%e%' from items group by kind order by kind;
+select date_trunc('century', timestamp '2024-01-01 00:00:00'), date_trunc('decade', timestamp '1999-12-31 00:00:00');
+select regexp_replace('Thomas', '.[mN]a.', 'M'), regexp_replace('a1b22c', '[0-9]+', '#'), regexp_replace('foobar', '^foo', ''), regexp_replace('abc', '(b)', '<\\1>');
+select cast('abc' as char(5)) || '|', cast('abc' as char(2)), cast('abcdef' as varchar(3)), 'ab '::char(5) = 'ab', length('ab '::char(5));
+select to_hex(255), chr(97), ascii('a'), strpos('high', 'ig'), overlay('abcdef' placing 'XX' from 3 for 2), translate('12345', '143', 'ax');
+select substring('abc' from 0), substring('abc' from 0 for 2), substring('abc' from -1 for 3), left('abc', -1), right('abc', -1);
+select initcap('hello wORLD-foo'), lower('ÀÉ'), upper('é'), length('naïve'), reverse('añb'), substring('naïve', 3, 1), position('ï' in 'naïve');
+
+-- Formats.
+select id, to_char(day, 'YYYY-MM-DD'), to_char(day, 'Day, DD Month YYYY'), to_char(day, 'FMDay FMDD Mon YY'), to_char(day, 'IYYY"W"IW D DDD WW W Q CC J') from items order by id;
+select id, to_char(seen, 'HH24:MI:SS'), to_char(seen, 'HH12:MI AM'), to_char(seen, 'SSSS MS US'), to_char(seen, 'YYYY-MM-DD"T"HH24:MI:SS') from items order by id;
+select id, to_char(price, '999999.99'), to_char(price, 'FM999990.0'), to_char(price, 'S00000.00'), to_char(price, '999,999.9MI'), to_char(n, '9999'), to_char(n, '000S'), to_char(big, '9,999,999,999') from items order by id;
+select to_date('05 Dec 2000', 'DD Mon YYYY'), to_date('2024-060', 'YYYY-DDD'), to_timestamp('2024-02-29 13:14:15', 'YYYY-MM-DD HH24:MI:SS'), to_number('12,454.8-', '99G999D9S');
+select id, to_char(day, 'IDDD ID IYYY IYY IY I RM rm'), to_char(day, 'DDth DDDTH Dth AD b.c.'), to_char(day, 'FMRM FMDDth YYY Y,YYY') from items order by id;
+select to_char(timestamp '2024-12-30 00:00:00', 'IYYY-IW-ID'), to_char(-0.1, '990.99'), to_char(0.1, 'FM0.99'), to_char(1234567, '9G999G999');
+
+-- Casts and what cannot be cast.
+select cast('  42  ' as int), cast('2024-02-29' as date), cast('20240229' as date), cast('Feb 29, 2024' as date), cast('13:14:15' as time), cast('2024-02-29T13:14:15' as timestamp);
+select cast('yes' as boolean), cast('off' as boolean), cast('1' as boolean), cast(' t ' as boolean), cast(0 as boolean), cast(false as int);
+select cast(1.5::float8 as int), cast(2.5::float8 as int), cast(-1.5::float8 as int), cast(2.4999999::float8 as int), cast(1e15::float8 as bigint), cast(0.1::float4 as float8)::numeric(6,3);
+select cast('abc' as int);
+select cast('' as int);
+select cast('1.5' as int);
+select cast(3000000000 as int);
+select cast(40000 as smallint);
+select cast(12345.67 as numeric(6,2));
+select cast('2024-02-30' as date);
+select cast('2024-13-01' as date);
+select cast('noon' as timestamp);
+select cast('perhaps' as boolean);
+select cast(date '2024-01-01' as int);
+select cast(true as date);
+
+-- What fails.
+select 1 / 0;
+select 1 % 0;
+select 1.5 / 0;
+select 1::float8 / 0;
+select 2147483647 + 1;
+select 9223372036854775807 + 1;
+select (-9223372036854775807 - 1) / -1;
+select 1000000 * 1000000;
+select 30000::smallint * 2::smallint;
+select sqrt(-1);
+select ln(0);
+select power(0, -1);
+select nope from items;
+select items.nope from items;
+select nope.id from items;
+select id from nope;
+select nope(id) from items;
+select length(1, 2);
+select id from items, parts p join items i on i.id = p.part_id;
+select id, count(*) from items;
+select kind, count(*) from items group by ok;
+select count(*) from items where count(*) > 1;
+select sum(count(*)) from items;
+select row_number() over (order by id) from items where row_number() over (order by id) = 1;
+select id from items order by 9;
+select id from items group by 9;
+select id from items union select kind from items;
+select id, n from items union select id from items;
+select (select id, n from items limit 1);
+select (select id from items);
+select id from items where id = (select id, n from items);
+select id from items where kind + 1 = 2;
+select not 1;
+select * from items where;
+select from where;
+selekt 1;
+create table items (id int);
+create table twice (a int, a int);
+insert into items (id, id) values (1, 2);
+insert into items (nope) values (1);
+insert into nope values (1);
+insert into items (id, n) values (1);
+insert into items (id) values (1, 2);
+insert into items (n) values ('x');
+insert into items (kind) values ('longer than ten');
+insert into items (price) values (123456789012.5);
+update items set nope = 1;
+update items set n = 'x';
+delete from nope;
+drop table nope;
+drop view items;
+drop schema nope;
+
+-- Changes, in their order.
+insert into items (id, kind, n) values (901, 'new', 1), (902, default, null), (903, 'third', 3);
+select id, kind, n, ok from items where id > 900 order by id;
+update items set n = n * 10, kind = kind || '+' where id > 900 and n is not null;
+select id, kind, n from items where id > 900 order by id;
+update items set n = p.amount from (select item_id, max(amount) as amount from parts group by item_id) as p where p.item_id = items.id and items.ok;
+select id, n from items order by id;
+delete from items using parts where item_id = id and label = 'abc' and amount > 5;
+select count(*), sum(id) from items;
+insert into parts select part_id + 500, item_id, label, amount from parts where amount > 9;
+select part_id, item_id, label, amount from parts where part_id > 500 order by 1;
+merge into parts using (select id, n from items where n between 3 and 9) as s on part_id = s.id when matched then update set amount = s.n when not matched then insert (part_id, amount) values (s.id, s.n);
+select * from parts order by 1, 2, 3, 4;
+begin;
+delete from parts;
+select count(*) from parts;
+rollback;
+select count(*) from parts;
+create table copied as select id, kind, price * 2 as twice, day + 1 as tomorrow from items where n > 0;
+select * from copied order by id;
+create table defaults (a int default 7, b varchar(5) default 'x', c date default '2024-01-01');
+insert into defaults (a) values (1);
+insert into defaults default values;
+select * from defaults order by a;
+create view seen_items as select id, upper(kind) as kind from items where ok;
+select * from seen_items order by id;
+drop table items;
+drop view seen_items;
+alter table copied rename column twice to double;
+alter table copied add column note varchar(9) default 'none';
+select id, double, note from copied order by id;
+alter table copied drop column double;
+select * from copied order by id limit 3;
+truncate copied;
+select count(*) from copied;
+drop table copied, defaults;
