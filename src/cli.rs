@@ -156,21 +156,21 @@ pub struct Check {
 
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// Only this resource and what it needs; may be repeated
+    /// Only this resource and what it needs, or what needs it if it is destroyed; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     pub target: Vec<String>,
-    /// Not this resource, nor what needs it; may be repeated
+    /// Not this resource, nor what needs it, or what it needs if it would be destroyed; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     pub except: Vec<String>,
-    /// Replace this resource although nothing differs; may be repeated
-    #[arg(long, value_name = "ADDRESS")]
-    pub replace: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct Plan {
     #[command(flatten)]
     pub selection: Selection,
+    /// Replace this resource although nothing differs; may be repeated
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "destroy")]
+    pub replace: Vec<String>,
     /// Write the plan into a file for `apply FILE`; it holds no values, only fingerprints
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -207,7 +207,8 @@ pub struct Run {
 
 #[derive(Debug, Args)]
 pub struct Consent {
-    /// Agree that what is in this resource will be gone; may be repeated. `--yes` alone does not
+    /// Agree that what is in this resource will be gone; may be repeated. `--yes` alone does not, unless everything is
+    /// destroyed
     #[arg(long, value_name = "ADDRESS")]
     pub allow_data_loss: Vec<String>,
 }
@@ -219,6 +220,9 @@ pub struct Apply {
     pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub selection: Selection,
+    /// Replace this resource although nothing differs; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub replace: Vec<String>,
     #[command(flatten)]
     pub view: View,
     #[command(flatten)]
@@ -392,6 +396,8 @@ pub struct Destroy {
     pub view: View,
     #[command(flatten)]
     pub run: Run,
+    #[command(flatten)]
+    pub consent: Consent,
 }
 
 #[derive(Debug, Args)]

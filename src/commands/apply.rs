@@ -7,9 +7,10 @@ use crate::error::{CommandError, ExitCode};
 use crate::project::Project;
 use crate::state::Held;
 use crate::ui::{Ui, duration};
+use lakeform_engine::apply::Outcome;
 use lakeform_engine::saved::{self, SavedPlan};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, CommandError> {
     let project = Project::open(global, ui)?; // (disk)
@@ -17,7 +18,7 @@ pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, Com
     let mut held = Held::open(&project, "apply").await?; // (disk)
     let options = match &agreed {
         Some(saved) => saved.options(),
-        None => work::options(&args.selection, &project.stack, &held.ledger)?,
+        None => work::options(&args.selection, &args.replace, &project.stack, &held.ledger)?,
     }; // (pure)
     let destroy = agreed.as_ref().is_some_and(|saved| saved.destroy);
     let world = World::connect(&project, ui).await?; // (cloud)
@@ -42,7 +43,7 @@ pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, Com
         return Ok(ExitCode::Blocked);
     }
     if work::nothing_to_do(&plan) {
-        return Ok(ExitCode::Done);
+        return work::report(&Outcome::default(), Duration::ZERO, ui);
     }
     if !plan.is_empty() && agreed.is_none() {
         work::confirm(ui, &args.run, "\nMake these changes?")?;

@@ -11,7 +11,7 @@ use lakeform_engine::saved;
 pub async fn run(global: &Global, args: &Plan, ui: &Ui) -> Result<ExitCode, CommandError> {
     let project = Project::open(global, ui)?; // (disk)
     let mut ledger = crate::state::ledger(&project).await?; // (disk)
-    let options = work::options(&args.selection, &project.stack, &ledger)?; // (pure)
+    let options = work::options(&args.selection, &args.replace, &project.stack, &ledger)?; // (pure)
     let world = World::connect(&project, ui).await?; // (cloud)
     let plan = work::plan(&project.stack, &world, &mut ledger, &options, args.destroy, ui).await?; // (cloud)
     work::show(&plan, &project, ui, &args.view);

@@ -20,7 +20,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// Reads `--target`, `--except` and `--replace`.
-pub fn options(selection: &Selection, stack: &Stack, ledger: &Ledger) -> Result<Options, CommandError> {
+pub fn options(
+    selection: &Selection,
+    replace: &[String],
+    stack: &Stack,
+    ledger: &Ledger,
+) -> Result<Options, CommandError> {
     let read = |given: &[String]| -> Result<BTreeSet<Address>, CommandError> {
         given
             .iter()
@@ -42,7 +47,7 @@ pub fn options(selection: &Selection, stack: &Stack, ledger: &Ledger) -> Result<
     Ok(Options {
         target: read(&selection.target)?,
         except: read(&selection.except)?,
-        replace: read(&selection.replace)?,
+        replace: read(replace)?,
     })
 }
 
@@ -118,7 +123,7 @@ pub fn show(plan: &Plan, project: &Project, ui: &Ui, view: &View) {
         flat: view.flat,
         local: project.stack.place == Place::Local,
     };
-    ui.say(render::plan(plan, &look).trim_end());
+    ui.data(render::plan(plan, &look));
 }
 
 /// Asks about everything that nobody can make again, one by one: `--yes` is no answer to that.

@@ -47,7 +47,9 @@ impl Place {
 
 /// The dataset as its manifest and the bucket's listing tell it.
 pub async fn read(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
-    let Ok(place) = Place::of(&ask.address.to_string(), &ask.fields) else {
+    // Where it was put, which the file may say otherwise by now.
+    let fields = ask.record.as_ref().map_or(&ask.fields, |record| &record.fields);
+    let Ok(place) = Place::of(&ask.address.to_string(), fields) else {
         return Ok(None);
     };
     let keys = place.keys();

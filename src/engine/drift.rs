@@ -168,8 +168,11 @@ pub fn compare(stack: &Stack, observed: &Observed, ledger: &Ledger, owned: &[Own
                     };
                     add(class, extra.clone());
                 }
-                if let Some(status) = live.status.as_ref().filter(|_| !blackhole) {
-                    add(Class::Pending, format!("AWS says `{status}`"));
+                match live.status.as_ref().filter(|_| !blackhole) {
+                    // Files are as they were written, or somebody changed them.
+                    Some(status) if address.kind.is_data() => add(Class::Changed, status.clone()),
+                    Some(status) => add(Class::Pending, format!("AWS says `{status}`")),
+                    None => {}
                 }
                 if resource.is_none() && !stack.removed.contains(address) {
                     add(Class::Pending, "it is no longer in the file".to_owned());

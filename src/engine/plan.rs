@@ -33,6 +33,8 @@ pub struct Plan {
     /// What the ledger must learn before anything is done: how interrupted steps ended, objects found to be ours, new
     /// addresses, what is no longer ours to keep, needs and protection that changed although the object did not.
     pub entries: Vec<Entry>,
+    /// What of that was found to be ours although the ledger did not know it.
+    pub found: BTreeSet<Address>,
 }
 
 /// What happens to one resource.
@@ -214,6 +216,12 @@ pub fn plan(stack: &Stack, observed: &Observed, ledger: &Ledger, options: &Optio
         changes.insert(change.address.clone(), change);
     }
     plan.entries = entries(&changes, ledger, &left, &moved);
+    let unknown = |address: &&Address| !ledger.records.contains_key(*address) && !moved.contains_key(*address);
+    let adopted = plan.entries.iter().filter_map(|entry| match entry {
+        Entry::Adopted { address, .. } => Some(address),
+        _ => None,
+    });
+    plan.found = adopted.filter(unknown).cloned().collect();
     plan.changes = order
         .into_iter()
         .filter_map(|address| changes.remove(&address))
@@ -271,7 +279,14 @@ impl Planner<'_> {
                 }
             }
             let forced = self.options.replace.contains(address);
-            let mut change = decide(resource, live, record, &decided.changes, forced);
+            let mut change = decide(
+                resource,
+                live,
+                record,
+                &decided.changes,
+                &self.ledger.generation,
+                forced,
+            );
             if !self.chosen.contains(address) {
                 change.keep();
                 decided.left.insert(address.clone());

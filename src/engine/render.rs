@@ -93,7 +93,7 @@ pub fn plan(plan: &Plan, look: &Look<'_>) -> String {
     let something = !writer.shown.is_empty();
     let mut text = writer.text;
     let lines_before = text.len();
-    for (address, news) in plan.entries.iter().filter_map(learnt) {
+    for (address, news) in plan.entries.iter().filter_map(|entry| learnt(plan, entry)) {
         writeln!(
             text,
             "{}  .{} {}{address}{}  {}{news}{}",
@@ -116,8 +116,11 @@ pub fn plan(plan: &Plan, look: &Look<'_>) -> String {
 }
 
 /// What the ledger learns because the file says so, as far as people must know.
-fn learnt(entry: &Entry) -> Option<(&Address, String)> {
+fn learnt<'a>(plan: &Plan, entry: &'a Entry) -> Option<(&'a Address, String)> {
     match entry {
+        Entry::Adopted { address, .. } if plan.found.contains(address) => {
+            Some((address, "taken over: it carries this stack's tags".to_owned()))
+        }
         Entry::Moved { from, to } => Some((to, format!("was `{from}`"))),
         Entry::Forgot { address } => Some((address, "forgotten, and left where it is".to_owned())),
         _ => None,

@@ -299,3 +299,29 @@ Drift: 1 deleted.
 "#]]
     );
 }
+
+#[test]
+fn data_that_is_not_as_it_was_written_has_drifted() {
+    let bench = Bench::with(LAKEHOUSE);
+    let stack = Bench::stack(LAKEHOUSE);
+    let mut observed = bench.observed(&stack);
+    let dataset = observed
+        .keys()
+        .find(|address| address.kind == Kind::Dataset)
+        .expect("declared")
+        .clone();
+    let live = observed.get_mut(&dataset).and_then(Option::as_mut).expect("there");
+    live.status = Some("pending: 0 of 1 files are as they were written".to_owned());
+    let found = compare(&stack, &observed, &bench.ledger, &[]);
+    assert!(is_drift(&found));
+    assert_data_eq!(
+        text(&found),
+        str![[r#"
+dataset.banking
+  changed   pending: 0 of 1 files are as they were written
+
+Drift: 1 changed.
+
+"#]]
+    );
+}

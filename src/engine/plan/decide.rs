@@ -17,13 +17,19 @@ pub(super) fn decide(
     live: Option<Live>,
     record: Option<&Record>,
     planned: &BTreeMap<Address, Change>,
+    generation: &str,
     forced: bool,
 ) -> Change {
     let lookup = |reference: &Reference| known_output(reference, planned);
     let desired: Fields = resource
         .fields
         .iter()
-        .map(|(name, value)| (name.clone(), value.resolve(&lookup)))
+        .map(|(name, value)| {
+            (
+                name.clone(),
+                given_name(resource, record, name).unwrap_or_else(|| value.resolve(&lookup)),
+            )
+        })
         .collect();
     let data = resource.kind().is_data();
     let remade =
@@ -32,7 +38,10 @@ pub(super) fn decide(
     let is_new = |need: &Address| planned.get(need).is_some_and(Change::begins_anew);
     let new_place = anchors(resource).find(|need| data && is_new(need)).cloned();
     let live = live.filter(|_| new_place.is_none());
-    let unsettled = live.as_ref().and_then(|live| unsettled(resource, live, planned));
+    let unsettled = live
+        .as_ref()
+        .filter(|_| record.is_some())
+        .and_then(|live| unsettled(resource, live, planned, generation));
     let mut caused_by = None;
     let (action, because, fields) = match &live {
         None => {
@@ -96,23 +105,65 @@ pub(super) fn decide(
 /// Parameters of a cluster were changed and are not in force yet.
 pub const PENDING_REBOOT: &str = "pending-reboot";
 
+/// A name that the file does not say is that of when the object was made, whatever its address is now.
+fn given_name(resource: &Resource, record: Option<&Record>, field: &str) -> Option<Value> {
+    let unsaid =
+        resource.kind().schema().field(field)?.need == Need::StackName && !resource.field_spans.contains_key(field);
+    record?.fields.get(field).filter(|_| unsaid).cloned()
+}
+
+/// The address that an object's tags give it, when that is another one: it was moved since.
+fn misnamed<'a>(address: &Address, live: &'a Live, generation: &str) -> Option<&'a Address> {
+    let owner = live.owner.as_ref().filter(|owner| owner.generation == generation)?;
+    (owner.address != *address).then_some(&owner.address)
+}
+
 /// Why an object that is as the file says is not done with, and what its users notice of that.
-fn unsettled(resource: &Resource, live: &Live, planned: &BTreeMap<Address, Change>) -> Option<(String, Disruption)> {
+fn unsettled(
+    resource: &Resource,
+    live: &Live,
+    planned: &BTreeMap<Address, Change>,
+    generation: &str,
+) -> Option<(String, Disruption)> {
+    if let Some(old) = misnamed(&resource.address, live, generation) {
+        return Some((format!("its tags still say `{old}`"), Disruption::Live));
+    }
     match live.status.as_deref() {
         Some(PENDING_REBOOT) => return Some(("its parameters wait for a reboot".to_owned(), Disruption::Reboot)),
         // Left by an interrupted run: whatever needs it must wait until it can be used.
         Some(status) if on_its_way(status) => return Some((format!("it is still `{status}`"), Disruption::Live)),
         _ => {}
     }
-    let new_parameters = |need: &&Address| {
-        let change = planned.get(need).filter(|change| change.action == Action::Update);
-        need.kind == Kind::RedshiftParameterGroup
-            && change.is_some_and(|change| change.fields.iter().any(|field| field.name == "parameters"))
+    let changed = |kind: Kind, fields: &[&str]| {
+        resource.needs.iter().filter(|need| need.kind == kind).find(|need| {
+            let change = planned.get(need).filter(|change| change.action == Action::Update);
+            change.is_some_and(|change| change.fields.iter().any(|field| fields.contains(&field.name.as_str())))
+        })
     };
-    let group = resource.needs.iter().find(new_parameters)?;
-    let because = format!("a reboot puts the parameters of `{group}` in force");
-    (resource.kind() == Kind::RedshiftCluster).then_some((because, Disruption::Reboot))
+    match resource.kind() {
+        Kind::RedshiftCluster => {
+            let group = changed(Kind::RedshiftParameterGroup, &["parameters"])?;
+            let because = format!("a reboot puts the parameters of `{group}` in force");
+            Some((because, Disruption::Reboot))
+        }
+        Kind::Crawl => {
+            let crawler = changed(Kind::GlueCrawler, CATALOG)?;
+            Some((format!("`{crawler}` writes other tables from now on"), Disruption::Live))
+        }
+        _ => None,
+    }
 }
+
+/// The fields of a crawler that decide which tables it writes, and where.
+const CATALOG: &[&str] = &[
+    "classifiers",
+    "combine_schemas",
+    "database",
+    "exclude",
+    "table_level",
+    "table_prefix",
+    "targets",
+];
 
 /// What it means to those who use an object that another one takes its place.
 fn replacing(kind: Kind, fields: &Fields) -> Disruption {

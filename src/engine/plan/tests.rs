@@ -295,9 +295,11 @@ fn a_new_address_for_the_same_object_is_a_move() {
     assert_data_eq!(
         bench.shown(text),
         str![[r#"
+  ~ bucket.store  its tags still say `bucket.lake`  [live]
   . bucket.store  was `bucket.lake`
 
-Nothing to do: what is live is what the file says.
+Plan: 0 to add, 1 to change, 0 to destroy.
+Time: ≈ 2 s, bucket.store
 
 "#]]
     );
@@ -358,23 +360,20 @@ Time: ≈ 3 m 03 s, redshift_cluster.main
 
 #[test]
 fn what_only_the_state_learns_is_told() {
-    let bench = Bench::with("[bucket.old]\nname = \"lake-one\"\n[log_group.events]\n");
-    let stack = crate::testing::stack(
-        "removed = [\"log_group.events\"]\n[stack]\nname = \"t\"\n[moved]\n\"bucket.old\" = \"bucket.new\"\n\
-         [bucket.new]\nname = \"lake-one\"\n",
-    );
-    let mut ledger = bench.ledger.clone();
-    let moves = ledger.moves(&stack);
-    moves.iter().for_each(|entry| ledger.add(entry));
-    let mut plan = plan(&stack, &bench.observed(&stack), &ledger, &Options::default());
+    let mut bench = Bench::with("[bucket.lake]\n[log_group.events]\n");
+    bench.ledger.records.remove(&address("bucket.lake"));
+    let stack = crate::testing::stack("removed = [\"log_group.events\"]\n[stack]\nname = \"t\"\n[bucket.lake]\n");
+    let moves = bench.ledger.moves(&stack);
+    moves.iter().for_each(|entry| bench.ledger.add(entry));
+    let mut plan = plan(&stack, &bench.observed(&stack), &bench.ledger, &Options::default());
     plan.entries.splice(..0, moves);
     assert!(plan.is_empty());
     let place = |_: Span| String::new();
     assert_data_eq!(
         render::plan(&plan, &look(&place)),
         str![[r#"
-  . bucket.new  was `bucket.old`
   . log_group.events  forgotten, and left where it is
+  . bucket.lake  taken over: it carries this stack's tags
 
 Nothing to do: what is live is what the file says.
 
@@ -383,8 +382,52 @@ Nothing to do: what is live is what the file says.
     assert_data_eq!(
         render::json(&plan, &place)["noted"].to_string(),
         str![[
-            r#"[{"address":"bucket.new","news":"was `bucket.old`"},{"address":"log_group.events","news":"forgotten, and left where it is"}]"#
+            r#"[{"address":"log_group.events","news":"forgotten, and left where it is"},{"address":"bucket.lake","news":"taken over: it carries this stack's tags"}]"#
         ]]
+    );
+}
+
+#[test]
+fn what_moves_keeps_its_name_and_gets_the_new_address_into_its_tags() {
+    let mut bench = Bench::with("[bucket.old]\n[log_group.old]\n");
+    let text = "[moved]\n\"bucket.old\" = \"bucket.new\"\n\"log_group.old\" = \"log_group.new\"\n[bucket.new]\n[log_group.new]\n";
+    let stack = Bench::stack(text);
+    for entry in bench.ledger.moves(&stack) {
+        bench.ledger.add(&entry);
+    }
+    assert_data_eq!(
+        bench.shown(text),
+        str![[r#"
+  ~ bucket.new  its tags still say `bucket.old`  [live]
+  ~ log_group.new  its tags still say `log_group.old`  [live]
+
+Plan: 0 to add, 2 to change, 0 to destroy.
+Time: ≈ 2 s, bucket.new
+
+"#]]
+    );
+    assert!(bench.apply(text).is_complete());
+    assert!(bench.plan(text, &Options::default()).is_empty());
+    let world = bench.cloud.world.borrow();
+    let tagged: Vec<String> = world
+        .objects
+        .iter()
+        .map(|(id, object)| format!("{id} {}", object.owner.as_ref().expect("ours").address))
+        .collect();
+    assert_eq!(tagged, ["bucket:t-old bucket.new", "log_group:t-old log_group.new"]);
+}
+
+#[test]
+fn how_a_secret_is_made_is_not_told_by_aws_and_changes_all_the_same() {
+    let text = "[secret.token]\ngenerate = { length = 20 }\n";
+    let mut bench = Bench::with(text);
+    let longer = text.replace("20", "40");
+    assert!(bench.apply(&longer).is_complete());
+    let world = bench.cloud.world.borrow();
+    let secret = world.objects.values().next().expect("made");
+    assert_eq!(
+        secret.fields["generate"].as_map().expect("a table")["length"],
+        Value::Int(40)
     );
 }
 

@@ -33,7 +33,7 @@ pub fn json(plan: &Plan, place: &dyn Fn(Span) -> String) -> Json {
         "changes": plan.changes.iter().filter(|change| change.action != Action::Keep)
             .map(|change| changed(plan, change, place)).collect::<Vec<_>>(),
         "steps": steps.collect::<Vec<_>>(),
-        "noted": plan.entries.iter().filter_map(learnt)
+        "noted": plan.entries.iter().filter_map(|entry| learnt(plan, entry))
             .map(|(address, news)| json!({ "address": address, "news": news })).collect::<Vec<_>>(),
         "blocked": plan.blocked.iter()
             .map(|(address, reason)| json!({ "address": address, "reason": reason })).collect::<Vec<_>>(),

@@ -749,6 +749,9 @@ impl Cloud for FakeCloud {
             if stale {
                 object.stale = Some((object.fields.clone(), 1));
             }
+            if update.changed.iter().any(|name| name == "tags") {
+                object.owner = object.owner.take().map(|_| update.owner.clone());
+            }
             for name in &update.changed {
                 match update.fields.get(name) {
                     Some(value) => object.fields.insert(name.clone(), value.clone()),
