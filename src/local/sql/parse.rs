@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{Query, Statement};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::dialect::Redshift;
 use crate::error::{Result, SqlError};
@@ -45,19 +45,25 @@ pub fn query(text: &str) -> Result<Box<Query>> {
 
 fn prepare(tokens: &[Lexeme]) -> Vec<TokenWithSpan> {
     let mut kept = Vec::with_capacity(tokens.len());
-    let mut index = 0;
-    while let Some(lexeme) = tokens.get(index) {
+    for (index, lexeme) in tokens.iter().enumerate() {
         let next = tokens.get(index + 1).and_then(Lexeme::word);
         match (lexeme.word(), next) {
             // An exact count is a valid approximation.
-            (Some("approximate"), Some("count" | "percentile_disc")) => index += 1,
-            _ => {
+            (Some("approximate"), Some("count" | "percentile_disc")) => {}
+            // DELETE may leave its FROM out.
+            (Some("delete"), Some(name)) if name != "from" && deletes(tokens, index) => {
                 kept.push(lexeme.token.clone());
-                index += 1;
+                kept.push(TokenWithSpan::new(Token::make_keyword("FROM"), lexeme.token.span));
             }
+            _ => kept.push(lexeme.token.clone()),
         }
     }
     kept
+}
+
+/// Whether the word begins a statement, first of all or behind WITH.
+fn deletes(tokens: &[Lexeme], index: usize) -> bool {
+    index == 0 || tokens[0].word() == Some("with") && tokens[index - 1].is(&Token::RParen)
 }
 
 fn near(source: &Source, lexeme: &Lexeme) -> SqlError {

@@ -19,7 +19,7 @@ use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 
 /// Functions whose first argument is a date part, written bare.
-const DATE_PART_FUNCTIONS: [&str; 9] = [
+const DATE_PART_FUNCTIONS: [&str; 8] = [
     "dateadd",
     "date_add",
     "datediff",
@@ -27,7 +27,6 @@ const DATE_PART_FUNCTIONS: [&str; 9] = [
     "date_part",
     "datepart",
     "pgdate_part",
-    "date_part_year",
     "date_trunc",
 ];
 
@@ -399,8 +398,13 @@ impl<'a> Visitor<'a> {
             *expr = value;
             return Ok(());
         }
-        if ident.quote_style.is_none() && !self.scope.visible(name) && CLAUSES.contains(&name.as_str()) {
-            return Err(SqlError::syntax(format!("syntax error at or near \"{name}\"")));
+        if ident.quote_style.is_none() && !self.scope.visible(name) {
+            if known::WITHOUT_BRACKETS.contains(&name.as_str()) {
+                known::check(name)?;
+            }
+            if CLAUSES.contains(&name.as_str()) {
+                return Err(SqlError::syntax(format!("syntax error at or near \"{name}\"")));
+            }
         }
         *expr = Expr::Identifier(quoted(name));
         Ok(())
@@ -432,6 +436,9 @@ impl<'a> Visitor<'a> {
         }
         if typed {
             known::check(&name)?;
+        }
+        if function.filter.is_some() {
+            return Err(SqlError::syntax("syntax error at or near \"filter\""));
         }
         if let Some(WindowType::WindowSpec(spec)) = &mut function.over
             && let Some(frame) = &mut spec.window_frame
