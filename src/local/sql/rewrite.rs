@@ -496,6 +496,9 @@ impl Rewriter<'_> {
                     *factor = one_value(&column, series, alias.take());
                     return self.factor(factor, scope);
                 }
+                if args.is_some() {
+                    known::refuse_missing(&original.name)?;
+                }
                 if args.take().is_some_and(|args| args.args.is_empty())
                     && original.schema.as_deref().is_none_or(|schema| schema == "pg_catalog")
                     && let Some(value) = self.names.session_value(&original.name)
