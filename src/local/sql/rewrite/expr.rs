@@ -415,10 +415,15 @@ impl<'a> Visitor<'a> {
         let mut parts: Vec<String> = parts.into_iter().map(|part| part.value).collect();
         let column = parts.pop().unwrap_or_default();
         let qualifier = name_of(parts).ok_or_else(|| SqlError::syntax("improper qualified name"))?;
-        match self.scope.qualifier(&qualifier) {
-            Some(alias) => Ok(Expr::CompoundIdentifier(vec![quoted(&alias), quoted(&column)])),
-            None => Err(super::missing_from(&qualifier)),
+        let Some(alias) = self.scope.qualifier(&qualifier) else {
+            return Err(super::missing_from(&qualifier));
+        };
+        let mut names = vec![quoted(&alias), quoted(&column)];
+        // Where a column here has the name of an outer table, the planner would read a field of that column.
+        if self.scope.has_column(&alias) && !self.scope.sources.iter().any(|source| source.alias == alias) {
+            names.insert(0, quoted("$"));
         }
+        Ok(Expr::CompoundIdentifier(names))
     }
 
     fn function(&self, mut function: Function) -> Result<Expr> {
