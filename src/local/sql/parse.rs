@@ -47,12 +47,11 @@ pub fn query(text: &str) -> Result<Box<Query>> {
 fn prepare(source: &Source) -> Result<Vec<TokenWithSpan>> {
     let tokens = source.tokens.as_slice();
     let mut kept = Vec::with_capacity(tokens.len());
-    let mut index = 0;
-    while let Some(lexeme) = tokens.get(index) {
+    for (index, lexeme) in tokens.iter().enumerate() {
         let next = tokens.get(index + 1).and_then(Lexeme::word);
         match (lexeme.word(), next) {
             // An exact count is a valid approximation.
-            (Some("approximate"), Some("count" | "percentile_disc")) => index += 1,
+            (Some("approximate"), Some("count" | "percentile_disc")) => {}
             // A table has PIVOT and UNPIVOT behind it; what SUPER is taken apart by stands first.
             (Some("unpivot"), _) if starts_source(&tokens[..index]) => {
                 let place = source.offset + character(&source.text, lexeme.start);
@@ -65,12 +64,13 @@ fn prepare(source: &Source) -> Result<Vec<TokenWithSpan>> {
                     word.keyword = Keyword::NoKeyword;
                 }
                 kept.push(token);
-                index += 1;
             }
-            _ => {
+            // DELETE may leave its FROM out.
+            (Some("delete"), Some(name)) if name != "from" && deletes(tokens, index) => {
                 kept.push(lexeme.token.clone());
-                index += 1;
+                kept.push(TokenWithSpan::new(Token::make_keyword("FROM"), lexeme.token.span));
             }
+            _ => kept.push(lexeme.token.clone()),
         }
     }
     Ok(kept)
@@ -109,6 +109,11 @@ fn is_list(tokens: &[Lexeme]) -> bool {
     let open = tokens.iter().take_while(|lexeme| lexeme.is(&Token::LParen)).count();
     let first = tokens.get(open).and_then(Lexeme::word);
     open > 0 && !matches!(first, Some("select" | "with" | "values"))
+}
+
+/// Whether the word begins a statement, first of all or behind WITH.
+fn deletes(tokens: &[Lexeme], index: usize) -> bool {
+    index == 0 || tokens[0].word() == Some("with") && tokens[index - 1].is(&Token::RParen)
 }
 
 fn near(source: &Source, lexeme: &Lexeme) -> SqlError {

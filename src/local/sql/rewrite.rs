@@ -283,6 +283,12 @@ impl Rewriter<'_> {
         if !select.connect_by.is_empty() {
             return Err(SqlError::unsupported("CONNECT BY"));
         }
+        if matches!(select.distinct, Some(ast::Distinct::On(_))) {
+            return Err(SqlError::new("0A000", "SELECT DISTINCT ON is not supported"));
+        }
+        if !select.named_window.is_empty() {
+            return Err(SqlError::syntax("syntax error at or near \"window\""));
+        }
         if select.into.is_some() {
             return Err(SqlError::unsupported("SELECT INTO inside a query"));
         }
@@ -370,22 +376,6 @@ impl Rewriter<'_> {
                 if build::literal_number(expr).is_none() {
                     self.expr(expr, &scope, &BTreeMap::new())?;
                 }
-            }
-        }
-        for window in &mut select.named_window {
-            if let ast::NamedWindowExpr::WindowSpec(spec) = &mut window.1 {
-                for expr in spec
-                    .partition_by
-                    .iter_mut()
-                    .chain(spec.order_by.iter_mut().map(|order| &mut order.expr))
-                {
-                    self.expr(expr, &scope, &BTreeMap::new())?;
-                }
-            }
-        }
-        if let Some(ast::Distinct::On(exprs)) = &mut select.distinct {
-            for expr in exprs {
-                self.expr(expr, &scope, &BTreeMap::new())?;
             }
         }
         for order in order_by {
@@ -519,6 +509,9 @@ impl Rewriter<'_> {
                     };
                     *factor = one_value(&column, series, alias.take());
                     return self.factor(factor, scope);
+                }
+                if args.is_some() {
+                    known::refuse_missing(&original.name)?;
                 }
                 if args.take().is_some_and(|args| args.args.is_empty())
                     && original.schema.as_deref().is_none_or(|schema| schema == "pg_catalog")

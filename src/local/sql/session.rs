@@ -478,7 +478,7 @@ impl Session {
 
     async fn dispatch(&mut self, command: Command, parameters: &[Expr]) -> Result<Step> {
         match command {
-            Command::Begin => return self.begin().map(Step::Done),
+            Command::Begin { read_only } => return self.begin(read_only).map(Step::Done),
             Command::Commit => return self.commit().map(Step::Done),
             Command::Rollback => return Ok(Step::Done(self.rollback())),
             Command::Set { name, value, local } => {

@@ -39,7 +39,9 @@ impl std::fmt::Display for Name {
 
 #[derive(Clone, Debug)]
 pub enum Command {
-    Begin,
+    Begin {
+        read_only: bool,
+    },
     Commit,
     Rollback,
     Set {
@@ -249,12 +251,15 @@ fn statement(c: &mut Cursor) -> Result<Command> {
     match first.as_str() {
         "begin" | "start" => {
             c.next();
-            c.skip_rest();
-            Ok(Command::Begin)
+            transaction_word(c);
+            let read_only = transaction_modes(c)?;
+            c.end()?;
+            Ok(Command::Begin { read_only })
         }
         "commit" | "end" => {
             c.next();
-            c.skip_rest();
+            transaction_word(c);
+            c.end()?;
             Ok(Command::Commit)
         }
         "rollback" | "abort" => {
@@ -262,7 +267,8 @@ fn statement(c: &mut Cursor) -> Result<Command> {
             if c.peek_is("to") {
                 return Err(SqlError::unsupported("ROLLBACK TO SAVEPOINT"));
             }
-            c.skip_rest();
+            transaction_word(c);
+            c.end()?;
             Ok(Command::Rollback)
         }
         "set" => settings::set(c),
@@ -413,6 +419,15 @@ fn statement(c: &mut Cursor) -> Result<Command> {
         "unload" => Err(SqlError::unsupported("UNLOAD")),
         "refresh" => Err(SqlError::unsupported("REFRESH MATERIALIZED VIEW")),
         "discard" => Err(SqlError::unsupported("DISCARD")),
+        "desc" => {
+            c.next();
+            match c.peek_word() {
+                Some(what @ ("datashare" | "identity")) => {
+                    Err(SqlError::unsupported(format!("DESC {}", what.to_uppercase())))
+                }
+                _ => Err(c.unexpected()),
+            }
+        }
         "cancel" => Err(SqlError::unsupported("CANCEL")),
         "savepoint" | "release" => Err(SqlError::unsupported("SAVEPOINT")),
         "attach" | "detach" => Err(SqlError::unsupported("row-level security and masking policies")),
@@ -427,6 +442,36 @@ fn statement(c: &mut Cursor) -> Result<Command> {
         "select" | "with" | "insert" | "update" | "delete" | "merge" | "values" => Ok(Command::Query(c.source.clone())),
         _ if c.peek().is_some_and(|lexeme| lexeme.is(&Token::LParen)) => Ok(Command::Query(c.source.clone())),
         _ => Err(c.unexpected()),
+    }
+}
+
+fn transaction_word(c: &mut Cursor) {
+    if !c.eat("work") {
+        c.eat("transaction");
+    }
+}
+
+/// Returns whether nothing may be written. All isolation levels are the strictest.
+fn transaction_modes(c: &mut Cursor) -> Result<bool> {
+    let mut read_only = false;
+    loop {
+        if c.eat("isolation") {
+            c.expect("level")?;
+            match c.ident()?.as_str() {
+                "serializable" => {}
+                "repeatable" => c.expect("read")?,
+                "read" if c.eat("committed") || c.eat("uncommitted") => {}
+                _ => return Err(c.unexpected()),
+            }
+        } else if c.eat("read") {
+            read_only = c.eat("only");
+            if !read_only {
+                c.expect("write")?;
+            }
+        } else {
+            return Ok(read_only);
+        }
+        c.eat_token(&Token::Comma);
     }
 }
 
@@ -473,8 +518,22 @@ fn create(c: &mut Cursor) -> Result<Command> {
                     return Err(SqlError::unsupported(
                         "CREATE DATABASE FROM a datashare, integration or data catalog",
                     ));
+                } else if c.eat("collate") {
+                    if !c.eat("case_sensitive") && !c.eat("cs") {
+                        return Err(SqlError::unsupported("COLLATE CASE_INSENSITIVE"));
+                    }
+                } else if c.eat("connection") {
+                    c.expect("limit")?;
+                    if !c.eat("unlimited") {
+                        c.integer()?;
+                    }
+                } else if c.eat("isolation") {
+                    c.expect("level")?;
+                    if !c.eat("serializable") {
+                        c.expect("snapshot")?;
+                    }
                 } else {
-                    c.next();
+                    return Err(c.unexpected());
                 }
             }
             Ok(Command::CreateDatabase { name, owner })
@@ -484,7 +543,10 @@ fn create(c: &mut Cursor) -> Result<Command> {
             match c.peek_word() {
                 Some("schema") => create_external_schema(c),
                 Some("table") => table::create_external(c),
-                Some("function") => Err(SqlError::unsupported("CREATE EXTERNAL FUNCTION")),
+                Some(what @ ("function" | "model" | "view")) => Err(SqlError::unsupported(format!(
+                    "CREATE EXTERNAL {}",
+                    what.to_uppercase()
+                ))),
                 _ => Err(c.unexpected()),
             }
         }
@@ -552,7 +614,7 @@ fn create(c: &mut Cursor) -> Result<Command> {
         }
         Some(
             what @ ("materialized" | "function" | "procedure" | "library" | "model" | "datashare" | "masking" | "rls"
-            | "integration"),
+            | "integration" | "identity" | "template"),
         ) => {
             let what = if what == "materialized" {
                 "materialized view"
@@ -661,6 +723,9 @@ fn alter(c: &mut Cursor) -> Result<Command> {
         Some("group") => {
             c.next();
             let name = c.ident()?;
+            if c.peek_is("rename") {
+                return Err(SqlError::unsupported("ALTER GROUP … RENAME"));
+            }
             let add = c.eat("add");
             if !add {
                 c.expect("drop")?;

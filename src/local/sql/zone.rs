@@ -49,11 +49,9 @@ impl Zone {
             "CEST" => 2,
             "JST" => 9,
             _ => {
-                let offset = || {
-                    Some(Self::Fixed(-offset(
-                        text.trim_start_matches(|c: char| c.is_ascii_alphabetic()),
-                    )?))
-                };
+                // The name before an offset means nothing.
+                let unnamed = text.trim_start_matches(|c: char| c.is_ascii_alphabetic() || "/_ ".contains(c));
+                let offset = || offset(unnamed).map(|west| Self::Fixed(-west));
                 return Self::by_name(text).or_else(offset).ok_or_else(|| unknown(text));
             }
         };

@@ -1,7 +1,9 @@
 //! Dates and times: dateadd, datediff, date_part, date_trunc, zones.
 
 use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
-use datafusion::arrow::array::{ArrayRef, TimestampMicrosecondArray};
+use datafusion::arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
+use datafusion::arrow::compute::cast as arrow_cast;
+use datafusion::arrow::datatypes::{DataType, TimestampMicrosecondType};
 
 use super::cast::parse_interval;
 use super::{Call, Function, Shape, at, function, number_at, returns};
@@ -200,7 +202,7 @@ fn month_end(date: NaiveDate) -> NaiveDate {
 /// DATEDIFF counts the boundaries of the part that lie between.
 fn datediff(call: &Call) -> Result<ArrayRef> {
     let part = constant_part(call)?;
-    let (from, to) = (call.micros(1)?, call.micros(2)?);
+    let (from, to) = (clocks(call, 1)?, clocks(call, 2)?);
     call.ints(|row| match (part, number_at(&from, row), number_at(&to, row)) {
         (Some(part), Some(from), Some(to)) => Ok(Some(boundary(part, to)? - boundary(part, from)?)),
         _ => Ok(None),
@@ -257,19 +259,7 @@ fn date_part(call: &Call) -> Result<ArrayRef> {
     {
         return Ok(found);
     }
-    let time_only = matches!(
-        call.args[1].data_type(),
-        datafusion::arrow::datatypes::DataType::Time64(_)
-    );
-    let instants = if time_only {
-        let micros = datafusion::arrow::compute::cast(&call.args[1], &datafusion::arrow::datatypes::DataType::Int64)?;
-        datafusion::arrow::compute::cast(&micros, &SqlType::Timestamp.arrow())?
-    } else {
-        std::sync::Arc::new(call.micros(1)?)
-    };
-    let instants = datafusion::arrow::array::AsArray::as_primitive::<
-        datafusion::arrow::datatypes::TimestampMicrosecondType,
-    >(&instants);
+    let instants = &clocks(call, 1)?;
     if call.returns == SqlType::Float8 {
         return call
             .floats(|row| Ok(number_at(instants, row).map(|instant| instant as f64 / MICROS_PER_SECOND as f64)));
@@ -283,6 +273,18 @@ fn date_part(call: &Call) -> Result<ArrayRef> {
         };
         Ok(Some(field(part, at, instant)))
     })
+}
+
+/// What clocks show; a time of day is shown on the first of all days.
+fn clocks(call: &Call, index: usize) -> Result<TimestampMicrosecondArray> {
+    match call.args[index].data_type() {
+        DataType::Time64(_) => {
+            let micros = arrow_cast(&call.args[index], &DataType::Int64)?;
+            let shown = arrow_cast(&micros, &SqlType::Timestamp.arrow())?;
+            Ok(shown.as_primitive::<TimestampMicrosecondType>().clone())
+        }
+        _ => call.micros(index),
+    }
 }
 
 /// Parts of an instant that no clock shows: the epoch, and the zone.
@@ -320,8 +322,9 @@ pub fn field(part: Part, at: NaiveDateTime, instant: i64) -> i64 {
         Part::Hour => at.hour().into(),
         Part::Minute => at.minute().into(),
         Part::Second => second_micros / MICROS_PER_SECOND,
-        Part::Millisecond => second_micros / 1000,
-        Part::Microsecond => second_micros,
+        // What is behind the second, without it.
+        Part::Millisecond => second_micros % MICROS_PER_SECOND / 1000,
+        Part::Microsecond => second_micros % MICROS_PER_SECOND,
         Part::Epoch => instant.div_euclid(MICROS_PER_SECOND),
         Part::Zone | Part::ZoneHour | Part::ZoneMinute => 0,
     }

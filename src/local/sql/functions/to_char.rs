@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
 use datafusion::arrow::array::{ArrayRef, BooleanArray, Decimal128Array};
 use datafusion::arrow::datatypes::DataType;
 
@@ -225,6 +225,13 @@ fn format_number(number: &str, format: &str) -> String {
         Some(rest) => (false, rest.to_uppercase()),
         None => (true, format.to_uppercase()),
     };
+    // What shows a sign shows it behind the currency.
+    if let Some(rest) = format.strip_prefix(['$', 'L'])
+        && (rest.starts_with('S') || rest.contains("PR"))
+    {
+        let rest = if fill { rest.to_string() } else { format!("FM{rest}") };
+        return format!("${}", format_number(number, &rest));
+    }
     let (whole_format, fraction_format) = match format.find(['D', '.']) {
         Some(at) => (format[..at].to_string(), format[at + 1..].to_string()),
         None => (format.clone(), String::new()),
@@ -437,8 +444,21 @@ fn read(text: &str, format: &str, lenient: bool) -> Result<NaiveDateTime> {
         }
         None => NaiveDate::from_ymd_opt(year, month, day),
     };
-    date.and_then(|date| date.and_hms_micro_opt(hour, minute, second, micros))
-        .ok_or_else(bad)
+    let date = date.ok_or_else(bad)?;
+    let time = NaiveTime::from_hms_micro_opt(hour, minute, second, micros);
+    match time {
+        Some(time) => Ok(date.and_time(time)),
+        // The next day has begun.
+        None if lenient => {
+            let seconds = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+            let shown = date.and_time(NaiveTime::MIN) + TimeDelta::seconds(seconds);
+            Ok(shown + TimeDelta::microseconds(micros.into()))
+        }
+        None => Err(SqlError::new(
+            "22008",
+            format!("date/time field time value out of range: {hour}:{minute:02}:{second:02}"),
+        )),
+    }
 }
 
 fn number_type(shape: &Shape) -> Result<SqlType> {

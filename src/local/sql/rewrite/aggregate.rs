@@ -97,7 +97,7 @@ fn sorted_list(mut function: Function, value: Expr, order_by: Vec<ast::OrderByEx
             });
         }
         Some(WindowType::NamedWindow(_)) => {
-            return Err(SqlError::unsupported("a named window for this function"));
+            return Err(SqlError::syntax("there are no named windows"));
         }
         None if order_by.is_empty() => {}
         None => clauses.push(FunctionArgumentClause::OrderBy(order_by)),

@@ -19,7 +19,7 @@ use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 
 /// Functions whose first argument is a date part, written bare.
-const DATE_PART_FUNCTIONS: [&str; 9] = [
+const DATE_PART_FUNCTIONS: [&str; 8] = [
     "dateadd",
     "date_add",
     "datediff",
@@ -27,7 +27,6 @@ const DATE_PART_FUNCTIONS: [&str; 9] = [
     "date_part",
     "datepart",
     "pgdate_part",
-    "date_part_year",
     "date_trunc",
 ];
 
@@ -405,8 +404,13 @@ impl<'a> Visitor<'a> {
             *expr = value;
             return Ok(());
         }
-        if ident.quote_style.is_none() && !self.scope.visible(name) && CLAUSES.contains(&name.as_str()) {
-            return Err(SqlError::syntax(format!("syntax error at or near \"{name}\"")));
+        if ident.quote_style.is_none() && !self.scope.visible(name) {
+            if known::WITHOUT_BRACKETS.contains(&name.as_str()) {
+                known::check(name)?;
+            }
+            if CLAUSES.contains(&name.as_str()) {
+                return Err(SqlError::syntax(format!("syntax error at or near \"{name}\"")));
+            }
         }
         *expr = Expr::Identifier(quoted(name));
         Ok(())
@@ -422,8 +426,12 @@ impl<'a> Visitor<'a> {
                 && let Some(alias) = self.scope.qualifier(&qualifier)
                 && (split == last || self.scope.has_column_of(&alias, &names[split]))
             {
-                let column = Expr::CompoundIdentifier(vec![quoted(&alias), quoted(&names[split])]);
-                return Ok(build::path(column, &names[split + 1..]));
+                let mut column = vec![quoted(&alias), quoted(&names[split])];
+                // Where a column here has the name of an outer table, the planner would read a field of that column.
+                if self.scope.has_column(&alias) && !self.scope.sources.iter().any(|source| source.alias == alias) {
+                    column.insert(0, quoted("$"));
+                }
+                return Ok(build::path(Expr::CompoundIdentifier(column), &names[split + 1..]));
             }
         }
         if self.scope.visible(&names[0]) || self.aliases.contains_key(&names[0]) {
@@ -451,6 +459,9 @@ impl<'a> Visitor<'a> {
         }
         if typed {
             known::check(&name)?;
+        }
+        if function.filter.is_some() {
+            return Err(SqlError::syntax("syntax error at or near \"filter\""));
         }
         if let Some(WindowType::WindowSpec(spec)) = &mut function.over
             && let Some(frame) = &mut spec.window_frame

@@ -7,6 +7,7 @@ use super::{Outcome, Session};
 use crate::catalog::{Body, Column, Constraint, ConstraintKind, DistStyle, ExternalSource, Oid, Relation, Table};
 use crate::error::{Result, SqlError};
 use crate::lake::LakeErrorKind;
+use crate::rewrite::BY_OID;
 use crate::types::SqlType;
 use crate::utility::{
     AlterAction, Command, CommentTarget, CreateTable, DefinedColumn, Name, RelationKind, TableSource, ordered_partition,
@@ -352,8 +353,10 @@ impl Session {
                         format!("column \"{to}\" of relation \"{}\" already exists", relation.name),
                     ));
                 }
-                self.refuse_if_viewed(&relation, "rename", &from)?;
                 changed.columns[index].name = to.clone();
+                if let Some(view) = self.broken_views(&relation, &changed).await?.first() {
+                    return Err(viewed(&relation, "rename", &from, view));
+                }
                 if let Body::Table(table) = &mut changed.body {
                     rename_keys(table, &from, &to);
                     rename_targets(table, relation.oid, &from, &to);
@@ -369,13 +372,6 @@ impl Session {
                 if relation.columns.len() == 1 {
                     return Err(SqlError::new("0A000", "cannot drop the only column of a table"));
                 }
-                if cascade {
-                    for view in self.tx()?.work.dependents(relation.oid) {
-                        self.drop_with_dependents(view.oid, true).await?;
-                    }
-                } else {
-                    self.refuse_if_viewed(&relation, "drop", &column)?;
-                }
                 if let Body::Table(table) = &mut changed.body {
                     if table.distkey.as_deref() == Some(&column) || table.sortkey.contains(&column) {
                         return Err(SqlError::new(
@@ -388,6 +384,12 @@ impl Session {
                         .retain(|constraint| !constraint.columns.contains(&column));
                 }
                 changed.columns.remove(index);
+                for view in self.broken_views(&relation, &changed).await? {
+                    if !cascade {
+                        return Err(viewed(&relation, "drop", &column, &view));
+                    }
+                    self.drop_with_dependents(view.oid, true).await?;
+                }
             }
             AlterAction::ColumnType { name: column, sql_type } => {
                 let index = relation.column(&column).ok_or_else(|| SqlError::no_column(&column))?;
@@ -492,19 +494,19 @@ impl Session {
         Ok(Outcome::command("ALTER TABLE"))
     }
 
-    fn refuse_if_viewed(&self, relation: &Relation, verb: &str, column: &str) -> Result<()> {
-        match self.tx()?.work.dependents(relation.oid).first() {
-            None => Ok(()),
-            Some(view) => Err(SqlError::new(
-                "2BP01",
-                format!(
-                    "cannot {verb} table {} column {column} because other objects depend on it",
-                    relation.name
-                ),
-            )
-            .with_detail(format!("view {} depends on table {}", view.name, relation.name))
-            .with_hint("Use DROP ... CASCADE to drop the dependent objects too.")),
+    /// Returns the views on a table that would not open any more once it has changed.
+    async fn broken_views(&mut self, relation: &Arc<Relation>, changed: &Relation) -> Result<Vec<Arc<Relation>>> {
+        let views = self.tx()?.work.dependents(relation.oid);
+        self.work()?.put_relation(changed.clone());
+        let mut broken = Vec::new();
+        for view in views {
+            let whole = crate::parse::query(&format!("select * from \"{BY_OID}\".\"{}\"", view.oid))?;
+            if self.plan(whole, &[]).await.is_err() {
+                broken.push(view);
+            }
         }
+        self.work()?.put_relation(relation.as_ref().clone());
+        Ok(broken)
     }
 
     async fn drop_relations(
@@ -769,4 +771,12 @@ pub(super) fn no_database(name: &str) -> SqlError {
 
 fn not_external(name: &Name) -> SqlError {
     SqlError::new("42809", format!("\"{name}\" is not in an external schema"))
+}
+
+fn viewed(relation: &Relation, verb: &str, column: &str, view: &Relation) -> SqlError {
+    let table = &relation.name;
+    let message = format!("cannot {verb} table {table} column {column} because other objects depend on it");
+    SqlError::new("2BP01", message)
+        .with_detail(format!("view {} depends on table {table}", view.name))
+        .with_hint("Use DROP ... CASCADE to drop the dependent objects too.")
 }

@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::sql::sqlparser::ast::{
     self, Assignment, AssignmentTarget, Expr, FromTable, MergeAction, MergeClauseKind, MergeInsertKind, Query,
-    SelectItem, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind,
+    SelectItem, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, With,
     visit_expressions_mut,
 };
 use futures::StreamExt;
@@ -32,13 +32,14 @@ impl Session {
         let statement = crate::parse::statement(source)?;
         let outcome = match statement {
             Statement::Query(query) if selects_into(&query) => self.select_into(query).await,
+            Statement::Query(query) if changes(&query) => self.change_with(*query, parameters).await,
             Statement::Query(mut query) => {
                 self.set_by_query(&mut query, parameters)?;
                 return self.plan(query, parameters).await.map(Step::Query);
             }
             Statement::Insert(insert) => self.insert(insert, parameters).await,
-            Statement::Update(update) => self.update(update, parameters).await,
-            Statement::Delete(delete) => self.delete(delete, parameters).await,
+            Statement::Update(update) => self.update(update, None, parameters).await,
+            Statement::Delete(delete) => self.delete(delete, None, parameters).await,
             Statement::Merge(merge) => self.merge(merge, parameters).await,
             other => {
                 let words: Vec<String> = other
@@ -51,6 +52,15 @@ impl Session {
             }
         };
         outcome.map(Step::Done)
+    }
+
+    /// `with … delete` and `with … update`.
+    async fn change_with(&mut self, query: Query, parameters: &[Expr]) -> Result<Outcome> {
+        match *query.body {
+            SetExpr::Update(Statement::Update(update)) => self.update(update, query.with, parameters).await,
+            SetExpr::Delete(Statement::Delete(delete)) => self.delete(delete, query.with, parameters).await,
+            _ => Err(SqlError::unsupported("WITH before this statement")),
+        }
     }
 
     async fn select_into(&mut self, mut query: Box<Query>) -> Result<Outcome> {
@@ -130,7 +140,7 @@ impl Session {
 
     // ---- UPDATE, DELETE, MERGE ---------------------------------------------------------------------------------
 
-    async fn update(&mut self, update: ast::Update, parameters: &[Expr]) -> Result<Outcome> {
+    async fn update(&mut self, update: ast::Update, with: Option<With>, parameters: &[Expr]) -> Result<Outcome> {
         if update.returning.is_some() {
             return Err(SqlError::unsupported("UPDATE … RETURNING"));
         }
@@ -144,13 +154,14 @@ impl Session {
             None => {}
         }
         let new = new_values(&relation, &alias, update.assignments)?;
-        let query = self.row_query(&relation, &alias, new, from, update.selection)?;
+        let mut query = self.row_query(&relation, &alias, new, from, update.selection)?;
+        query.with = with;
         let planned = self.plan(query, parameters).await?;
         let rows = self.replace_rows(&relation, &planned, Repeated::First).await?;
         Ok(Outcome::changed("UPDATE", rows))
     }
 
-    async fn delete(&mut self, delete: ast::Delete, parameters: &[Expr]) -> Result<Outcome> {
+    async fn delete(&mut self, delete: ast::Delete, with: Option<With>, parameters: &[Expr]) -> Result<Outcome> {
         if delete.returning.is_some() || delete.limit.is_some() {
             return Err(SqlError::unsupported("DELETE with RETURNING or LIMIT"));
         }
@@ -172,7 +183,8 @@ impl Session {
             joins: table.joins,
         }];
         from.extend(delete.using.into_iter().flatten());
-        let query = self.row_query(&relation, &alias, Vec::new(), from, delete.selection)?;
+        let mut query = self.row_query(&relation, &alias, Vec::new(), from, delete.selection)?;
+        query.with = with;
         let planned = self.plan(query, parameters).await?;
         let rows = self.replace_rows(&relation, &planned, Repeated::First).await?;
         Ok(Outcome::changed("DELETE", rows))
@@ -557,6 +569,11 @@ fn plain(relation: TableFactor) -> TableWithJoins {
         relation,
         joins: Vec::new(),
     }
+}
+
+/// Whether a query is really an UPDATE or a DELETE that has a WITH before it.
+fn changes(query: &Query) -> bool {
+    matches!(query.body.as_ref(), SetExpr::Update(_) | SetExpr::Delete(_))
 }
 
 /// Whether a query is really a `select … into`.

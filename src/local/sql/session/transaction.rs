@@ -19,6 +19,8 @@ pub struct Transaction {
     pub started: DateTime<Utc>,
     /// Started by BEGIN rather than by a statement.
     block: bool,
+    /// Started by BEGIN READ ONLY.
+    read_only: bool,
     /// Set by whatever fails, rows that are still being taken included.
     failed: Arc<AtomicBool>,
     dirty: bool,
@@ -52,6 +54,9 @@ impl Session {
             .transaction
             .as_mut()
             .ok_or_else(|| SqlError::internal("no transaction is open"))?;
+        if transaction.read_only {
+            return Err(SqlError::new("25006", "transaction is read-only"));
+        }
         transaction.dirty = true;
         Ok(&mut transaction.work)
     }
@@ -66,10 +71,11 @@ impl Session {
             .is_some_and(|transaction| transaction.failed.load(Ordering::Relaxed))
     }
 
-    pub(super) fn begin(&mut self) -> Result<Outcome> {
+    pub(super) fn begin(&mut self, read_only: bool) -> Result<Outcome> {
         self.begin_implicit();
         if let Some(transaction) = &mut self.transaction {
             transaction.block = true;
+            transaction.read_only = read_only;
             transaction.settings.clone_from(&self.settings);
         }
         Ok(Outcome::command("BEGIN"))
@@ -96,6 +102,7 @@ impl Session {
             work,
             started: self.now,
             block: false,
+            read_only: false,
             failed: Arc::default(),
             dirty: false,
             settings: self.settings.clone(),
@@ -201,7 +208,7 @@ impl Session {
         let block = self.in_block();
         self.end()?;
         if block {
-            self.begin()?;
+            self.begin(false)?;
         }
         Ok(())
     }

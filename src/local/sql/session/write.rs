@@ -165,7 +165,6 @@ impl Session {
         Ok(Shape {
             columns: Arc::from(relation.columns.as_slice()),
             origins: Arc::from(origins),
-            zone: self.zone,
         })
     }
 
@@ -448,29 +447,38 @@ impl Given<'_> {
 pub(crate) struct Shape {
     columns: Arc<[Column]>,
     origins: Arc<[Origin]>,
-    zone: Zone,
 }
 
 impl Shape {
+    /// Puts a loader's batch, whose values are of the columns' types, into the table's columns and checks it.
     pub(crate) fn stored(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        stored(&self.columns, &self.origins, self.zone, batch)
+        arranged(&self.columns, &self.origins, batch, |_, values| Ok(values.clone()))
     }
 }
 
 /// Puts a batch into the table's columns and types and checks it.
 pub(super) fn stored(columns: &[Column], origins: &[Origin], zone: Zone, batch: &RecordBatch) -> Result<RecordBatch> {
+    arranged(columns, origins, batch, |column, values| {
+        cast_in(zone, values, column.sql_type, Mode::Assign).map_err(|mut error| {
+            if error.detail.is_none() {
+                error.detail = Some(format!("column {}", column.name));
+            }
+            error
+        })
+    })
+}
+
+fn arranged(
+    columns: &[Column],
+    origins: &[Origin],
+    batch: &RecordBatch,
+    fit: impl Fn(&Column, &ArrayRef) -> Result<ArrayRef>,
+) -> Result<RecordBatch> {
     let rows = batch.num_rows();
     let mut values = Vec::with_capacity(columns.len());
     for (column, origin) in columns.iter().zip(origins) {
         values.push(match origin {
-            Origin::Source(index) => {
-                cast_in(zone, batch.column(*index), column.sql_type, Mode::Assign).map_err(|mut error| {
-                    if error.detail.is_none() {
-                        error.detail = Some(format!("column {}", column.name));
-                    }
-                    error
-                })?
-            }
+            Origin::Source(index) => fit(column, batch.column(*index))?,
             Origin::Identity { identity, next } => {
                 let first = next.fetch_add(identity.step * rows as i64, Ordering::Relaxed);
                 let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(

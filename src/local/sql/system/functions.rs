@@ -178,6 +178,9 @@ const FUNCTIONS: &[(&str, SqlType, Body)] = &[
         Ok(args[0].as_ref().map(|_| Cell::Text(pretty_size(number(args, 0)))))
     }),
     ("pg_tablespace_location", SqlType::Text, |_, _| Ok(None)),
+    ("db_collation", SqlType::Text, |_, _| {
+        Ok(Some(Cell::Text("case_sensitive".into())))
+    }),
     ("current_setting", SqlType::Text, |facts, args| {
         let name = args[0].clone().unwrap_or_default().to_lowercase();
         // Whoever asks for a variable of a session says whether it has to be there.

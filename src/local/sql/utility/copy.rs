@@ -151,6 +151,7 @@ fn option(c: &mut Cursor, copy: &mut Copy, delimiter: &mut Option<u8>) -> Result
                 |role| Ok(role.to_string()),
             )?;
         }
+        "job" => return Err(SqlError::unsupported("COPY JOB")),
         "access_key_id" | "secret_access_key" | "session_token" => {
             return Err(SqlError::unsupported("COPY with access keys; use IAM_ROLE"));
         }

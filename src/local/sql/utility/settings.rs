@@ -128,7 +128,7 @@ pub fn show(c: &mut Cursor) -> Result<Command> {
         }
         Some(
             "grants" | "procedures" | "functions" | "parameters" | "constraints" | "external" | "procedure" | "model"
-            | "datashares",
+            | "datashares" | "policies" | "rls" | "masking",
         ) => {
             let what = c.peek_word().unwrap_or_default().to_uppercase();
             Err(SqlError::unsupported(format!("SHOW {what}")))

@@ -133,6 +133,9 @@ pub fn create(c: &mut Cursor) -> Result<CreateTable> {
         c.expect_token(&Token::RParen)?;
     }
     table_attributes(c, &mut attributes)?;
+    if c.peek_is("using") {
+        return Err(SqlError::unsupported("CREATE TABLE … USING ICEBERG"));
+    }
     let source = if c.eat("as") {
         if !columns.is_empty() || like.is_some() {
             return Err(c.unexpected());
@@ -660,6 +663,7 @@ pub fn alter(c: &mut Cursor) -> Result<Command> {
                 return Err(SqlError::unsupported("ALTER TABLE SET"));
             }
         }
+        Some("row") => return Err(SqlError::unsupported("ALTER TABLE … ROW LEVEL SECURITY")),
         Some("append") => {
             c.next();
             c.expect("from")?;

@@ -610,3 +610,40 @@ async fn formats_that_are_not_there_are_refused() {
         assert_eq!(refused.sqlstate, "0A000", "{options}: {refused}");
     }
 }
+
+#[tokio::test]
+async fn instants_without_a_zone_are_read_in_the_sessions() {
+    let world = world();
+    let files = [
+        (
+            "1|2024-01-15 12:00:00|2024-01-15 12:00:00\n2|2024-07-15 12:00:00+02|\n",
+            "delimiter '|'",
+        ),
+        (
+            "3|15.07.2024 12:00:00|15.07.2024 12:00:00\n",
+            "delimiter '|' timeformat 'DD.MM.YYYY HH24:MI:SS'",
+        ),
+        ("4|1705320000|\n", "delimiter '|' timeformat 'epochsecs'"),
+        ("5,2024-01-15 12:00:00-03:30,2024-01-15 12:00:00\n", "format csv"),
+        (r#"{"id": 6, "tz": "2024-01-15", "ts": null}"#, "json 'auto'"),
+    ];
+    let mut s = world.session();
+    tag(&mut s, "create table t (id int, tz timestamptz, ts timestamp)").await;
+    tag(&mut s, "set timezone to 'America/New_York'").await;
+    for (text, options) in files {
+        world.lake.put("raw", "c/1", text);
+        tag(&mut s, &format!("copy t {FROM} {options}")).await;
+    }
+    tag(&mut s, "set timezone to 'UTC'").await;
+    assert_eq!(
+        rows(&mut s, "select * from t order by id").await,
+        [
+            "1|2024-01-15 17:00:00+00|2024-01-15 12:00:00",
+            "2|2024-07-15 10:00:00+00|null",
+            "3|2024-07-15 16:00:00+00|2024-07-15 12:00:00",
+            "4|2024-01-15 12:00:00+00|null",
+            "5|2024-01-15 15:30:00+00|2024-01-15 12:00:00",
+            "6|2024-01-15 05:00:00+00|null",
+        ]
+    );
+}

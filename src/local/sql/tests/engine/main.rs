@@ -15,5 +15,6 @@ mod peers;
 #[path = "../../../../../tests/it/python.rs"]
 mod python;
 mod queries;
+mod reference;
 mod support;
 mod transactions;
