@@ -352,7 +352,7 @@ impl ScalarUDFImpl for Udf {
 }
 
 /// Returns the zone of the session that a plan was made for.
-fn session_zone(options: &ConfigOptions) -> Zone {
+pub fn session_zone(options: &ConfigOptions) -> Zone {
     let zone = options.execution.time_zone.as_deref();
     zone.and_then(|zone| zone.parse().ok()).unwrap_or(Zone::UTC)
 }

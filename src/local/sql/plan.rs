@@ -113,7 +113,7 @@ impl Session {
         resolved: &Resolved,
         comparisons: &Comparisons,
     ) -> Result<(Result<LogicalPlan>, Option<Types>)> {
-        let common = Common::new(types, function(&self.planner, "$cast")?);
+        let common = Common::new(types);
         let mut functions = system::functions::of(self);
         functions.insert(rewrite::COMMON.into(), common.function());
         let context = Context {
@@ -324,12 +324,6 @@ impl Names for View<'_> {
             .cloned()
             .ok_or_else(|| SqlError::new("42P02", format!("there is no parameter ${number}")))
     }
-}
-
-/// Returns a function of the library.
-fn function(state: &SessionState, name: &str) -> Result<Arc<ScalarUDF>> {
-    let found = state.scalar_functions().get(name).cloned();
-    found.ok_or_else(|| SqlError::internal(format!("{name} is missing")))
 }
 
 fn expr_planners(state: &SessionState, comparisons: &Comparisons) -> Vec<Arc<dyn ExprPlanner>> {

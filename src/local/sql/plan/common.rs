@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility, lit,
+    Volatility,
 };
 
+use crate::cast::{Mode, cast_in};
 use crate::error::{Result, SqlError};
+use crate::functions::session_zone;
 use crate::rewrite::COMMON;
 use crate::types::SqlType;
 
@@ -32,16 +35,14 @@ enum Seen {
 /// One planning: the function that the columns go through, and what it saw.
 pub struct Common {
     agreed: Types,
-    cast: Arc<ScalarUDF>,
     seen: Mutex<BTreeMap<String, Vec<Seen>>>,
     signature: Signature,
 }
 
 impl Common {
-    pub fn new(agreed: Types, cast: Arc<ScalarUDF>) -> Arc<Self> {
+    pub fn new(agreed: Types) -> Arc<Self> {
         Arc::new(Self {
             agreed,
-            cast,
             seen: Mutex::default(),
             signature: Signature::user_defined(Volatility::Immutable),
         })
@@ -179,25 +180,34 @@ impl ScalarUDFImpl for Function {
         })
     }
 
-    /// What is left of it is a cast, or what calls a text by another length.
+    /// Nothing is left of it where values have the type anyway.
     fn simplify(&self, mut args: Vec<Expr>, info: &SimplifyContext) -> DfResult<ExprSimplifyResult> {
         let column = match &args[1] {
             Expr::Literal(value, _) => column_of(Some(value))?,
             _ => column_of(None)?,
         };
         let held = args[0].to_field(info.schema())?.1;
-        let differs = |agreed: &&SqlType| *held.data_type() == DataType::Null || SqlType::of_field(&held) != **agreed;
-        let Some(agreed) = self.0.agreed.get(column).filter(differs) else {
-            return Ok(ExprSimplifyResult::Simplified(args.swap_remove(0)));
-        };
-        if is_held_as(held.data_type(), *agreed) {
-            return Ok(ExprSimplifyResult::Original(args));
-        }
-        let cast = self.0.cast.call(vec![args.swap_remove(0), lit(agreed.to_string())]);
-        Ok(ExprSimplifyResult::Simplified(cast))
+        let differs = |agreed: &SqlType| *held.data_type() == DataType::Null || SqlType::of_field(&held) != *agreed;
+        Ok(match self.0.agreed.get(column).is_some_and(differs) {
+            true => ExprSimplifyResult::Original(args),
+            false => ExprSimplifyResult::Simplified(args.swap_remove(0)),
+        })
     }
 
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
-        Ok(args.args.swap_remove(0))
+        let value = args.args.swap_remove(0);
+        if value.data_type() == *args.return_field.data_type() {
+            return Ok(value);
+        }
+        let zone = session_zone(&args.config_options);
+        let agreed = SqlType::of_field(&args.return_field);
+        let cast = |values: &ArrayRef| cast_in(zone, values, agreed, Mode::Explicit);
+        Ok(match value {
+            ColumnarValue::Array(values) => ColumnarValue::Array(cast(&values)?),
+            ColumnarValue::Scalar(value) => {
+                let values = cast(&value.to_array()?)?;
+                ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?)
+            }
+        })
     }
 }

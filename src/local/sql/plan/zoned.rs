@@ -13,16 +13,19 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, ScalarUDF, TryCast, lit};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::function;
-use crate::error::Result;
+use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 use crate::zone::Zone;
 
 /// Returns a planner whose plans show and read instants in a zone.
 pub fn zoned(planner: &SessionState, zone: Zone) -> Result<SessionState> {
+    let function = |name: &str| {
+        let found = planner.scalar_functions().get(name).cloned();
+        found.ok_or_else(|| SqlError::internal(format!("{name} is missing")))
+    };
     let rule = ZonedCasts {
-        cast: function(planner, "$cast")?,
-        try_cast: function(planner, "$try_cast")?,
+        cast: function("$cast")?,
+        try_cast: function("$try_cast")?,
     };
     // Not built anew: a builder would let functions of the planner take the place of ours.
     let mut state = planner.clone();
