@@ -9,6 +9,7 @@ mod build;
 mod expr;
 mod known;
 mod lookup;
+mod negation;
 mod sets;
 
 use std::cell::Cell;
@@ -368,6 +369,7 @@ impl Rewriter<'_> {
             .flatten()
         {
             build::numbers_are_conditions(expr);
+            negation::spell_out(expr)?;
             self.expr(expr, &scope, &aliases)?;
         }
         if let ast::GroupByExpr::Expressions(exprs, _) = &mut select.group_by {

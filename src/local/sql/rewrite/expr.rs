@@ -659,7 +659,7 @@ fn own_name(expr: &Expr) -> Option<String> {
 const CLAUSES: [&str; 7] = ["from", "where", "group", "having", "order", "limit", "union"];
 
 /// `a = any (select …)` is `a in (select …)`, and `a <> all (select …)` is `a not in (select …)`.
-fn in_subquery(expr: &Expr) -> Option<Expr> {
+pub fn in_subquery(expr: &Expr) -> Option<Expr> {
     let (left, right, negated) = match expr {
         Expr::AnyOp {
             left,
