@@ -1,6 +1,6 @@
 //! The command line: what can be asked, nothing of how it is done.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -156,21 +156,21 @@ pub struct Check {
 
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// Only this resource and what it needs; may be repeated
+    /// Only this resource and what it needs, or what needs it if it is destroyed; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     pub target: Vec<String>,
-    /// Not this resource, nor what needs it; may be repeated
+    /// Not this resource, nor what needs it, or what it needs if it would be destroyed; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     pub except: Vec<String>,
-    /// Replace this resource although nothing differs; may be repeated
-    #[arg(long, value_name = "ADDRESS")]
-    pub replace: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct Plan {
     #[command(flatten)]
     pub selection: Selection,
+    /// Replace this resource although nothing differs; may be repeated
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "destroy")]
+    pub replace: Vec<String>,
     /// Write the plan into a file for `apply FILE`; it holds no values, only fingerprints
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -200,12 +200,17 @@ pub struct Run {
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,
-    /// Agree that what is in this resource will be gone; may be repeated. `--yes` alone does not
-    #[arg(long, value_name = "ADDRESS")]
-    pub allow_data_loss: Vec<String>,
     /// How many steps run at once
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub parallelism: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Consent {
+    /// Agree that what is in this resource will be gone; may be repeated. `--yes` alone does not, unless everything is
+    /// destroyed
+    #[arg(long, value_name = "ADDRESS")]
+    pub allow_data_loss: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -215,10 +220,15 @@ pub struct Apply {
     pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub selection: Selection,
+    /// Replace this resource although nothing differs; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub replace: Vec<String>,
     #[command(flatten)]
     pub view: View,
     #[command(flatten)]
     pub run: Run,
+    #[command(flatten)]
+    pub consent: Consent,
 }
 
 #[derive(Debug, Args)]
@@ -227,6 +237,8 @@ pub struct Up {
     pub view: View,
     #[command(flatten)]
     pub run: Run,
+    #[command(flatten)]
+    pub consent: Consent,
 }
 
 const DATAGEN_EXAMPLES: &str = "Examples:
@@ -262,6 +274,8 @@ pub struct Datagen {
     pub threads: Option<u16>,
     #[command(flatten)]
     pub run: Run,
+    #[command(flatten)]
+    pub consent: Consent,
 }
 
 #[derive(Debug, Subcommand)]
@@ -340,6 +354,8 @@ pub struct Drift {
     pub revert: bool,
     #[command(flatten)]
     pub run: Run,
+    #[command(flatten)]
+    pub consent: Consent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -380,20 +396,23 @@ pub struct Destroy {
     pub view: View,
     #[command(flatten)]
     pub run: Run,
+    #[command(flatten)]
+    pub consent: Consent,
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["address", "vpc", "tag"])))]
 pub struct Import {
     /// The resource's address, such as `bucket.lake`; declared in the stack file or to be written there
-    #[arg(requires = "id", required_unless_present_any = ["vpc", "tag"])]
+    #[arg(requires = "id")]
     pub address: Option<String>,
     /// What AWS calls it: a name, or an id such as `vpc-…`
     pub id: Option<String>,
     /// A VPC and everything in it
-    #[arg(long, value_name = "ID", conflicts_with_all = ["address", "tag"])]
+    #[arg(long, value_name = "ID")]
     pub vpc: Option<String>,
     /// Everything that carries this tag, but for roles: AWS does not find them by tag
-    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "address")]
+    #[arg(long, value_name = "KEY=VALUE")]
     pub tag: Option<String>,
     /// Add what is missing to the stack file and take the objects over, instead of only showing it
     #[arg(long)]

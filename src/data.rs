@@ -100,12 +100,8 @@ impl Data {
             marks::set(self, &owner.address, &fields).await?;
         }
         Ok(Live {
-            id: owner.address.to_string(),
-            fields,
-            outputs,
             owner: Some(owner.clone()),
-            status: None,
-            extras: Vec::new(),
+            ..Live::new(owner.address.to_string(), fields, outputs)
         })
     }
 
@@ -122,14 +118,7 @@ impl Data {
             kind if leaves_no_trace(kind) => marks::is_set(self, &ask.address, &ask.fields).await?.then(Fields::new),
             _ => return Err(unsupported(kind, "recover")),
         };
-        Ok(outputs.map(|outputs| Live {
-            id: ask.address.to_string(),
-            fields: ask.fields.clone(),
-            outputs,
-            owner: None,
-            status: None,
-            extras: Vec::new(),
-        }))
+        Ok(outputs.map(|outputs| Live::new(ask.address.to_string(), ask.fields.clone(), outputs)))
     }
 
     pub async fn delete(&self, delete: &Delete, report: Report<'_>) -> Result<(), CloudError> {
@@ -157,14 +146,7 @@ fn leaves_no_trace(kind: Kind) -> bool {
 
 /// What the ledger remembers, as what is live.
 fn recorded(ask: &Ask, record: &Record) -> Live {
-    Live {
-        id: ask.address.to_string(),
-        fields: record.fields.clone(),
-        outputs: record.outputs.clone(),
-        owner: None,
-        status: None,
-        extras: Vec::new(),
-    }
+    Live::new(ask.address.to_string(), record.fields.clone(), record.outputs.clone())
 }
 
 /// Reads fields into a typed struct.

@@ -12,6 +12,7 @@ use lakeform_engine::check::{Checked, check};
 use lakeform_engine::expand::Outside;
 use lakeform_engine::stack::{Place, Resource};
 use lakeform_engine::{Diagnostic, Kind, Severity, Span, Stack, Value, value};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -78,28 +79,53 @@ impl StackFile {
         let mut checked = self.with_outside(|outside| check(text, outside));
         let mut wrong: Vec<Diagnostic> = checked.stack.iter().flat_map(|stack| self.datasets(stack)).collect();
         for resource in checked.stack.iter_mut().flat_map(|stack| stack.resources.values_mut()) {
-            if resource.kind() != Kind::Dbt {
-                continue;
-            }
-            let folder = resource.text("project").unwrap_or_default();
-            match crate::dbt::fingerprint(&self.folder().join(folder)) {
-                Ok(files) => drop(resource.fields.insert("files".to_owned(), Value::text(files))),
-                Err(error) => wrong.push(
-                    Diagnostic::error(
-                        "missing-project",
-                        "the folder is no dbt project",
-                        resource.span_of("project"),
-                        error.to_string(),
-                    )
-                    .hint("the folder of dbt_project.yml, beside the stack file"),
-                ),
-            }
+            wrong.extend(self.outside(resource).err());
         }
         if !wrong.is_empty() {
             checked.stack = None;
             checked.problems.extend(wrong);
         }
         checked
+    }
+
+    /// Fills in what files beside the stack file say, as fingerprints: what is made of them is made again when they change.
+    fn outside(&self, resource: &mut Resource) -> Result<(), Diagnostic> {
+        match resource.kind() {
+            Kind::Dbt => {
+                let folder = resource.text("project").unwrap_or_default();
+                let files = crate::dbt::fingerprint(&self.folder().join(folder)).map_err(|error| {
+                    let place = resource.span_of("project");
+                    Diagnostic::error(
+                        "missing-project",
+                        "the folder is no dbt project",
+                        place,
+                        error.to_string(),
+                    )
+                    .hint("the folder of dbt_project.yml, beside the stack file")
+                })?;
+                resource.fields.insert("files".to_owned(), Value::Text(files));
+            }
+            Kind::Sql => {
+                let Some(file) = resource.text("file") else {
+                    return Ok(());
+                };
+                let text = std::fs::read(self.folder().join(file)).map_err(|error| {
+                    let place = resource.span_of("file");
+                    Diagnostic::error(
+                        "missing-file",
+                        "the file of statements cannot be read",
+                        place,
+                        error.to_string(),
+                    )
+                    .hint("a path beside the stack file")
+                })?;
+                let sum = Sha256::digest(text);
+                let fingerprint = sum.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+                resource.fields.insert("content".to_owned(), Value::Text(fingerprint));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Returns what is wrong with the stack's datasets: with what is asked of them, or with their definitions.

@@ -55,7 +55,21 @@ pub async fn ledger(project: &Project) -> Result<Ledger, CommandError> {
         Some(place) => place.entries().await?,
         None => folder::entries(&project.state.join(project.journal_name()))?,
     };
-    Ok(Ledger::replay(&entries))
+    replayed(&entries, &project.stack.tag_name())
+}
+
+/// Replays the journal of a stack; that of another one is refused.
+fn replayed(entries: &[Entry], stack: &str) -> Result<Ledger, CommandError> {
+    let ledger = Ledger::replay(entries);
+    match ledger.stack.is_empty() || ledger.stack == stack {
+        true => Ok(ledger),
+        false => Err(CommandError::new(format!(
+            "the state is of the stack `{}`, and this one is `{stack}`",
+            ledger.stack
+        ))
+        .code(ExitCode::Blocked)
+        .hint("put the state of this stack in its place; nothing has been changed")),
+    }
 }
 
 /// Where in a bucket the state is; `None`: in the state folder. A stack on the local cloud lives on this machine, and
@@ -74,7 +88,8 @@ fn read(name: &str, text: &str) -> Result<(Vec<Entry>, usize), CommandError> {
 
 fn unusable(name: &str, error: &JournalError) -> CommandError {
     CommandError::new(format!("the journal `{name}` cannot be used: {error}"))
-        .hint("restore it from a copy, or remove the line; nothing has been changed")
+        .hint("restore it from a copy; or move it away, and `lakeform recover` makes it anew from tags")
+        .hint("nothing has been changed")
 }
 
 /// What a stack's journal tells, oldest first.
@@ -104,8 +119,8 @@ pub struct Held {
     journal: Journal,
     lease: Arc<Lease>,
     beat: JoinHandle<()>,
-    /// What holds it, until the journal knows.
-    command: Option<String>,
+    /// What is written before the first entry, so that a command which has nothing to do leaves no trace.
+    due: Vec<Entry>,
 }
 
 enum Journal {
@@ -153,7 +168,7 @@ impl Held {
             journal: Journal::Folder(journal),
             lease,
             beat,
-            command: None,
+            due: Vec::new(),
         }
         .begun(entries, stack, command, generation)
         .await
@@ -173,7 +188,7 @@ impl Held {
             journal: Journal::Bucket(Box::new(journal)),
             lease,
             beat,
-            command: None,
+            due: Vec::new(),
         }
         .begun(entries, stack, command, generation)
         .await
@@ -186,7 +201,7 @@ impl Held {
         command: &str,
         generation: Option<&str>,
     ) -> Result<Self, CommandError> {
-        self.ledger = Ledger::replay(&entries);
+        self.ledger = replayed(&entries, stack)?;
         if entries.is_empty() {
             let generation = generation.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), str::to_owned);
             let opened = Entry::Opened {
@@ -194,9 +209,12 @@ impl Held {
                 stack: stack.to_owned(),
                 generation,
             };
-            self.append(&[opened]).await.map_err(CommandError::new)?;
+            self.ledger.add(&opened);
+            self.due.push(opened);
         }
-        self.command = Some(command.to_owned());
+        self.due.push(Entry::Began {
+            command: command.to_owned(),
+        });
         Ok(self)
     }
 
@@ -206,14 +224,12 @@ impl Held {
         if !self.lease.alive() {
             return Err("the lease on the stack is over: no sign of life could be given for too long".to_owned());
         }
-        // Before the first, so that a command which has nothing to do leaves no trace.
-        let began = self.command.clone().map(|command| Entry::Began { command });
-        let lines: String = began.iter().chain(entries).map(|entry| self.line(entry)).collect();
+        let lines: String = self.due.iter().chain(entries).map(|entry| self.line(entry)).collect();
         match &mut self.journal {
             Journal::Folder(journal) => journal.append(&lines)?,
             Journal::Bucket(journal) => journal.append(&lines).await?,
         }
-        self.command = None;
+        self.due.clear();
         entries.iter().for_each(|entry| self.ledger.add(entry));
         Ok(())
     }

@@ -88,6 +88,14 @@ impl Connection {
         Self::new(config, Pace::Quick, calls, account)
     }
 
+    /// What answers takes its time, as AWS does.
+    pub fn slow(self) -> Self {
+        Self {
+            pace: Pace::Aws,
+            ..self
+        }
+    }
+
     /// Returns a connection to an AWS-like endpoint; without `keys` it signs as `test`.
     pub fn endpoint(url: &str, region: &str, keys: Option<Keys>) -> Self {
         let calls = Calls::default();

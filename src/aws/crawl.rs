@@ -3,7 +3,7 @@
 use crate::Aws;
 use crate::connection::Pace;
 use crate::ec2;
-use crate::error::{Doing, Result, Says, found};
+use crate::error::{Doing, Pages, Result, Says, found};
 use crate::glue_crawler;
 use crate::wait::{Look, Patience, retry, until};
 use aws_sdk_glue::operation::get_tables::GetTablesOutput;
@@ -149,8 +149,7 @@ impl Aws {
             .into_paginator()
             .page_size(100)
             .send();
-        let pages = pages.collect::<std::result::Result<Vec<_>, _>>().await;
-        let pages = found(pages.doing(format!("read the tables of {database}")))?;
+        let pages = found(pages.all(format!("read the tables of {database}")).await)?;
         let tables =
             |pages: Vec<GetTablesOutput>| pages.into_iter().flat_map(|page| page.table_list.unwrap_or_default());
         Ok(pages.map(|pages| tables(pages).map(catalog_table).collect()))

@@ -4,7 +4,7 @@
 use crate::Aws;
 use crate::connection::Pace;
 use crate::ec2::filter;
-use crate::error::{Doing, Result, Says};
+use crate::error::{Doing, Pages, Result, Says};
 use aws_sdk_ec2::types::{Filter, NetworkInterface};
 use lakeform_engine::CloudError;
 use lakeform_engine::cloud::{Meaning, Progress, Report};
@@ -108,9 +108,8 @@ async fn holders(aws: &Aws, held: Held<'_>) -> Result<Vec<Holder>> {
         .page_size(1000)
         .items()
         .send()
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("find out who holds it")?;
+        .all("find out who holds it")
+        .await?;
     let public_only = matches!(held, Held::Gateway(_));
     let holding = |interface: &&NetworkInterface| !public_only || interface.association.is_some();
     let mut holders: Vec<Holder> = interfaces.iter().filter(holding).map(interface).collect();

@@ -2,7 +2,7 @@
 
 use crate::Aws;
 use crate::ec2::filter;
-use crate::error::{Doing, Result};
+use crate::error::{Pages, Result};
 use crate::owned;
 use crate::tagging;
 use aws_sdk_ec2::types::NatGatewayState;
@@ -15,60 +15,57 @@ impl Aws {
         let inside = || filter("vpc-id", [vpc]);
         let ec2 = &self.ec2;
         let attached = filter("attachment.vpc-id", [vpc]);
-        let (vpcs, subnets, gateways, nats, tables, endpoints, groups) = futures::join!(
+        let (vpcs, subnets, gateways, nats, tables, endpoints, groups) = futures::try_join!(
             ec2.describe_vpcs()
                 .filters(inside())
                 .into_paginator()
                 .items()
                 .send()
-                .collect::<std::result::Result<Vec<_>, _>>(),
+                .all(doing),
             ec2.describe_subnets()
                 .filters(inside())
                 .into_paginator()
                 .items()
                 .send()
-                .collect::<std::result::Result<Vec<_>, _>>(),
+                .all(doing),
             ec2.describe_internet_gateways()
                 .filters(attached)
                 .into_paginator()
                 .items()
                 .send()
-                .collect::<std::result::Result<Vec<_>, _>>(),
+                .all(doing),
             ec2.describe_nat_gateways()
                 .filter(inside())
                 .into_paginator()
                 .items()
                 .send()
-                .collect::<std::result::Result<Vec<_>, _>>(),
+                .all(doing),
             ec2.describe_route_tables()
                 .filters(inside())
                 .into_paginator()
                 .items()
                 .send()
-                .collect::<std::result::Result<Vec<_>, _>>(),
+                .all(doing),
             ec2.describe_vpc_endpoints()
                 .filters(inside())
                 .into_paginator()
                 .items()
                 .send()
-                .collect::<std::result::Result<Vec<_>, _>>(),
+                .all(doing),
             ec2.describe_security_groups()
                 .filters(inside())
                 .into_paginator()
                 .items()
                 .send()
-                .collect::<std::result::Result<Vec<_>, _>>(),
-        );
+                .all(doing),
+        )?;
         let mut found = Vec::new();
         let mut add = |kind: Kind, id: Option<String>| found.extend(id.map(|id| (kind, id)));
-        vpcs.doing(doing)?
-            .into_iter()
-            .for_each(|vpc| add(Kind::Vpc, vpc.vpc_id));
+        vpcs.into_iter().for_each(|vpc| add(Kind::Vpc, vpc.vpc_id));
         subnets
-            .doing(doing)?
             .into_iter()
             .for_each(|subnet| add(Kind::Subnet, subnet.subnet_id));
-        for gateway in gateways.doing(doing)? {
+        for gateway in gateways {
             add(Kind::InternetGateway, gateway.internet_gateway_id);
         }
         let gone = [
@@ -76,14 +73,10 @@ impl Aws {
             Some(NatGatewayState::Deleting),
             Some(NatGatewayState::Failed),
         ];
-        for gateway in nats
-            .doing(doing)?
-            .into_iter()
-            .filter(|gateway| !gone.contains(&gateway.state))
-        {
+        for gateway in nats.into_iter().filter(|gateway| !gone.contains(&gateway.state)) {
             add(Kind::NatGateway, gateway.nat_gateway_id);
         }
-        for table in tables.doing(doing)? {
+        for table in tables {
             // The main table comes and goes with the VPC.
             if !table
                 .associations()
@@ -94,10 +87,9 @@ impl Aws {
             }
         }
         endpoints
-            .doing(doing)?
             .into_iter()
             .for_each(|endpoint| add(Kind::VpcEndpoint, endpoint.vpc_endpoint_id));
-        for group in groups.doing(doing)? {
+        for group in groups {
             if group.group_name.as_deref() != Some("default") {
                 add(Kind::SecurityGroup, group.group_id);
             }

@@ -3,7 +3,7 @@
 
 use crate::Aws;
 use crate::connection::Pace;
-use crate::error::{Doing, Result, Says, incomplete};
+use crate::error::{Doing, Pages, Result, Says, incomplete};
 use crate::provider;
 use crate::tags::{self, TagChange, Tags, sdk_tags};
 use crate::wait::{Patience, hidden};
@@ -11,9 +11,8 @@ use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use futures::future::try_join_all;
-use lakeform_engine::CloudError;
-use lakeform_engine::Live;
 use lakeform_engine::cloud::{Ask, Meaning, Owner, Update};
+use lakeform_engine::{CloudError, Fields, Live, Value};
 use tokio::time::sleep;
 
 /// EC2 takes this many values in one filter.
@@ -51,6 +50,54 @@ pub(crate) async fn in_chunks<T>(
 ) -> Result<Vec<T>> {
     let pages = try_join_all(names.chunks(FILTER_VALUES).map(|chunk| read(chunk.to_vec()))).await?;
     Ok(pages.into_iter().flatten().collect())
+}
+
+const GROUPS: &str = "security_groups";
+
+/// Leaves out the VPC's default group, which a warehouse has for which none was asked.
+pub(crate) async fn hide_default_groups(aws: &Aws, asks: &[Ask], answers: &mut [Option<Live>]) -> Result<()> {
+    let groups = |fields: &Fields| fields.get(GROUPS).map(|groups| groups.as_list().len());
+    let asked = asks.iter().zip(answers);
+    let alone: Vec<&mut Live> = asked
+        .filter(|(ask, _)| groups(&ask.fields) == Some(0))
+        .filter_map(|(_, live)| live.as_mut().filter(|live| groups(&live.fields) == Some(1)))
+        .collect();
+    if alone.is_empty() {
+        return Ok(());
+    }
+    let defaults = default_groups(aws, None).await?;
+    for live in alone {
+        if let Some(groups) = live.fields.get_mut(GROUPS)
+            && groups
+                .as_list()
+                .iter()
+                .all(|group| defaults.iter().any(|default| Some(default.as_str()) == group.as_text()))
+        {
+            *groups = Value::List(Vec::new());
+        }
+    }
+    Ok(())
+}
+
+/// Returns the groups to put a warehouse into: it cannot be without, so whoever wants none gets the VPC's default.
+pub(crate) async fn groups_or_default(aws: &Aws, wanted: &[String], vpc: &str) -> Result<Vec<String>> {
+    match wanted {
+        [] => default_groups(aws, Some(vpc)).await,
+        wanted => Ok(wanted.to_vec()),
+    }
+}
+
+async fn default_groups(aws: &Aws, vpc: Option<&str>) -> Result<Vec<String>> {
+    let mut filters = vec![filter("group-name", ["default"])];
+    filters.extend(vpc.map(|vpc| filter("vpc-id", [vpc])));
+    let request = aws.ec2.describe_security_groups().set_filters(Some(filters));
+    let groups = request
+        .into_paginator()
+        .items()
+        .send()
+        .all("read default security groups")
+        .await?;
+    Ok(groups.into_iter().filter_map(|group| group.group_id).collect())
 }
 
 pub(crate) fn tag_pairs(tags: &[Tag]) -> impl Iterator<Item = (String, String)> + '_ {

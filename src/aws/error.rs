@@ -1,5 +1,6 @@
 //! What AWS says when it refuses, in our words: a meaning to act on, and the code, message and request id to show.
 
+use aws_smithy_async::future::pagination_stream::PaginationStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::display::DisplayErrorContext;
@@ -23,6 +24,21 @@ where
 {
     fn doing(self, doing: impl Into<String>) -> Result<T> {
         self.map_err(|error| from_sdk(error, doing.into()))
+    }
+}
+
+/// Answers that come in pages.
+pub(crate) trait Pages<T> {
+    /// Returns what is on all of them. Says what was being done, as [`Doing`] does.
+    async fn all(self, doing: impl Into<String>) -> Result<Vec<T>>;
+}
+
+impl<T, E> Pages<T> for PaginationStream<std::result::Result<T, SdkError<E, HttpResponse>>>
+where
+    E: ProvideErrorMetadata + RequestId + Error + Send + Sync + 'static,
+{
+    async fn all(self, doing: impl Into<String>) -> Result<Vec<T>> {
+        self.collect::<std::result::Result<Vec<T>, _>>().await.doing(doing)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `glue_classifier`. Glue cannot tag classifiers, so their names alone say whose they are.
 
 use crate::Aws;
-use crate::error::{Doing, Result, accept, found};
+use crate::error::{Doing, Pages, Result, accept, found};
 use crate::glue;
 use crate::provider::{self, answers, ask_created, ask_updated, claim, live, name_of, names, outputs, typed};
 use crate::wait::retry;
@@ -11,7 +11,7 @@ use aws_sdk_glue::types::{
     UpdateGrokClassifierRequest, UpdateJsonClassifierRequest, UpdateXmlClassifierRequest,
 };
 use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
-use lakeform_engine::{CloudError, Fields, Live};
+use lakeform_engine::{CloudError, Fields, Live, Value};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -89,17 +89,24 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
         }
         _ => all(aws).await?,
     };
-    Ok(answers(asks, classifiers.into_iter().filter_map(to_live), |ask| {
+    let mut answers = answers(asks, classifiers.into_iter().filter_map(to_live), |ask| {
         name_of(ask, "name")
-    }))
+    });
+    for (ask, live) in asks.iter().zip(&mut answers) {
+        // Glue fills in the serde when none was asked for.
+        let asked = ask.fields.get("csv").and_then(Value::as_map);
+        if let Some(Value::Map(csv)) = live.as_mut().and_then(|live| live.fields.get_mut("csv"))
+            && asked.is_some_and(|asked| !asked.contains_key("serde"))
+        {
+            csv.remove("serde");
+        }
+    }
+    Ok(answers)
 }
 
 async fn all(aws: &Aws) -> Result<Vec<Classifier>> {
     let pages = aws.glue.get_classifiers().into_paginator().page_size(100).send();
-    let pages = pages
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("read Glue classifiers")?;
+    let pages = pages.all("read Glue classifiers").await?;
     Ok(pages
         .into_iter()
         .flat_map(|page| page.classifiers.unwrap_or_default())

@@ -1,7 +1,7 @@
 //! `glue_database`. An update replaces all of it, so what we do not manage is sent along unchanged.
 
 use crate::Aws;
-use crate::error::{Doing, Result, accept, found};
+use crate::error::{Doing, Pages, Result, accept, found};
 use crate::glue;
 use crate::provider::{self, answers, ask_created, ask_updated, changes, claim, live, name_of, names, outputs, typed};
 use crate::tags::{self, Tags};
@@ -35,7 +35,7 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
         }
         _ => {
             let pages = aws.glue.get_databases().into_paginator().page_size(100).send();
-            let pages = pages.collect::<std::result::Result<Vec<_>, _>>().await.doing(doing)?;
+            let pages = pages.all(doing).await?;
             let all = pages.into_iter().flat_map(|page| page.database_list);
             all.filter(|database| names.contains(&database.name)).collect()
         }

@@ -114,15 +114,12 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     let triggers: Vec<Trigger> = try_join_all(pages).await?.into_iter().flatten().collect();
     let present: Vec<String> = triggers.iter().filter_map(|trigger| trigger.name.clone()).collect();
     let mut tags = glue::tags(aws, KIND, &present).await?;
-    let lives = triggers
-        .into_iter()
-        .filter(|trigger| trigger.state != Some(TriggerState::Deleting))
-        .map(|trigger| {
-            let name = trigger.name.clone().unwrap_or_default();
-            let asked = asks.iter().find(|ask| name_of(ask, "name").as_deref() == Some(&name));
-            let says_enabled = asked.is_some_and(|ask| ask.fields.contains_key("enabled"));
-            to_live(trigger, tags.remove(&name).unwrap_or_default(), says_enabled)
-        });
+    let lives = triggers.into_iter().map(|trigger| {
+        let name = trigger.name.clone().unwrap_or_default();
+        let asked = asks.iter().find(|ask| name_of(ask, "name").as_deref() == Some(&name));
+        let says_enabled = asked.is_some_and(|ask| ask.fields.contains_key("enabled"));
+        to_live(trigger, tags.remove(&name).unwrap_or_default(), says_enabled)
+    });
     Ok(answers(asks, lives, |ask| name_of(ask, "name")))
 }
 
@@ -130,6 +127,7 @@ fn to_live(trigger: Trigger, tags: Tags, says_enabled: bool) -> Live {
     let (tags, owner) = tags::split(tags);
     let name = trigger.name.unwrap_or_default();
     let sort = trigger.r#type.map_or_else(on_demand, |sort| sort.as_str().to_owned());
+    let going = trigger.state == Some(TriggerState::Deleting);
     let armed = matches!(trigger.state, Some(TriggerState::Activated | TriggerState::Activating));
     let (how_many, conditions) = match trigger.predicate {
         Some(predicate) => (
@@ -177,6 +175,7 @@ fn to_live(trigger: Trigger, tags: Tags, says_enabled: bool) -> Live {
         tags,
     };
     let mut live = live(&name, &wanted, outputs! { name: name.as_str() }, owner);
+    live.going = going;
     live.extras = extras;
     live
 }

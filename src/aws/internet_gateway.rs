@@ -3,7 +3,7 @@
 use crate::Aws;
 use crate::diagnosis;
 use crate::ec2;
-use crate::error::{Doing, Result, accept, incomplete};
+use crate::error::{Doing, Pages, Result, accept, incomplete};
 use crate::provider::{self, ask_created, ask_updated, changes, live, outputs, typed};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Patience, retry, until};
@@ -33,18 +33,15 @@ pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {
 }
 
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<InternetGateway>> {
-    let pages = aws
-        .ec2
+    aws.ec2
         .describe_internet_gateways()
         .filters(filter)
         .into_paginator()
         .page_size(1000)
         .items()
-        .send();
-    pages
-        .collect::<std::result::Result<Vec<_>, _>>()
+        .send()
+        .all("read internet gateways")
         .await
-        .doing("read internet gateways")
 }
 
 fn to_live(gateway: &InternetGateway) -> Result<Live> {

@@ -53,6 +53,7 @@ pub use statements::{Answer, Cell, Column, Login, Rows, Session, Warehouse};
 
 use crate::error::{Doing, Result, incomplete};
 use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owned, Report, Sought, Update};
+use lakeform_engine::plan::{PENDING_REBOOT, on_its_way};
 use lakeform_engine::schema::Identity as KnownBy;
 use lakeform_engine::{Cloud, CloudError, Kind, Live};
 use std::collections::BTreeMap;
@@ -211,7 +212,10 @@ impl Cloud for Aws {
     async fn update(&self, update: &Update, report: Report<'_>) -> Result<Live> {
         let kind = update.owner.address.kind;
         if update.changed.is_empty() {
-            return self.settled(update, report).await;
+            let live = self.settled(update, report).await?;
+            if kind != Kind::RedshiftCluster {
+                return Ok(live);
+            }
         }
         by_kind!(kind, provider => provider::update(self, update, report).await)
     }
@@ -279,7 +283,7 @@ impl Aws {
                 )
             })?;
             Ok(match &live.status {
-                Some(status) if lakeform_engine::plan::on_its_way(status) => wait::Look::Pending(status.clone()),
+                Some(status) if status != PENDING_REBOOT && on_its_way(status) => wait::Look::Pending(status.clone()),
                 _ => wait::Look::Done(live),
             })
         })

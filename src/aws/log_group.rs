@@ -1,7 +1,7 @@
 //! `log_group`.
 
 use crate::Aws;
-use crate::error::{Doing, Result, accept};
+use crate::error::{Doing, Pages, Result, accept};
 use crate::provider::{
     self, answers, ask_created, ask_updated, changes, claim, live, name_of, names, outputs, tag_change, typed,
 };
@@ -49,10 +49,7 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
             .into_paginator()
             .items()
             .send();
-        let groups = pages
-            .collect::<std::result::Result<Vec<LogGroup>, _>>()
-            .await
-            .doing("read log groups")?;
+        let groups = pages.all("read log groups").await?;
         Ok::<_, CloudError>(
             groups
                 .into_iter()

@@ -3,15 +3,16 @@
 
 use crate::Aws;
 use crate::ec2;
-use crate::error::{Doing, Result, Says, accept, incomplete};
+use crate::error::{Doing, Pages, Result, Says, accept, incomplete};
 use crate::looks::Wait;
 use crate::provider::{self, ask_created, ask_updated, live, outputs, typed};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Patience, retry, until};
 use aws_sdk_ec2::types::{Address, DomainType, Filter, NatGateway, NatGatewayState, ResourceType};
-use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
+use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Owner, Progress, Report, Update};
 use lakeform_engine::{CloudError, Live};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// How the ids of public addresses begin.
 pub(crate) const ALLOCATION: &str = "eipalloc-";
@@ -49,28 +50,20 @@ async fn look(aws: &Aws, wait: &Wait) -> Result<Option<NatGateway>> {
 /// Deleted gateways stay listed for about an hour and are left out.
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<NatGateway>> {
     let mut gateways = all(aws, filter).await?;
-    gateways.retain(|gateway| {
-        !matches!(
-            gateway.state,
-            Some(NatGatewayState::Deleted | NatGatewayState::Deleting)
-        )
-    });
+    gateways.retain(|gateway| gateway.state != Some(NatGatewayState::Deleted));
     Ok(gateways)
 }
 
 async fn all(aws: &Aws, filter: Filter) -> Result<Vec<NatGateway>> {
-    let pages = aws
-        .ec2
+    aws.ec2
         .describe_nat_gateways()
         .filter(filter)
         .into_paginator()
         .page_size(1000)
         .items()
-        .send();
-    pages
-        .collect::<std::result::Result<Vec<_>, _>>()
+        .send()
+        .all("read NAT gateways")
         .await
-        .doing("read NAT gateways")
 }
 
 fn to_live(gateway: &NatGateway) -> Result<Live> {
@@ -90,6 +83,7 @@ fn to_live(gateway: &NatGateway) -> Result<Live> {
         tags,
     };
     let mut live = live(id, &wanted, outputs, owner);
+    live.going = gateway.state == Some(NatGatewayState::Deleting);
     live.status = gateway
         .state
         .as_ref()
@@ -101,7 +95,8 @@ fn to_live(gateway: &NatGateway) -> Result<Live> {
 pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Result<Live> {
     let doing = "create the NAT gateway";
     let wanted: Wanted = typed(&create.fields)?;
-    let earlier = filtered(aws, ec2::made_by([&create.owner.op])).await?.pop();
+    let earlier = filtered(aws, ec2::made_by([&create.owner.op])).await?;
+    let earlier = earlier.into_iter().find_map(Live::staying);
     let id = match earlier {
         Some(live) => live.id,
         None => {
@@ -164,26 +159,6 @@ fn failed(gateway: &NatGateway, doing: &str) -> CloudError {
 async fn address(aws: &Aws, create: &Create, tags: &Tags) -> Result<String> {
     let doing = "allocate a public address";
     let owner = &create.owner;
-    let left_over = async || {
-        let answer = aws
-            .ec2
-            .describe_addresses()
-            .filters(ec2::filter(&format!("tag:{}", tags::STACK), [&owner.stack]))
-            .filters(ec2::filter(&format!("tag:{}", tags::GENERATION), [&owner.generation]))
-            .filters(ec2::filter(
-                &format!("tag:{}", tags::ADDRESS),
-                [owner.address.to_string()],
-            ))
-            .send()
-            .await
-            .doing("look for a left-over public address")?;
-        let free = |address: &&Address| address.association_id.is_none();
-        Ok(answer
-            .addresses()
-            .iter()
-            .find(free)
-            .and_then(|address| address.allocation_id.clone()))
-    };
     let issue = async || {
         let answer = aws
             .ec2
@@ -197,10 +172,28 @@ async fn address(aws: &Aws, create: &Create, tags: &Tags) -> Result<String> {
             .doing(doing)?;
         ec2::id(answer.allocation_id.as_deref(), doing, "allocationId")
     };
-    match left_over().await? {
+    let earlier = async || Ok(left_over(aws, owner).await?.into_iter().next());
+    match earlier().await? {
         Some(allocation) => Ok(allocation),
-        None => ec2::once(aws, left_over, issue).await,
+        None => ec2::once(aws, earlier, issue).await,
     }
+}
+
+/// Returns the allocation ids of addresses that were made for this gateway and that nothing uses.
+async fn left_over(aws: &Aws, owner: &Owner) -> Result<Vec<String>> {
+    let request = aws
+        .ec2
+        .describe_addresses()
+        .filters(ec2::filter(&format!("tag:{}", tags::STACK), [&owner.stack]))
+        .filters(ec2::filter(&format!("tag:{}", tags::GENERATION), [&owner.generation]))
+        .filters(ec2::filter(
+            &format!("tag:{}", tags::ADDRESS),
+            [owner.address.to_string()],
+        ));
+    let answer = request.send().await.doing("look for a left-over public address")?;
+    let free = |address: &&Address| address.association_id.is_none();
+    let ids = answer.addresses().iter().filter(free);
+    Ok(ids.filter_map(|address| address.allocation_id.clone()).collect())
 }
 
 pub(crate) async fn update(aws: &Aws, update: &Update, _report: Report<'_>) -> Result<Live> {
@@ -217,27 +210,35 @@ pub(crate) async fn update(aws: &Aws, update: &Update, _report: Report<'_>) -> R
 }
 
 pub(crate) async fn delete(aws: &Aws, delete: &Delete, report: Report<'_>) -> Result<()> {
-    let doing = "delete the NAT gateway";
     if delete.id.starts_with(ALLOCATION) {
         return release(aws, &delete.id, report).await;
     }
     let found = all(aws, ec2::filter("nat-gateway-id", [&delete.id])).await?;
-    let Some(gateway) = found.into_iter().next() else {
-        return Ok(());
-    };
-    let allocations: Vec<String> = gateway
-        .nat_gateway_addresses()
-        .iter()
-        .filter_map(|address| address.allocation_id.clone())
-        .collect();
+    // Deleting the gateway does not release its address, which then costs money for nothing.
+    let mut allocations = BTreeSet::new();
+    if let Some(gateway) = found.first() {
+        let addresses = gateway.nat_gateway_addresses().iter();
+        allocations.extend(addresses.filter_map(|address| address.allocation_id.clone()));
+        remove(aws, gateway, &delete.id, report).await?;
+    }
+    // Also one whose gateway went without us, or before an earlier run came to the end.
+    allocations.extend(left_over(aws, &delete.owner).await?);
+    for allocation in allocations {
+        release(aws, &allocation, report).await?;
+    }
+    Ok(())
+}
+
+async fn remove(aws: &Aws, gateway: &NatGateway, id: &str, report: Report<'_>) -> Result<()> {
+    let doing = "delete the NAT gateway";
     if !matches!(
         gateway.state,
         Some(NatGatewayState::Deleting | NatGatewayState::Deleted)
     ) {
-        let request = aws.ec2.delete_nat_gateway().nat_gateway_id(&delete.id);
+        let request = aws.ec2.delete_nat_gateway().nat_gateway_id(id);
         accept(request.send().await.doing(doing), Meaning::NotFound)?;
     }
-    let wait = aws.connection.looks.wait(KIND, &delete.id);
+    let wait = aws.connection.looks.wait(KIND, id);
     until(Patience::new(aws.connection.pace, 1800), doing, report, async || {
         Ok(match look(aws, &wait).await? {
             None => Look::Done(()),
@@ -249,12 +250,7 @@ pub(crate) async fn delete(aws: &Aws, delete: &Delete, report: Report<'_>) -> Re
             ),
         })
     })
-    .await?;
-    // Deleting the gateway does not release its address, which then costs money for nothing.
-    for allocation in allocations {
-        release(aws, &allocation, report).await?;
-    }
-    Ok(())
+    .await
 }
 
 async fn release(aws: &Aws, allocation: &str, report: Report<'_>) -> Result<()> {

@@ -3,17 +3,18 @@
 //! tags, and a name that begins like the stack's is no proof of whose they are. Reading them by name finds them.
 
 use crate::Aws;
-use crate::error::{Doing, Result, found};
+use crate::error::{Doing, Pages, Result, found};
 use crate::nat_gateway::ALLOCATION;
 use crate::role;
+use crate::secret;
 use crate::serverless::Served;
 use crate::tagging;
 use crate::tags;
 use aws_sdk_redshiftserverless::types::{Namespace, Workgroup};
 use futures::future::try_join_all;
 use futures::try_join;
-use lakeform_engine::Kind;
-use lakeform_engine::cloud::Owned;
+use lakeform_engine::cloud::{Ask, Owned};
+use lakeform_engine::{Fields, Kind};
 use std::collections::HashMap;
 
 pub(crate) async fn of_stack(aws: &Aws, stack: &str) -> Result<Vec<Owned>> {
@@ -50,8 +51,28 @@ pub(crate) async fn of_stack(aws: &Aws, stack: &str) -> Result<Vec<Owned>> {
             owned.push(role);
         }
     }
+    without_deleted_secrets(aws, &mut owned).await?;
     owned.sort_by(|a, b| (&a.owner.address, &a.id).cmp(&(&b.owner.address, &b.id)));
     Ok(owned)
+}
+
+/// A deleted secret is found by its tags for as long as it can be restored.
+async fn without_deleted_secrets(aws: &Aws, owned: &mut Vec<Owned>) -> Result<()> {
+    let is_secret = |found: &&Owned| found.owner.address.kind == Kind::Secret;
+    let asks: Vec<Ask> = owned
+        .iter()
+        .filter(is_secret)
+        .map(|found| Ask {
+            address: found.owner.address.clone(),
+            id: Some(found.id.clone()),
+            fields: Fields::new(),
+            record: None,
+        })
+        .collect();
+    let there = secret::read(aws, &asks).await?;
+    let mut there = there.iter().map(Option::is_some);
+    owned.retain(|found| !is_secret(&found) || there.next() == Some(true));
+    Ok(())
 }
 
 /// The ARNs of Redshift Serverless end in made-up ids; listing tells the names.
@@ -90,7 +111,7 @@ async fn roles(aws: &Aws, stack: &str) -> Result<Vec<Owned>> {
         .into_paginator()
         .items()
         .send();
-    let roles = pages.collect::<std::result::Result<Vec<_>, _>>().await.doing(doing)?;
+    let roles = pages.all(doing).await?;
     let read = roles.into_iter().map(|role| async move {
         let answer = found(aws.iam.get_role().role_name(&role.role_name).send().await.doing(doing))?;
         let tags = answer

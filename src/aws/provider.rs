@@ -21,12 +21,8 @@ pub(crate) fn typed<T: DeserializeOwned>(fields: &Fields) -> Result<T> {
 /// Returns an object that is there without any ado.
 pub(crate) fn live(id: &str, fields: &impl Serialize, outputs: Fields, owner: Option<Owner>) -> Live {
     Live {
-        id: id.to_owned(),
-        fields: value::write(fields),
-        outputs,
         owner,
-        status: None,
-        extras: Vec::new(),
+        ..Live::new(id, value::write(fields), outputs)
     }
 }
 
@@ -163,6 +159,7 @@ pub(crate) async fn claim<T>(
     let mut pauses = hidden(aws.connection.pace);
     loop {
         let live = found(read().await)?.and_then(|mut lives| lives.pop().flatten());
+        let live = live.and_then(Live::staying);
         if let Some(live) = &live
             && is_ours(live, &create.owner, &create.fields)?
         {

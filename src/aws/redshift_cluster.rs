@@ -3,7 +3,8 @@
 
 use crate::Aws;
 use crate::connection::Pace;
-use crate::error::{Doing, Result, Says, accept, found};
+use crate::ec2;
+use crate::error::{Doing, Pages, Result, Says, accept, found};
 use crate::glue;
 use crate::looks::Wait;
 use crate::provider::{
@@ -12,12 +13,14 @@ use crate::provider::{
 };
 use crate::redshift;
 use crate::tags::{self, Tags, sdk_tags};
-use crate::wait::{Look, Patience, busy, retry, until};
+use crate::wait::{Look, Patience, busy, hidden, retry, until};
 use aws_sdk_redshift::types::{Cluster, Tag};
 use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
+use lakeform_engine::plan::PENDING_REBOOT;
 use lakeform_engine::{CloudError, Live};
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::time::sleep;
 
 const KIND: &str = "cluster";
 
@@ -105,29 +108,25 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
         [name] => describe(aws, &name.to_ascii_lowercase()).await?.into_iter().collect(),
         _ => all(aws).await?,
     };
-    let lives = clusters
-        .into_iter()
-        .filter(|cluster| cluster.cluster_status.as_deref() != Some("deleting"))
-        .map(|cluster| {
-            let id = cluster.cluster_identifier.clone();
-            let ask = asks.iter().find(|ask| folded(ask) == id);
-            to_live(cluster, ask)
-        });
-    Ok(answers(asks, lives, folded))
+    let lives = clusters.into_iter().map(|cluster| {
+        let id = cluster.cluster_identifier.clone();
+        let ask = asks.iter().find(|ask| folded(ask) == id);
+        to_live(cluster, ask)
+    });
+    let mut answers = answers(asks, lives, folded);
+    ec2::hide_default_groups(aws, asks, &mut answers).await?;
+    Ok(answers)
 }
 
 async fn all(aws: &Aws) -> Result<Vec<Cluster>> {
-    let pages = aws
-        .redshift
+    aws.redshift
         .describe_clusters()
         .max_records(100)
         .into_paginator()
         .items()
-        .send();
-    pages
-        .collect::<std::result::Result<Vec<_>, _>>()
+        .send()
+        .all("read Redshift clusters")
         .await
-        .doing("read Redshift clusters")
 }
 
 /// Begins to wait for a cluster.
@@ -168,11 +167,6 @@ fn to_live(cluster: Cluster, ask: Option<&Ask>) -> Live {
         .filter_map(|group| group.vpc_security_group_id.clone())
         .collect();
     security_groups.sort();
-    // A cluster without groups of ours gets the VPC's default group, which cannot be taken away.
-    let asked_groups = ask.and_then(|ask| ask.fields.get("security_groups"));
-    if asked_groups.is_some_and(|groups| groups.as_list().is_empty()) && security_groups.len() <= 1 {
-        security_groups.clear();
-    }
     let mut roles: Vec<String> = cluster
         .iam_roles()
         .iter()
@@ -185,13 +179,8 @@ fn to_live(cluster: Cluster, ask: Option<&Ask>) -> Live {
     let endpoint = cluster.endpoint.as_ref();
     let host = endpoint.and_then(|endpoint| endpoint.address.clone());
     let port = endpoint.and_then(|endpoint| endpoint.port).unwrap_or_else(usual_port);
+    let reboot = waits_for_reboot(&cluster);
     let mut extras = Vec::new();
-    if groups
-        .iter()
-        .any(|group| group.parameter_apply_status.as_deref() == Some("pending-reboot"))
-    {
-        extras.push("parameters that wait for a reboot".to_owned());
-    }
     if let Some(pending) = &cluster.pending_modified_values {
         let changes = [
             pending.node_type.as_ref().map(|to| format!("node type {to}")),
@@ -241,7 +230,11 @@ fn to_live(cluster: Cluster, ask: Option<&Ask>) -> Live {
         target: format!("cluster:{id}/{}/{}", wanted.database, wanted.user),
     };
     let mut live = live(&id, &wanted, outputs, owner);
+    live.going = is_going(cluster.cluster_status.as_deref());
     live.status = cluster.cluster_status.filter(|status| status != "available");
+    if reboot && live.status.is_none() {
+        live.status = Some(PENDING_REBOOT.to_owned());
+    }
     live.extras = extras;
     if let Some(ask) = ask {
         keep(&mut live, &ask.fields, &["final_snapshot"]);
@@ -292,7 +285,7 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
 }
 
 /// A role made a moment ago.
-fn role_lag(error: &CloudError) -> Option<&'static str> {
+pub(crate) fn role_lag(error: &CloudError) -> Option<&'static str> {
     let role = error.message.contains("role") || error.message.contains("Role");
     let refused = error.message.contains("not valid")
         || error.message.contains("not authorized")
@@ -390,18 +383,37 @@ pub(crate) async fn update(aws: &Aws, update: &Update, report: Report<'_>) -> Re
         })
         .await?;
     }
-    if changes(update, &["parameter_group"]) {
-        step(aws, id, report, async || {
-            aws.redshift
-                .reboot_cluster()
-                .cluster_identifier(id)
-                .send()
-                .await
-                .doing("reboot the cluster")
-        })
-        .await?;
-    }
+    reboot_if_due(aws, update, wanted.parameter_group.as_deref(), report).await?;
     provider::one(read(aws, &[ask]).await?, doing)
+}
+
+/// Reboots the cluster if parameters wait for that. Redshift may not say so at once of those that were changed just now.
+async fn reboot_if_due(aws: &Aws, update: &Update, group: Option<&str>, report: Report<'_>) -> Result<()> {
+    let id = &update.id;
+    let mut pauses = hidden(aws.connection.pace).take(3);
+    loop {
+        let due = match changes(update, &["parameter_group"]) {
+            true => true,
+            false => describe(aws, id).await?.as_ref().is_some_and(waits_for_reboot),
+        };
+        if due {
+            let request = aws.redshift.reboot_cluster().cluster_identifier(id);
+            return step(aws, id, report, async || {
+                request.clone().send().await.doing("reboot the cluster")
+            })
+            .await;
+        }
+        match pauses.next().filter(|_| group.is_some() && update.changed.is_empty()) {
+            Some(pause) => sleep(pause).await,
+            None => return Ok(()),
+        }
+    }
+}
+
+fn waits_for_reboot(cluster: &Cluster) -> bool {
+    let groups = cluster.cluster_parameter_groups().iter();
+    let mut states = groups.filter_map(|group| group.parameter_apply_status.as_deref());
+    states.any(|state| state == PENDING_REBOOT)
 }
 
 /// What `ModifyCluster` takes in one call.
@@ -420,11 +432,18 @@ async fn modify(aws: &Aws, update: &Update, wanted: &Wanted, report: Report<'_>)
         return Ok(());
     }
     let when = |field: &str| changes(update, &[field]);
+    let groups = match when("security_groups") {
+        true => {
+            let vpc = describe(aws, &update.id).await?.and_then(|cluster| cluster.vpc_id);
+            Some(ec2::groups_or_default(aws, &wanted.security_groups, &vpc.unwrap_or_default()).await?)
+        }
+        false => None,
+    };
     let request = aws
         .redshift
         .modify_cluster()
         .cluster_identifier(&update.id)
-        .set_vpc_security_group_ids(when("security_groups").then(|| wanted.security_groups.clone()))
+        .set_vpc_security_group_ids(groups)
         .set_cluster_parameter_group_name(when("parameter_group").then(|| {
             wanted
                 .parameter_group
@@ -476,6 +495,11 @@ async fn step<T>(aws: &Aws, id: &str, report: Report<'_>, issue: impl AsyncFnMut
     available(aws, id, "change the Redshift cluster", report).await
 }
 
+/// What a cluster is called after its deletion was asked for.
+fn is_going(status: Option<&str>) -> bool {
+    matches!(status, Some("deleting" | "final-snapshot"))
+}
+
 /// A paused cluster can neither be changed nor deleted; one that is being paused can not even be resumed yet.
 fn is_paused(status: Option<&str>) -> bool {
     matches!(status, Some("paused" | "pausing"))
@@ -506,6 +530,13 @@ async fn resume(aws: &Aws, id: &str, report: Report<'_>) -> Result<()> {
     .await
 }
 
+impl Aws {
+    /// Resumes a paused cluster and waits until it is available.
+    pub async fn resume(&self, cluster: &str, report: Report<'_>) -> Result<()> {
+        resume(self, cluster, report).await
+    }
+}
+
 #[derive(Deserialize)]
 struct OnlyForDelete {
     #[serde(default)]
@@ -523,7 +554,7 @@ pub(crate) async fn delete(aws: &Aws, delete: &Delete, report: Report<'_>) -> Re
     if is_paused(Some(&status)) {
         resume(aws, id, report).await?;
     }
-    if !matches!(status.as_str(), "deleting" | "final-snapshot") {
+    if !is_going(Some(&status)) {
         let snapshot = wanted.final_snapshot.then(|| snapshot_name(id));
         retry(redshift::patience(aws), report, busy, async || {
             let request = aws

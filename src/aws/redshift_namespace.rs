@@ -1,10 +1,11 @@
 //! `redshift_namespace`. AWS accepts one concern per change, and the namespace must be available in between.
 
 use crate::Aws;
-use crate::error::{Doing, Result, Says, accept, found};
+use crate::error::{Doing, Pages, Result, Says, accept, found};
 use crate::provider::{
     self, answers, ask_created, ask_updated, changes, claim, live, maybe, name_of, names, outputs, typed,
 };
+use crate::redshift_cluster::role_lag;
 use crate::serverless::{self, Served};
 use crate::tags::{self, Tags, sdk_tags};
 use crate::wait::{busy, retry};
@@ -54,17 +55,14 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
         .filter_map(|namespace| namespace.namespace_arn.clone())
         .collect();
     let mut tags = serverless::tags(aws, arns).await?;
-    let lives = namespaces
-        .into_iter()
-        .filter(|namespace| namespace.status != Some(NamespaceStatus::Deleting))
-        .map(|namespace| {
-            let tags = namespace
-                .namespace_arn
-                .as_ref()
-                .and_then(|arn| tags.remove(arn))
-                .unwrap_or_default();
-            to_live(namespace, tags)
-        });
+    let lives = namespaces.into_iter().map(|namespace| {
+        let tags = namespace
+            .namespace_arn
+            .as_ref()
+            .and_then(|arn| tags.remove(arn))
+            .unwrap_or_default();
+        to_live(namespace, tags)
+    });
     Ok(answers(asks, lives, |ask| name_of(ask, "name")))
 }
 
@@ -79,8 +77,7 @@ impl Served for Namespace {
 
     async fn all(aws: &Aws) -> Result<Vec<Self>> {
         let pages = aws.serverless.list_namespaces().into_paginator().page_size(100);
-        let all = pages.items().send().collect::<std::result::Result<Vec<_>, _>>().await;
-        all.doing("read namespaces")
+        pages.items().send().all("read namespaces").await
     }
 
     fn name(&self) -> Option<&str> {
@@ -130,6 +127,7 @@ fn to_live(namespace: Namespace, tags: Tags) -> Live {
         secret: maybe(namespace.admin_password_secret_arn.as_deref()),
     };
     let mut live = live(&name, &wanted, outputs, owner);
+    live.going = namespace.status == Some(NamespaceStatus::Deleting);
     live.status = namespace
         .status
         .filter(|status| *status != NamespaceStatus::Available)
@@ -156,7 +154,8 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     let wanted: Wanted = typed(&create.fields)?;
     let ask = ask_created(create, &wanted.name);
     let tags = tags::join(&create.owner, &wanted.tags);
-    let made = retry(serverless::patience(aws), report, serverless::under_way, async || {
+    let waiting = |error: &CloudError| serverless::under_way(error).or_else(|| role_lag(error));
+    let made = retry(serverless::patience(aws), report, waiting, async || {
         aws.serverless
             .create_namespace()
             .namespace_name(&wanted.name)

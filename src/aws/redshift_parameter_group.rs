@@ -3,7 +3,7 @@
 
 use crate::Aws;
 use crate::connection::Pace;
-use crate::error::{Doing, Result, Says, accept, found};
+use crate::error::{Doing, Pages, Result, Says, accept, found};
 use crate::provider::{self, answers, ask_created, ask_updated, changes, claim, live, name_of, names, outputs, typed};
 use crate::redshift;
 use crate::tags::{self, Tags, sdk_tags};
@@ -54,10 +54,7 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
         _ => request.max_records(100),
     };
     let pages = request.into_paginator().items().send();
-    let groups = pages
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("read Redshift parameter groups");
+    let groups = pages.all("read Redshift parameter groups").await;
     let groups = found(groups)?
         .unwrap_or_default()
         .into_iter()
@@ -80,10 +77,7 @@ async fn to_live(aws: &Aws, group: ClusterParameterGroup, asks: &[Ask]) -> Resul
         .into_paginator()
         .items()
         .send();
-    let parameters = pages
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("read Redshift parameters")?;
+    let parameters = pages.all("read Redshift parameters").await?;
     let parameters = parameters
         .into_iter()
         .filter_map(|parameter| Some((parameter.parameter_name?, parameter.parameter_value?)))

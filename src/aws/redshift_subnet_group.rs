@@ -2,7 +2,7 @@
 
 use crate::Aws;
 use crate::connection::Pace;
-use crate::error::{Doing, Result, Says, accept, found};
+use crate::error::{Doing, Pages, Result, Says, accept, found};
 use crate::provider::{self, answers, ask_created, ask_updated, changes, claim, live, name_of, names, outputs, typed};
 use crate::redshift;
 use crate::tags::{self, Tags, sdk_tags};
@@ -42,7 +42,7 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
         _ => request.max_records(100),
     };
     let pages = request.into_paginator().items().send();
-    let groups = found(pages.collect::<std::result::Result<Vec<_>, _>>().await.doing(doing))?.unwrap_or_default();
+    let groups = found(pages.all(doing).await)?.unwrap_or_default();
     let mut lives = Vec::with_capacity(groups.len());
     for group in groups {
         lives.push(to_live(aws, group).await?);

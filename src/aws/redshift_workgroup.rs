@@ -2,11 +2,13 @@
 //! state: a higher maximum before a higher base, a lower base before a lower maximum.
 
 use crate::Aws;
-use crate::error::{Doing, Result, accept, found};
+use crate::ec2;
+use crate::error::{Doing, Pages, Result, accept, found};
 use crate::provider::{
     self, answers, ask_created, ask_updated, changes, claim, live, maybe, name_of, names, outputs, typed,
 };
 use crate::serverless::{self, Served};
+use crate::subnet;
 use crate::tags::{self, Tags, sdk_tags};
 use crate::wait::{busy, retry};
 use aws_sdk_redshiftserverless::types::{
@@ -87,19 +89,18 @@ pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
         .filter_map(|workgroup| workgroup.workgroup_arn.clone())
         .collect();
     let mut tags = serverless::tags(aws, arns).await?;
-    let lives = workgroups
-        .into_iter()
-        .filter(|workgroup| workgroup.status != Some(WorkgroupStatus::Deleting))
-        .map(|workgroup| {
-            let tags = workgroup
-                .workgroup_arn
-                .as_ref()
-                .and_then(|arn| tags.remove(arn))
-                .unwrap_or_default();
-            let ask = asks.iter().find(|ask| name_of(ask, "name") == workgroup.workgroup_name);
-            to_live(workgroup, tags, ask.map(|ask| &ask.fields))
-        });
-    Ok(answers(asks, lives, |ask| name_of(ask, "name")))
+    let lives = workgroups.into_iter().map(|workgroup| {
+        let tags = workgroup
+            .workgroup_arn
+            .as_ref()
+            .and_then(|arn| tags.remove(arn))
+            .unwrap_or_default();
+        let ask = asks.iter().find(|ask| name_of(ask, "name") == workgroup.workgroup_name);
+        to_live(workgroup, tags, ask.map(|ask| &ask.fields))
+    });
+    let mut answers = answers(asks, lives, |ask| name_of(ask, "name"));
+    ec2::hide_default_groups(aws, asks, &mut answers).await?;
+    Ok(answers)
 }
 
 impl Served for Workgroup {
@@ -113,8 +114,7 @@ impl Served for Workgroup {
 
     async fn all(aws: &Aws) -> Result<Vec<Self>> {
         let pages = aws.serverless.list_workgroups().into_paginator().page_size(100);
-        let all = pages.items().send().collect::<std::result::Result<Vec<_>, _>>().await;
-        all.doing("read workgroups")
+        pages.items().send().all("read workgroups").await
     }
 
     fn name(&self) -> Option<&str> {
@@ -143,11 +143,6 @@ fn to_live(workgroup: Workgroup, tags: Tags, asked: Option<&Fields>) -> Live {
     subnets.sort();
     let mut security_groups = workgroup.security_group_ids.unwrap_or_default();
     security_groups.sort();
-    // A workgroup without groups of ours gets the VPC's default group, which cannot be taken away.
-    let asked_groups = asked.and_then(|fields| fields.get("security_groups"));
-    if asked_groups.is_some_and(|groups| groups.as_list().is_empty()) && security_groups.len() <= 1 {
-        security_groups.clear();
-    }
     let host = workgroup
         .endpoint
         .as_ref()
@@ -178,6 +173,7 @@ fn to_live(workgroup: Workgroup, tags: Tags, asked: Option<&Fields>) -> Live {
         target: format!("workgroup:{name}"),
     };
     let mut live = live(&name, &wanted, outputs, owner);
+    live.going = workgroup.status == Some(WorkgroupStatus::Deleting);
     live.status = workgroup
         .status
         .filter(|status| *status != WorkgroupStatus::Available)
@@ -258,7 +254,9 @@ pub(crate) async fn update(aws: &Aws, update: &Update, report: Report<'_>) -> Re
         steps.push(request().set_subnet_ids(Some(wanted.subnets.clone())));
     }
     if changes(update, &["security_groups"]) {
-        steps.push(request().set_security_group_ids(Some(wanted.security_groups.clone())));
+        let vpc = vpc_of(aws, &wanted.subnets).await?;
+        let groups = ec2::groups_or_default(aws, &wanted.security_groups, &vpc).await?;
+        steps.push(request().set_security_group_ids(Some(groups)));
     }
     if changes(update, &["port"]) {
         steps.push(request().port(wanted.port));
@@ -294,6 +292,19 @@ pub(crate) async fn update(aws: &Aws, update: &Update, report: Report<'_>) -> Re
         serverless::available::<Workgroup>(aws, &update.id, report).await?;
     }
     provider::one(read(aws, &[ask_updated(update)]).await?, doing)
+}
+
+/// Returns the VPC of these subnets.
+async fn vpc_of(aws: &Aws, subnets: &[String]) -> Result<String> {
+    let found = subnet::filtered(aws, ec2::filter("subnet-id", subnets)).await?;
+    let vpc = found.iter().find_map(|subnet| subnet.fields.get("vpc")?.as_text());
+    vpc.map(str::to_owned).ok_or_else(|| {
+        CloudError::new(
+            Meaning::NotFound,
+            "look for the workgroup's VPC",
+            "its subnets are gone",
+        )
+    })
 }
 
 pub(crate) async fn delete(aws: &Aws, delete: &Delete, report: Report<'_>) -> Result<()> {

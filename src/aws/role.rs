@@ -2,7 +2,7 @@
 
 use crate::Aws;
 use crate::connection::Pace;
-use crate::error::{Doing, Result, Says, accept, found};
+use crate::error::{Doing, Pages, Result, Says, accept, found};
 use crate::provider::{
     self, ask_created, ask_updated, changes, claim, document, live, name_of, outputs, parse_document, set_change,
     tag_change, typed,
@@ -71,7 +71,7 @@ async fn inline(aws: &Aws, role: &str) -> Result<BTreeMap<String, Json>> {
         .into_paginator()
         .items()
         .send();
-    let names = found(pages.collect::<std::result::Result<Vec<_>, _>>().await.doing(doing))?.unwrap_or_default();
+    let names = found(pages.all(doing).await)?.unwrap_or_default();
     let documents = names.into_iter().map(|name| async move {
         let answer = aws
             .iam
@@ -94,10 +94,7 @@ async fn attachments(aws: &Aws, role: &str) -> Result<Vec<String>> {
         .into_paginator()
         .items()
         .send();
-    let attached = pages
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("read the role's attachments");
+    let attached = pages.all("read the role's attachments").await;
     Ok(found(attached)?
         .unwrap_or_default()
         .into_iter()
@@ -431,10 +428,7 @@ async fn inline_names(aws: &Aws, role: &str) -> Result<Vec<String>> {
         .into_paginator()
         .items()
         .send();
-    let names = pages
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("read the role's policies");
+    let names = pages.all("read the role's policies").await;
     Ok(found(names)?.unwrap_or_default())
 }
 

@@ -2,7 +2,7 @@
 
 use crate::Aws;
 use crate::ec2;
-use crate::error::{Doing, Result, Says, accept, incomplete};
+use crate::error::{Doing, Pages, Result, Says, accept, incomplete};
 use crate::provider::{self, ask_created, ask_updated, changes, live, outputs, set_change, typed};
 use crate::tags::{self, Tags};
 use crate::wait::retry;
@@ -40,18 +40,15 @@ pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {
 }
 
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<RouteTable>> {
-    let pages = aws
-        .ec2
+    aws.ec2
         .describe_route_tables()
         .filters(filter)
         .into_paginator()
         .page_size(100)
         .items()
-        .send();
-    pages
-        .collect::<std::result::Result<Vec<_>, _>>()
+        .send()
+        .all("read route tables")
         .await
-        .doing("read route tables")
 }
 
 fn to_live(table: &RouteTable) -> Result<Live> {

@@ -4,7 +4,7 @@
 //! would cost three times as much as all the rest of sending.
 
 use crate::Aws;
-use crate::error::{Doing, Result, found, incomplete};
+use crate::error::{Doing, Pages, Result, found, incomplete};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier,
@@ -223,7 +223,7 @@ impl Aws {
             .into_paginator()
             .items()
             .send();
-        let parts = found(pages.collect::<std::result::Result<Vec<_>, _>>().await.doing(doing))?;
+        let parts = found(pages.all(doing).await)?;
         Ok(parts.map(|parts| {
             parts
                 .into_iter()

@@ -16,6 +16,7 @@ fn sample(ty: &Type) -> Value {
         Type::Text | Type::Ref { .. } | Type::RefOr { .. } => Value::text("text"),
         Type::OneOf(words) => Value::text(words[0]),
         Type::Cidr => Value::text("10.0.0.0/16"),
+        Type::CidrV6 => Value::text("2001:db8::/32"),
         Type::Policy | Type::Json => Value::Map(BTreeMap::from([("Version".to_owned(), Value::text("2012-10-17"))])),
         Type::List(item) => Value::List(vec![sample(item)]),
         Type::Map(item) => Value::Map(BTreeMap::from([("key".to_owned(), sample(item))])),

@@ -4,12 +4,13 @@
 use crate::Aws;
 use crate::diagnosis;
 use crate::ec2;
-use crate::error::{Doing, Result, Says, accept, incomplete};
+use crate::error::{Doing, Pages, Result, Says, accept, incomplete};
 use crate::provider::{self, ask_created, ask_updated, changes, keep, live, outputs, typed};
 use crate::tags::{self, Tags};
 use crate::wait::retry;
 use aws_sdk_ec2::types::{
-    Filter, IpPermission, IpRange, ResourceType, SecurityGroup, SecurityGroupRule, UserIdGroupPair,
+    Filter, IpPermission, IpRange, Ipv6Range, PrefixListId, ResourceType, SecurityGroup, SecurityGroupRule,
+    UserIdGroupPair,
 };
 use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
 use lakeform_engine::{CloudError, Live};
@@ -45,6 +46,10 @@ struct Rule {
     ports: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cidr: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cidr_ipv6: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prefix_list: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     group: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,17 +91,22 @@ impl Rule {
         } else {
             self.group.as_deref()
         };
-        match (&self.cidr, group) {
-            (Some(cidr), _) => {
-                permission.ip_ranges(IpRange::builder().cidr_ip(cidr).set_description(description).build())
-            }
-            (None, Some(group)) => permission.user_id_group_pairs(
-                UserIdGroupPair::builder()
-                    .group_id(group)
-                    .set_description(description)
-                    .build(),
-            ),
-            (None, None) => permission,
+        if let Some(cidr) = &self.cidr {
+            let range = IpRange::builder().cidr_ip(cidr).set_description(description);
+            permission.ip_ranges(range.build())
+        } else if let Some(cidr) = &self.cidr_ipv6 {
+            let range = Ipv6Range::builder().cidr_ipv6(cidr).set_description(description);
+            permission.ipv6_ranges(range.build())
+        } else if let Some(list) = &self.prefix_list {
+            let list = PrefixListId::builder()
+                .prefix_list_id(list)
+                .set_description(description);
+            permission.prefix_list_ids(list.build())
+        } else if let Some(group) = group {
+            let pair = UserIdGroupPair::builder().group_id(group).set_description(description);
+            permission.user_id_group_pairs(pair.build())
+        } else {
+            permission
         }
         .build()
     }
@@ -107,6 +117,22 @@ fn split_range(ports: &str) -> Option<(i32, i32)> {
     Some((from.trim().parse().ok()?, to.trim().parse().ok()?))
 }
 
+/// Whether nothing was changed about what may go out: where there is IPv6, AWS's own rule has a twin.
+fn lets_everything_out(live: &Live) -> Result<bool> {
+    let Wanted { egress, .. } = typed(&live.fields)?;
+    let mut rules = egress.unwrap_or_default();
+    rules.retain(|rule| *rule != everything_out_v6());
+    Ok(rules == [everything_out()])
+}
+
+fn everything_out_v6() -> Rule {
+    Rule {
+        cidr: None,
+        cidr_ipv6: Some("::/0".to_owned()),
+        ..everything_out()
+    }
+}
+
 /// The rule that AWS gives every new group.
 fn everything_out() -> Rule {
     Rule {
@@ -114,6 +140,8 @@ fn everything_out() -> Rule {
         port: None,
         ports: None,
         cidr: Some("0.0.0.0/0".to_owned()),
+        cidr_ipv6: None,
+        prefix_list: None,
         group: None,
         itself: None,
         description: String::new(),
@@ -123,8 +151,10 @@ fn everything_out() -> Rule {
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
     let mut answers = ec2::by_id(asks, async |ids| filtered(aws, ec2::filter("group-id", ids)).await).await?;
     for (ask, live) in asks.iter().zip(&mut answers) {
-        if let Some(live) = live {
-            keep(live, &ask.fields, &["allow_public"]);
+        let Some(live) = live else { continue };
+        keep(live, &ask.fields, &["allow_public"]);
+        if !ask.fields.contains_key("egress") && lets_everything_out(live)? {
+            live.fields.remove("egress");
         }
     }
     Ok(answers)
@@ -135,18 +165,15 @@ pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {
 }
 
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<SecurityGroup>> {
-    let pages = aws
-        .ec2
+    aws.ec2
         .describe_security_groups()
         .filters(filter)
         .into_paginator()
         .page_size(1000)
         .items()
-        .send();
-    pages
-        .collect::<std::result::Result<Vec<_>, _>>()
+        .send()
+        .all("read security groups")
         .await
-        .doing("read security groups")
 }
 
 async fn lives(aws: &Aws, groups: Vec<SecurityGroup>) -> Result<Vec<Live>> {
@@ -163,11 +190,7 @@ async fn lives(aws: &Aws, groups: Vec<SecurityGroup>) -> Result<Vec<Live>> {
         .items()
         .send();
     let mut rules: HashMap<String, Vec<SecurityGroupRule>> = HashMap::new();
-    for rule in pages
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("read security group rules")?
-    {
+    for rule in pages.all("read security group rules").await? {
         rules
             .entry(rule.group_id.clone().unwrap_or_default())
             .or_default()
@@ -200,9 +223,6 @@ fn to_live(aws: &Aws, id: &str, group: &SecurityGroup, rules: &[SecurityGroupRul
         match from_live(id, rule) {
             Ok(rule) if out => egress.push(rule),
             Ok(rule) => ingress.push(rule),
-            // AWS's own IPv6 twin of the rule that lets everything out.
-            Err(_) if out && rule.ip_protocol.as_deref() == Some("-1") && rule.cidr_ipv6.as_deref() == Some("::/0") => {
-            }
             Err(words) => extras.push(words),
         }
     }
@@ -244,26 +264,16 @@ fn from_live(own_id: &str, rule: &SecurityGroupRule) -> std::result::Result<Rule
         .referenced_group_info
         .as_ref()
         .and_then(|group| group.group_id.as_deref());
-    let (cidr, group, itself) = match (&rule.cidr_ipv4, peer) {
-        (Some(cidr), _) => (Some(cidr.clone()), None, None),
-        (None, Some(peer)) if peer == own_id => (None, None, Some(true)),
-        (None, Some(peer)) => (None, Some(peer.to_owned()), None),
-        (None, None) => {
-            let side = rule
-                .cidr_ipv6
-                .as_deref()
-                .or(rule.prefix_list_id.as_deref())
-                .unwrap_or("somewhere");
-            return Err(format!("a rule for {side}"));
-        }
-    };
+    let itself = peer == Some(own_id);
     Ok(Rule {
         protocol: protocol.to_owned(),
         port,
         ports,
-        cidr,
-        group,
-        itself,
+        cidr: rule.cidr_ipv4.clone(),
+        cidr_ipv6: rule.cidr_ipv6.clone(),
+        prefix_list: rule.prefix_list_id.clone(),
+        group: peer.filter(|_| !itself).map(str::to_owned),
+        itself: itself.then_some(true),
         description: rule.description.clone().unwrap_or_default(),
     })
 }
@@ -308,11 +318,10 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     report(Progress::Made { id: id.clone() });
     allow(aws, &id, Way::In, &wanted.ingress, report).await?;
     if let Some(egress) = &wanted.egress {
-        let default = [everything_out()];
         allow(aws, &id, Way::Out, egress, report).await?;
-        if !egress.iter().any(|rule| rule.identity() == default[0]) {
-            forbid(aws, &id, Way::Out, &default).await?;
-        }
+        let mut default = vec![everything_out(), everything_out_v6()];
+        default.retain(|rule| !egress.iter().any(|wanted| wanted.identity() == *rule));
+        forbid(aws, &id, Way::Out, &default).await?;
     }
     provider::visible(aws, doing, report, async || {
         read(aws, &[ask_created(create, &id)]).await

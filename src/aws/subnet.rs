@@ -3,7 +3,7 @@
 use crate::Aws;
 use crate::diagnosis;
 use crate::ec2;
-use crate::error::{Doing, Result, Says, accept, incomplete};
+use crate::error::{Doing, Pages, Result, Says, accept, incomplete};
 use crate::provider::{self, ask_created, ask_updated, changes, live, outputs, typed};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Patience, retry, until};
@@ -33,18 +33,15 @@ pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {
 }
 
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<Subnet>> {
-    let pages = aws
-        .ec2
+    aws.ec2
         .describe_subnets()
         .filters(filter)
         .into_paginator()
         .page_size(1000)
         .items()
-        .send();
-    pages
-        .collect::<std::result::Result<Vec<_>, _>>()
+        .send()
+        .all("read subnets")
         .await
-        .doing("read subnets")
 }
 
 fn to_live(subnet: &Subnet) -> Result<Live> {

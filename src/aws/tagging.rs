@@ -1,7 +1,7 @@
 //! Tags of services whose ordinary reads leave them out, and everything of a stack by its tag.
 
 use crate::Aws;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Pages, Result};
 use crate::tags::Tags;
 use aws_sdk_resourcegroupstagging::types::{ResourceTagMapping, TagFilter};
 use futures::future::try_join_all;
@@ -56,10 +56,7 @@ pub(crate) async fn with_tag(aws: &Aws, key: &str, value: &str) -> Result<Vec<(S
         .page_size(100)
         .items()
         .send();
-    let found = pages
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("look for the stack's tags")?;
+    let found = pages.all("look for the stack's tags").await?;
     Ok(found.into_iter().filter_map(pair).collect())
 }
 

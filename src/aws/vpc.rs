@@ -3,7 +3,7 @@
 use crate::Aws;
 use crate::diagnosis;
 use crate::ec2;
-use crate::error::{Doing, Result, accept, incomplete};
+use crate::error::{Doing, Pages, Result, accept, incomplete};
 use crate::provider::{self, ask_created, ask_updated, changes, live, outputs, typed};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Patience, until};
@@ -39,18 +39,15 @@ pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {
 }
 
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<Vpc>> {
-    let pages = aws
-        .ec2
+    aws.ec2
         .describe_vpcs()
         .filters(filter)
         .into_paginator()
         .page_size(1000)
         .items()
-        .send();
-    pages
-        .collect::<std::result::Result<Vec<_>, _>>()
+        .send()
+        .all("read VPCs")
         .await
-        .doing("read VPCs")
 }
 
 async fn lives(aws: &Aws, vpcs: Vec<Vpc>) -> Result<Vec<Live>> {
@@ -131,9 +128,8 @@ async fn default_groups(aws: &Aws, ids: &[String]) -> Result<HashMap<String, Str
         .page_size(1000)
         .items()
         .send()
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("read default security groups")?;
+        .all("read default security groups")
+        .await?;
     Ok(groups
         .into_iter()
         .filter_map(|group| Some((group.vpc_id?, group.group_id?)))
@@ -150,9 +146,8 @@ async fn main_tables(aws: &Aws, ids: &[String]) -> Result<HashMap<String, String
         .page_size(100)
         .items()
         .send()
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("read main route tables")?;
+        .all("read main route tables")
+        .await?;
     Ok(tables
         .into_iter()
         .filter_map(|table| Some((table.vpc_id?, table.route_table_id?)))

@@ -2,7 +2,7 @@
 
 use crate::Aws;
 use crate::ec2;
-use crate::error::{Doing, Result, found, incomplete, meaning};
+use crate::error::{Doing, Pages, Result, found, incomplete, meaning};
 use crate::looks::Wait;
 use crate::provider::{
     self, ask_created, ask_updated, changes, document, live, outputs, parse_document, set_change, typed,
@@ -11,7 +11,9 @@ use crate::tags::{self, Tags};
 use crate::wait::{Look, Patience, retry, until};
 use aws_sdk_ec2::types::{Filter, ResourceType, VpcEndpoint, VpcEndpointType};
 use lakeform_engine::cloud::{Ask, Create, Delete, Meaning, Progress, Report, Update};
-use lakeform_engine::{CloudError, Live};
+use lakeform_engine::normalise::same;
+use lakeform_engine::schema::Compare;
+use lakeform_engine::{CloudError, Live, Value};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,17 +36,34 @@ fn s3() -> String {
 const KIND: &str = "VPC endpoint";
 
 pub(crate) async fn read(aws: &Aws, asks: &[Ask]) -> Result<Vec<Option<Live>>> {
-    ec2::by_id(asks, async |ids| {
+    let mut answers = ec2::by_id(asks, async |ids| {
         filtered(aws, ec2::filter("vpc-endpoint-id", ids)).await
     })
-    .await
+    .await?;
+    for (ask, live) in asks.iter().zip(&mut answers) {
+        if let Some(live) = live
+            && !ask.fields.contains_key("policy")
+            && live.fields.get("policy").is_some_and(allows_everything)
+        {
+            live.fields.remove("policy");
+        }
+    }
+    Ok(answers)
+}
+
+/// Whether it is the policy that AWS gives an endpoint for which none was asked.
+fn allows_everything(policy: &Value) -> bool {
+    let everything = serde_json::json!({
+        "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}],
+    });
+    same(Compare::Policy, policy, &Value::from_json(&everything))
 }
 
 pub(crate) async fn filtered(aws: &Aws, filter: Filter) -> Result<Vec<Live>> {
     describe(aws, filter).await?.iter().map(to_live).collect()
 }
 
-/// Endpoints on their way out are left out.
+/// Deleted endpoints stay listed for a while and are left out.
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<VpcEndpoint>> {
     let pages = aws
         .ec2
@@ -54,16 +73,13 @@ async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<VpcEndpoint>> {
         .page_size(1000)
         .items()
         .send();
-    let mut endpoints = pages
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .doing("read VPC endpoints")?;
-    endpoints.retain(stays);
+    let mut endpoints = pages.all("read VPC endpoints").await?;
+    endpoints.retain(|endpoint| state(endpoint) != "deleted");
     Ok(endpoints)
 }
 
-fn stays(endpoint: &VpcEndpoint) -> bool {
-    !matches!(state(endpoint).as_str(), "deleting" | "deleted")
+fn is_going(endpoint: &VpcEndpoint) -> bool {
+    state(endpoint) == "deleting"
 }
 
 /// One is asked for by id, which every endpoint understands; several by filter, because one unknown id spoils all.
@@ -73,13 +89,8 @@ async fn by_ids(aws: &Aws, ids: Vec<String>) -> Result<Vec<VpcEndpoint>> {
         [id] => request.vpc_endpoint_ids(id),
         _ => request.filters(ec2::filter("vpc-endpoint-id", ids)),
     };
-    let endpoints = request
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await;
-    Ok(found(endpoints.doing("read VPC endpoints"))?.unwrap_or_default())
+    let endpoints = request.into_paginator().items().send().all("read VPC endpoints").await;
+    Ok(found(endpoints)?.unwrap_or_default())
 }
 
 /// Looks at an endpoint, together with all others that are waited for.
@@ -118,6 +129,7 @@ fn to_live(endpoint: &VpcEndpoint) -> Result<Live> {
         tags,
     };
     let mut live = live(id, &wanted, outputs! { id: id }, owner);
+    live.going = is_going(endpoint);
     live.status = Some(state(endpoint)).filter(|state| state != "available");
     Ok(live)
 }
@@ -126,10 +138,9 @@ pub(crate) async fn create(aws: &Aws, create: &Create, report: Report<'_>) -> Re
     let doing = "create the VPC endpoint";
     let wanted: Wanted = typed(&create.fields)?;
     let made = async || {
-        Ok(describe(aws, ec2::made_by([&create.owner.op]))
-            .await?
-            .pop()
-            .and_then(|endpoint| endpoint.vpc_endpoint_id))
+        let made = describe(aws, ec2::made_by([&create.owner.op])).await?;
+        let staying = made.into_iter().find(|endpoint| !is_going(endpoint));
+        Ok(staying.and_then(|endpoint| endpoint.vpc_endpoint_id))
     };
     let issue = async || {
         let answer = aws

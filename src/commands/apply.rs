@@ -7,9 +7,10 @@ use crate::error::{CommandError, ExitCode};
 use crate::project::Project;
 use crate::state::Held;
 use crate::ui::{Ui, duration};
+use lakeform_engine::apply::Outcome;
 use lakeform_engine::saved::{self, SavedPlan};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, CommandError> {
     let project = Project::open(global, ui)?; // (disk)
@@ -17,12 +18,12 @@ pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, Com
     let mut held = Held::open(&project, "apply").await?; // (disk)
     let options = match &agreed {
         Some(saved) => saved.options(),
-        None => work::options(&args.selection, &project.stack, &held.ledger)?,
+        None => work::options(&args.selection, &args.replace, &project.stack, &held.ledger)?,
     }; // (pure)
     let destroy = agreed.as_ref().is_some_and(|saved| saved.destroy);
     let world = World::connect(&project, ui).await?; // (cloud)
     let mut ledger = held.ledger.clone();
-    let (mut plan, settled) = work::plan(&project.stack, &world, &mut ledger, &options, destroy, ui).await?; // (cloud)
+    let mut plan = work::plan(&project.stack, &world, &mut ledger, &options, destroy, ui).await?; // (cloud)
     if let Some(saved) = &agreed {
         if saved.generation.is_empty() && ledger.records.is_empty() {
             // Planned before the stack had a journal: the one just opened is its own.
@@ -34,25 +35,28 @@ pub async fn run(global: &Global, args: &Apply, ui: &Ui) -> Result<ExitCode, Com
                 CommandError::new(refusal.to_string())
                     .code(ExitCode::Blocked)
                     .hint("nothing was changed; make a new plan")
+                    .hint("variables and `--env` count: give the same as for the plan")
             })?;
     }
     work::show(&plan, &project, ui, &args.view);
     if !plan.blocked.is_empty() {
         return Ok(ExitCode::Blocked);
     }
-    if work::nothing_to_do(&plan, &settled) {
-        return Ok(ExitCode::Done);
+    if work::nothing_to_do(&plan) {
+        return work::report(&Outcome::default(), Duration::ZERO, ui);
     }
     if !plan.is_empty() && agreed.is_none() {
         work::confirm(ui, &args.run, "\nMake these changes?")?;
     }
     if !destroy {
-        work::consent(&plan, &args.run, ui)?;
+        work::consent(&plan, &args.consent, &args.run, ui)?;
     }
     let started = Instant::now();
-    let outcome = work::carry_out(&plan, settled, &world, &mut held, &args.run, ui).await?; // (cloud)
+    let outcome = work::carry_out(&plan, &world, &mut held, &args.run, ui).await?; // (cloud)
     let code = work::report(&outcome, started.elapsed(), ui)?;
-    if code == ExitCode::Done {
+    if code == ExitCode::Done && plan.is_empty() {
+        ui.say("\nNothing was changed; what the state had not known yet is noted.");
+    } else if code == ExitCode::Done {
         let (add, change, destroy) = plan.totals();
         let took = duration(started.elapsed().as_secs_f64());
         ui.say(format!(

@@ -70,7 +70,7 @@ async fn into_the_lake(global: &Global, args: &Datagen, ui: &Ui) -> Result<ExitC
     };
     let world = World::connect(&project, ui).await?; // (cloud)
     let mut ledger = held.ledger.clone();
-    let (plan, settled) = work::plan(&project.stack, &world, &mut ledger, &options, false, ui).await?; // (cloud)
+    let plan = work::plan(&project.stack, &world, &mut ledger, &options, false, ui).await?; // (cloud)
     if !plan.blocked.is_empty() {
         work::show(&plan, &project, ui, &View::default());
         return Ok(ExitCode::Blocked);
@@ -83,12 +83,12 @@ async fn into_the_lake(global: &Global, args: &Datagen, ui: &Ui) -> Result<ExitC
         work::show(&plan, &project, ui, &View::default());
         work::confirm(ui, &args.run, "\nThe data needs these first. Make them?")?;
     }
-    work::consent(&plan, &args.run, ui)?;
-    if work::nothing_to_do(&plan, &settled) {
+    work::consent(&plan, &args.consent, &args.run, ui)?;
+    if work::nothing_to_do(&plan) {
         ui.say("Nothing to do: the data is there.");
     } else {
         let started = Instant::now();
-        let outcome = work::carry_out(&plan, settled, &world, &mut held, &args.run, ui).await?; // (cloud)
+        let outcome = work::carry_out(&plan, &world, &mut held, &args.run, ui).await?; // (cloud)
         let code = work::report(&outcome, started.elapsed(), ui)?;
         if code != ExitCode::Done {
             return Ok(code);

@@ -7,29 +7,33 @@ use crate::error::{CommandError, ExitCode};
 use crate::project::Project;
 use crate::state::Held;
 use crate::ui::{Ui, duration};
+use lakeform_engine::apply::Outcome;
 use lakeform_engine::plan::{Action, Plan};
 use lakeform_engine::stack::Place;
 use lakeform_engine::{Kind, Value};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub async fn run(global: &Global, args: &Destroy, ui: &Ui) -> Result<ExitCode, CommandError> {
     let project = Project::open(global, ui)?; // (disk)
     let mut held = Held::open(&project, "destroy").await?; // (disk)
-    let options = work::options(&args.selection, &project.stack, &held.ledger)?; // (pure)
+    let options = work::options(&args.selection, &[], &project.stack, &held.ledger)?; // (pure)
     let world = World::connect(&project, ui).await?; // (cloud)
     let mut ledger = held.ledger.clone();
-    let (mut plan, settled) = work::plan(&project.stack, &world, &mut ledger, &options, true, ui).await?; // (cloud)
-    if work::nothing_to_do(&plan, &settled) && plan.blocked.is_empty() {
+    let mut plan = work::plan(&project.stack, &world, &mut ledger, &options, true, ui).await?; // (cloud)
+    if work::nothing_to_do(&plan) && plan.blocked.is_empty() {
         ui.say("Nothing to destroy: nothing here was made by lakeform.");
-        return Ok(ExitCode::Done);
+        return work::report(&Outcome::default(), Duration::ZERO, ui);
     }
     work::show(&plan, &project, ui, &args.view);
     snapshots(&mut plan, args, &project, ui);
     if !plan.is_empty() {
         work::confirm(ui, &args.run, &format!("\nDestroy all of this in {}?", world.place))?;
     }
+    if !options.target.is_empty() || !options.except.is_empty() {
+        work::consent(&plan, &args.consent, &args.run, ui)?;
+    }
     let started = Instant::now();
-    let outcome = work::carry_out(&plan, settled, &world, &mut held, &args.run, ui).await?; // (cloud)
+    let outcome = work::carry_out(&plan, &world, &mut held, &args.run, ui).await?; // (cloud)
     let code = work::report(&outcome, started.elapsed(), ui)?;
     if code != ExitCode::Done {
         return Ok(code);

@@ -10,7 +10,7 @@ use crate::state::Held;
 use crate::ui::Ui;
 use lakeform_engine::cloud::Cloud;
 use lakeform_engine::drift::{self, Class};
-use lakeform_engine::plan::{Action, Options, Plan};
+use lakeform_engine::plan::{Action, Change, Options, Plan};
 use lakeform_engine::{Address, apply, edit};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -118,7 +118,7 @@ async fn revert(
     }
     let mut held = Held::open(project, "drift --revert").await?; // (disk)
     let mut ledger = held.ledger.clone();
-    let (plan, settled) = work::plan(&project.stack, world, &mut ledger, &Options::default(), false, ui).await?; // (cloud)
+    let plan = work::plan(&project.stack, world, &mut ledger, &Options::default(), false, ui).await?; // (cloud)
     let wanted = with_dependents(&plan, drifted);
     let blocked = plan.blocked.iter().any(|(address, _)| wanted.contains(address));
     let plan = plan.restricted(&wanted, &ledger); // (pure)
@@ -127,15 +127,22 @@ async fn revert(
         return Ok(ExitCode::Blocked);
     }
     // What no field says cannot be put back by changing fields.
+    let remade = |change: &Change| matches!(change.action, Action::Create | Action::Replace | Action::Delete);
+    let put_back = |drift: &drift::Drift| {
+        plan.change(&drift.address).is_some_and(|change| match &drift.field {
+            None if drift.class == Class::Extra => remade(change),
+            _ => !kept(change),
+        })
+    };
     let by_hand: Vec<_> = found
         .iter()
-        .filter(|drift| drift.class != Class::Pending && plan.change(&drift.address).is_none_or(kept))
+        .filter(|drift| drift.class != Class::Pending && !put_back(drift))
         .collect();
     if !plan.is_empty() {
         work::confirm(ui, &args.run, "\nPut this back?")?;
-        work::consent(&plan, &args.run, ui)?;
+        work::consent(&plan, &args.consent, &args.run, ui)?;
         let started = Instant::now();
-        let outcome = work::carry_out(&plan, settled, world, &mut held, &args.run, ui).await?; // (cloud)
+        let outcome = work::carry_out(&plan, world, &mut held, &args.run, ui).await?; // (cloud)
         let code = work::report(&outcome, started.elapsed(), ui)?;
         if code != ExitCode::Done {
             return Ok(code);
@@ -151,7 +158,7 @@ async fn revert(
     })
 }
 
-fn kept(change: &lakeform_engine::plan::Change) -> bool {
+fn kept(change: &Change) -> bool {
     change.action == Action::Keep
 }
 

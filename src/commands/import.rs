@@ -166,11 +166,13 @@ async fn look(
             .collect();
         let lives = world.read(kind, &asks).await?;
         for (one, live) in wanted.into_iter().zip(lives) {
-            let Some(live) = live else {
-                match &one.address {
-                    Some(_) => return Err(CommandError::new(format!("there is no {kind} `{}`", one.id))),
+            let going = live.as_ref().is_some_and(|live| live.going);
+            let Some(live) = live.and_then(Live::staying) else {
+                match (&one.address, going) {
+                    (Some(_), true) => return Err(CommandError::new(format!("`{}` is being deleted", one.id))),
+                    (Some(_), false) => return Err(CommandError::new(format!("there is no {kind} `{}`", one.id))),
                     // The index of tags also lists what is gone.
-                    None => continue,
+                    (None, _) => continue,
                 }
             };
             if let Some((address, _)) = held
@@ -243,7 +245,7 @@ fn add_to_file(global: &Global, project: &Project, tables: &str) -> Result<(), C
 /// Says how what was taken over differs from what the file says.
 async fn differences(project: &Project, world: &World, held: &Held, ui: &Ui) -> Result<ExitCode, CommandError> {
     let mut ledger = held.ledger.clone();
-    let (plan, _) = work::plan(&project.stack, world, &mut ledger, &Options::default(), false, ui).await?;
+    let plan = work::plan(&project.stack, world, &mut ledger, &Options::default(), false, ui).await?;
     let differ = plan.count(|action| action != Action::Keep);
     match differ {
         0 => ui.say("What is live is what the file says."),

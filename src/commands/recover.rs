@@ -93,7 +93,10 @@ impl Found {
             }));
         } else {
             match self.recovered.is_empty() {
-                true => ui.say("Nothing to recover: everything with this stack's tags is known."),
+                true if self.unclear.is_empty() => {
+                    ui.say("Nothing to recover: everything with this stack's tags is known.");
+                }
+                true => {}
                 false => ui.data(table::render(&["recovered", "id"], &self.recovered)),
             }
             if !self.unclear.is_empty() {
@@ -142,9 +145,12 @@ fn candidates(stack: &Stack, known: &Ledger, owned: &[Owned], found: &mut Found)
             found.doubt(&owner.address, id, "it belongs to another stack of this name");
             continue;
         }
-        let fields = declared.get(&owner.address).map(|ask| ask.fields.clone());
+        // Its tags may be of before it was moved.
+        let moved = stack.moved.iter().find(|(_, from)| **from == owner.address);
+        let address = moved.map_or(&owner.address, |(to, _)| to);
+        let fields = declared.get(address).map(|ask| ask.fields.clone());
         asks.push(Ask {
-            address: owner.address.clone(),
+            address: address.clone(),
             id: Some(id.clone()),
             fields: fields.unwrap_or_default(),
             record: None,
@@ -234,12 +240,8 @@ mod tests {
 
     fn live(owned: &Owned) -> Live {
         Live {
-            id: owned.id.clone(),
-            fields: Fields::new(),
-            outputs: Fields::new(),
             owner: Some(owned.owner.clone()),
-            status: None,
-            extras: Vec::new(),
+            ..Live::new(&owned.id, Fields::new(), Fields::new())
         }
     }
 

@@ -16,12 +16,12 @@ pub async fn run(global: &Global, args: &Up, ui: &Ui) -> Result<ExitCode, Comman
     let mut held = Held::open(&project, "up").await?; // (disk)
     let world = World::connect(&project, ui).await?; // (cloud)
     let mut ledger = held.ledger.clone();
-    let (plan, settled) = work::plan(&project.stack, &world, &mut ledger, &Options::default(), false, ui).await?; // (cloud)
+    let plan = work::plan(&project.stack, &world, &mut ledger, &Options::default(), false, ui).await?; // (cloud)
     if !plan.blocked.is_empty() {
         work::show(&plan, &project, ui, &args.view);
         return Ok(ExitCode::Blocked);
     }
-    if !work::nothing_to_do(&plan, &settled) {
+    if !work::nothing_to_do(&plan) {
         // On this machine nothing is at stake; on AWS the plan is shown and asked about.
         match project.stack.place {
             Place::Local => {
@@ -35,9 +35,9 @@ pub async fn run(global: &Global, args: &Up, ui: &Ui) -> Result<ExitCode, Comman
                 work::confirm(ui, &args.run, "\nMake these changes?")?;
             }
         }
-        work::consent(&plan, &args.run, ui)?;
+        work::consent(&plan, &args.consent, &args.run, ui)?;
         let started = Instant::now();
-        let outcome = work::carry_out(&plan, settled, &world, &mut held, &args.run, ui).await?; // (cloud)
+        let outcome = work::carry_out(&plan, &world, &mut held, &args.run, ui).await?; // (cloud)
         let code = work::report(&outcome, started.elapsed(), ui)?;
         if code != ExitCode::Done {
             return Ok(code);

@@ -1,6 +1,6 @@
 //! What plan, apply, up, datagen and destroy share: observe, plan, ask, carry out, report.
 
-use crate::cli::{Run, Selection, View};
+use crate::cli::{Consent, Run, Selection, View};
 use crate::connect::World;
 use crate::error::{CommandError, ExitCode, describe};
 use crate::project::Project;
@@ -20,7 +20,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// Reads `--target`, `--except` and `--replace`.
-pub fn options(selection: &Selection, stack: &Stack, ledger: &Ledger) -> Result<Options, CommandError> {
+pub fn options(
+    selection: &Selection,
+    replace: &[String],
+    stack: &Stack,
+    ledger: &Ledger,
+) -> Result<Options, CommandError> {
     let read = |given: &[String]| -> Result<BTreeSet<Address>, CommandError> {
         given
             .iter()
@@ -42,11 +47,12 @@ pub fn options(selection: &Selection, stack: &Stack, ledger: &Ledger) -> Result<
     Ok(Options {
         target: read(&selection.target)?,
         except: read(&selection.except)?,
-        replace: read(&selection.replace)?,
+        replace: read(replace)?,
     })
 }
 
-/// Observes and plans. Read only: what earlier runs left open is looked up, and counted as found, in memory.
+/// Observes and plans. Read only: what earlier runs left open is looked up, and counted as found, in memory. The ledger
+/// has learnt by then what the first of the plan's entries say.
 pub async fn plan(
     stack: &Stack,
     world: &World,
@@ -54,7 +60,7 @@ pub async fn plan(
     options: &Options,
     destroy: bool,
     ui: &Ui,
-) -> Result<(Plan, Vec<Entry>), CommandError> {
+) -> Result<Plan, CommandError> {
     let started = Instant::now();
     let before: u64 = world.calls().values().sum();
     let mut entries = ledger.moves(stack);
@@ -72,11 +78,12 @@ pub async fn plan(
         ui.paint().reset
     ));
     said_calls(world, ui);
-    let plan = match destroy {
+    let mut plan = match destroy {
         true => lakeform_engine::plan::destroy(stack, &observed, ledger, options),
         false => lakeform_engine::plan::plan(stack, &observed, ledger, options),
     };
-    Ok((plan, entries))
+    plan.entries.splice(..0, entries);
+    Ok(plan)
 }
 
 /// The entry that takes an object over without changing it.
@@ -98,8 +105,8 @@ pub fn adopted(stack: &Stack, address: Address, live: &Live) -> Entry {
 }
 
 /// Whether there is nothing to do at all, not even for the ledger.
-pub fn nothing_to_do(plan: &Plan, settled: &[Entry]) -> bool {
-    plan.is_empty() && plan.entries.is_empty() && settled.is_empty()
+pub fn nothing_to_do(plan: &Plan) -> bool {
+    plan.is_empty() && plan.entries.is_empty()
 }
 
 /// Shows a plan.
@@ -116,12 +123,12 @@ pub fn show(plan: &Plan, project: &Project, ui: &Ui, view: &View) {
         flat: view.flat,
         local: project.stack.place == Place::Local,
     };
-    ui.say(render::plan(plan, &look).trim_end());
+    ui.data(render::plan(plan, &look));
 }
 
 /// Asks about everything that nobody can make again, one by one: `--yes` is no answer to that.
-pub fn consent(plan: &Plan, run: &Run, ui: &Ui) -> Result<(), CommandError> {
-    let given: BTreeSet<&str> = run.allow_data_loss.iter().map(String::as_str).collect();
+pub fn consent(plan: &Plan, given: &Consent, run: &Run, ui: &Ui) -> Result<(), CommandError> {
+    let given: BTreeSet<&str> = given.allow_data_loss.iter().map(String::as_str).collect();
     for address in plan.data_loss().map(|change| change.address.to_string()) {
         if given.contains(address.as_str()) {
             continue;
@@ -168,7 +175,6 @@ pub fn agreed(ui: &Ui, yes: bool, question: &str) -> Result<(), CommandError> {
 /// Carries a plan out and shows how it goes. Ctrl-C once stops in order, twice leaves at once.
 pub async fn carry_out(
     plan: &Plan,
-    settled: Vec<Entry>,
     world: &World,
     held: &mut Held,
     run: &Run,
@@ -183,9 +189,6 @@ pub async fn carry_out(
         super::dbt::installed()?;
     }
     world.only_while(held.lease());
-    if !settled.is_empty() {
-        held.append(&settled).await.map_err(CommandError::new)?;
-    }
     let (stack, generation) = (held.ledger.stack.clone(), held.ledger.generation.clone());
     let board = RefCell::new(Board::new(*ui, plan, world.local));
     let mut new_op = || uuid::Uuid::new_v4().simple().to_string();

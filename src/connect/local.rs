@@ -28,8 +28,12 @@ pub async fn connect(region: &str, dir: &Path, weather: &Weather, ui: &Ui) -> Re
     }
     let local = open_local(dir, weather).await?;
     let chaos = weather.begin(&local, dir, ui);
+    let connection = in_process(region, &local);
     Ok(Reached {
-        connection: in_process(region, &local),
+        connection: match weather.realistic {
+            true => connection.slow(),
+            false => connection,
+        },
         place: format!("the local cloud, {region}"),
         ports: Ports::here(local),
         chaos,

@@ -609,6 +609,162 @@ async fn parameters_that_are_taken_out_of_the_file_are_reset() {
 }
 
 #[tokio::test]
+async fn new_parameters_are_in_force_after_a_reboot() {
+    let world = world().await;
+    world.subnet_group().await;
+    let group = json!({"name": "params", "parameters": {"query_group": "etl"}});
+    let group = world
+        .create("redshift_parameter_group.p", group)
+        .await
+        .expect("a group");
+    let address = "redshift_cluster.c";
+    let cluster = json!({"identifier": "main", "subnet_group": "group", "user": "boss", "parameter_group": "params"});
+    let cluster = world.create(address, cluster).await.expect("a cluster");
+    assert_eq!(cluster.status, None);
+    let other = json!({"parameters": {"query_group": "bi"}});
+    world
+        .update("redshift_parameter_group.p", &group, other)
+        .await
+        .expect("changed");
+    let waiting = world.read(address, &cluster).await.expect("there");
+    assert_eq!(waiting.status.as_deref(), Some("pending-reboot"));
+    // What the plan does about it: the cluster is seen to, although none of its fields differ.
+    let done = world.update(address, &waiting, json!({})).await.expect("rebooted");
+    assert_eq!(done.status, None);
+    assert_eq!(world.calls("redshift:RebootCluster"), 1);
+    world.update(address, &done, json!({})).await.expect("nothing to do");
+    assert_eq!(world.calls("redshift:RebootCluster"), 1, "not without need");
+}
+
+#[tokio::test]
+async fn a_warehouse_without_groups_gets_the_default_one_back() {
+    let world = world().await;
+    let (vpc, subnets) = world.network().await;
+    let ids: Vec<&str> = subnets.iter().map(|subnet| subnet.id.as_str()).collect();
+    let group = json!({"name": "wg", "description": "wg", "vpc": vpc.id, "ingress": []});
+    let group = world.create("security_group.wg", group).await.expect("a group");
+    world
+        .create("redshift_subnet_group.group", json!({"name": "group", "subnets": ids}))
+        .await
+        .expect("a subnet group");
+    world
+        .create("redshift_namespace.n", json!({"name": "names"}))
+        .await
+        .expect("a namespace");
+    let cluster = json!({"identifier": "main", "subnet_group": "group", "user": "boss", "security_groups": [group.id]});
+    let workgroup = json!({"name": "work", "namespace": "names", "subnets": ids, "security_groups": [group.id]});
+    for (address, wanted) in [("redshift_cluster.c", cluster), ("redshift_workgroup.w", workgroup)] {
+        let mut live = world.create(address, wanted).await.expect("a warehouse");
+        live.fields
+            .insert("security_groups".to_owned(), Value::List(Vec::new()));
+        let still = world.read(address, &live).await.expect("there");
+        assert_eq!(
+            still.fields["security_groups"].as_list().len(),
+            1,
+            "it is seen that ours is still there"
+        );
+        let without = world.update(address, &still, json!({"security_groups": []})).await;
+        let without = without.expect("changed");
+        assert!(without.fields["security_groups"].as_list().is_empty(), "{address}");
+    }
+    world
+        .delete("security_group.wg", &group)
+        .await
+        .expect("nobody uses it any more");
+}
+
+#[tokio::test]
+async fn what_may_pass_is_what_the_file_says_and_nothing_else() {
+    let world = world().await;
+    let (vpc, _) = world.network().await;
+    let address = "security_group.g";
+    let group = json!({"name": "g", "description": "g", "vpc": vpc.id, "ingress": []});
+    let group = world.create(address, group).await.expect("a group");
+    assert!(
+        !group.fields.contains_key("egress"),
+        "AWS's own rule is what no file has to say"
+    );
+    let asked = |live: &Live| Live {
+        fields: fields(json!({"name": "g", "description": "g", "vpc": vpc.id, "ingress": []})),
+        ..live.clone()
+    };
+    let open = "Action=AuthorizeSecurityGroupIngress&Version=2016-11-15&IpPermissions.1.IpProtocol=tcp\
+                &IpPermissions.1.FromPort=5439&IpPermissions.1.ToPort=5439&IpPermissions.1.Ipv6Ranges.1.CidrIpv6=::/0";
+    world
+        .elsewhere("ec2", None, &format!("{open}&GroupId={}", group.id))
+        .await;
+    let shut = "Action=RevokeSecurityGroupEgress&Version=2016-11-15&IpPermissions.1.IpProtocol=-1\
+                &IpPermissions.1.IpRanges.1.CidrIp=0.0.0.0/0";
+    world
+        .elsewhere("ec2", None, &format!("{shut}&GroupId={}", group.id))
+        .await;
+    let bent = world.read(address, &asked(&group)).await.expect("there");
+    let rules = json!([{"protocol": "tcp", "port": 5439, "cidr_ipv6": "::/0", "description": ""}]);
+    assert_eq!(bent.fields["ingress"].to_json(), rules);
+    assert_eq!(bent.fields["egress"].to_json(), json!([]));
+    let mut wanted = asked(&bent);
+    wanted.fields.remove("egress");
+    let update = Update {
+        owner: owner(address, "op-update"),
+        id: bent.id.clone(),
+        before: bent,
+        fields: wanted.fields,
+        changed: ["ingress", "egress"].map(str::to_owned).to_vec(),
+    };
+    let straight = world.aws.update(&update, &|_| {}).await.expect("put back");
+    assert_eq!(straight.fields, group.fields);
+
+    let address = "vpc_endpoint.s3";
+    let endpoint = world.create(address, json!({"vpc": vpc.id, "route_tables": []})).await;
+    let endpoint = endpoint.expect("an endpoint");
+    assert!(
+        !endpoint.fields.contains_key("policy"),
+        "everything is what no file has to say"
+    );
+    let shut = format!(
+        "Action=ModifyVpcEndpoint&Version=2016-11-15&VpcEndpointId={}&PolicyDocument=%7B%22Statement%22%3A%5B%7B%22Effect%22\
+         %3A%22Deny%22%2C%22Principal%22%3A%22*%22%2C%22Action%22%3A%22*%22%2C%22Resource%22%3A%22*%22%7D%5D%7D",
+        endpoint.id
+    );
+    world.elsewhere("ec2", None, &shut).await;
+    let bent = world.read(address, &endpoint).await.expect("there");
+    assert!(bent.fields.contains_key("policy"));
+}
+
+#[tokio::test]
+async fn a_gateway_that_somebody_detached_is_attached_again() {
+    let world = world().await;
+    let (vpc, _) = world.network().await;
+    let address = "internet_gateway.main";
+    let gateway = world.create(address, json!({"vpc": vpc.id})).await.expect("a gateway");
+    let detach = format!(
+        "Action=DetachInternetGateway&Version=2016-11-15&InternetGatewayId={}&VpcId={}",
+        gateway.id, vpc.id
+    );
+    world.elsewhere("ec2", None, &detach).await;
+    let alone = world.read(address, &gateway).await.expect("there");
+    assert!(!alone.fields.contains_key("vpc"));
+    let back = world
+        .update(address, &alone, json!({"vpc": vpc.id}))
+        .await
+        .expect("attached");
+    assert_eq!((&back.id, &back.fields), (&gateway.id, &gateway.fields));
+}
+
+#[tokio::test]
+async fn how_readers_parse_is_left_to_glue_unless_the_file_says_it() {
+    let world = world().await;
+    let address = "glue_classifier.csv";
+    let said = json!({"name": "csv", "csv": {"delimiter": ";", "serde": "OpenCSVSerDe"}});
+    let classifier = world.create(address, said).await.expect("a classifier");
+    let serde = |live: &Live| live.fields["csv"].as_map().expect("a table").contains_key("serde");
+    assert!(serde(&classifier));
+    let mut unsaid = classifier;
+    unsaid.fields = fields(json!({"name": "csv", "csv": {"delimiter": ";"}}));
+    assert!(!serde(&world.read(address, &unsaid).await.expect("there")));
+}
+
+#[tokio::test]
 async fn a_running_crawler_is_stopped_before_it_is_changed() {
     let world = world().await;
     let role = json!({"name": "crawler", "service": "glue", "managed": ["service-role/AWSGlueServiceRole"]});

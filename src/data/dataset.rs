@@ -47,7 +47,9 @@ impl Place {
 
 /// The dataset as its manifest and the bucket's listing tell it.
 pub async fn read(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
-    let Ok(place) = Place::of(&ask.address.to_string(), &ask.fields) else {
+    // Where it was put, which the file may say otherwise by now.
+    let fields = ask.record.as_ref().map_or(&ask.fields, |record| &record.fields);
+    let Ok(place) = Place::of(&ask.address.to_string(), fields) else {
         return Ok(None);
     };
     let keys = place.keys();
@@ -100,24 +102,14 @@ pub async fn found(data: &Data, ask: &Ask, op: &str) -> Result<Option<Live>, Clo
 }
 
 fn written(place: &Place, manifest: &Manifest) -> Live {
-    Live {
-        id: place.address.clone(),
-        fields: fields_of(place, &manifest.recipe),
-        outputs: outputs(place, manifest),
-        owner: None,
-        status: None,
-        extras: Vec::new(),
-    }
+    let fields = fields_of(place, &manifest.recipe);
+    Live::new(&place.address, fields, outputs(place, manifest))
 }
 
 fn unfinished(place: &Place, begun: &Begun) -> Live {
     Live {
-        id: place.address.clone(),
-        fields: fields_of(place, &begun.recipe),
-        outputs: Fields::new(),
-        owner: None,
         status: Some("pending: a run has begun and not ended".to_owned()),
-        extras: Vec::new(),
+        ..Live::new(&place.address, fields_of(place, &begun.recipe), Fields::new())
     }
 }
 

@@ -20,35 +20,48 @@ struct Wanted {
 pub async fn read(data: &Data, ask: &Ask) -> Result<Option<Live>, CloudError> {
     let Some(record) = &ask.record else { return Ok(None) };
     let wanted: Wanted = typed(Kind::ExternalSchema, &record.fields)?;
-    let Some(database) = database(data, &wanted).await? else {
-        return Ok(None);
-    };
     let mut live = recorded(ask, record);
-    live.fields
-        .insert("database".to_owned(), Value::text(database.as_str()));
+    match database(data, &wanted).await? {
+        Found::Over(database) => {
+            live.fields.insert("database".to_owned(), Value::Text(database));
+        }
+        Found::Nothing => return Ok(None),
+        // As it was when somebody could last look.
+        Found::Paused => {}
+    }
     Ok(Some(live))
 }
 
 /// Whether the schema is there as wanted.
 pub async fn is_there(data: &Data, fields: &Fields) -> Result<bool, CloudError> {
     let wanted: Wanted = typed(Kind::ExternalSchema, fields)?;
-    Ok(database(data, &wanted).await?.as_ref() == Some(&wanted.database))
+    Ok(database(data, &wanted).await? == Found::Over(wanted.database))
 }
 
-/// The catalog database over which the schema stands.
-async fn database(data: &Data, wanted: &Wanted) -> Result<Option<String>, CloudError> {
+/// What a warehouse says of a schema.
+#[derive(PartialEq)]
+enum Found {
+    /// It stands over this catalog database.
+    Over(String),
+    Nothing,
+    /// It says nothing while it is paused.
+    Paused,
+}
+
+async fn database(data: &Data, wanted: &Wanted) -> Result<Found, CloudError> {
     let sql = format!(
         "select databasename from svv_external_schemas where schemaname = {}",
         literal(&wanted.name)
     );
-    let rows = match warehouse::run(&data.aws, &wanted.warehouse, None, &sql).await {
-        Ok(answer) => answer.rows,
-        Err(error) if error.meaning == Meaning::NotFound => return Ok(None),
+    let rows = match warehouse::ask(&data.aws, &wanted.warehouse, &sql).await {
+        Ok(Some(answer)) => answer.rows,
+        Ok(None) => return Ok(Found::Paused),
+        Err(error) if error.meaning == Meaning::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(error),
     };
     Ok(match rows.first().and_then(|row| row.first()) {
-        Some(Cell::Text(database)) => Some(database.clone()),
-        _ => None,
+        Some(Cell::Text(database)) => Found::Over(database.clone()),
+        _ => Found::Nothing,
     })
 }
 

@@ -4,10 +4,30 @@ use lakeform_aws::{Answer, Aws, Cell, Login, Warehouse};
 use lakeform_engine::CloudError;
 use lakeform_engine::cloud::Meaning;
 
-/// Runs one statement. `target` is the warehouse's output of that name; `database` instead of the warehouse's own.
+/// Runs one statement. `target` is the warehouse's output of that name; `database` instead of the warehouse's own. A
+/// paused cluster is resumed for it.
 pub async fn run(aws: &Aws, target: &str, database: Option<&str>, sql: &str) -> Result<Answer, CloudError> {
     let warehouse = parse(target, database)?;
-    aws.sql(&warehouse, sql, &[], &|_| ()).await
+    let answer = aws.sql(&warehouse, sql, &[], &|_| ()).await;
+    match (&answer, warehouse.target.strip_prefix("cluster:")) {
+        (Err(error), Some(cluster)) if is_paused(error) => {
+            aws.resume(cluster, &|_| ()).await?;
+            aws.sql(&warehouse, sql, &[], &|_| ()).await
+        }
+        _ => answer,
+    }
+}
+
+/// Asks for something, which is no reason to resume a paused cluster: `None` is what that one says.
+pub async fn ask(aws: &Aws, target: &str, sql: &str) -> Result<Option<Answer>, CloudError> {
+    match aws.sql(&parse(target, None)?, sql, &[], &|_| ()).await {
+        Err(error) if is_paused(&error) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+fn is_paused(error: &CloudError) -> bool {
+    error.message.to_ascii_lowercase().contains("paus")
 }
 
 /// Reads `cluster:<identifier>/<database>/<user>` or `workgroup:<name>/<database>`.

@@ -576,8 +576,14 @@ async fn carry_out<C: Cloud>(
 /// Names of the fields that differ now that everything is known.
 fn changed(change: &Change, live: &Live, fields: &Fields) -> Vec<String> {
     let schema = change.address.kind.schema();
+    let renamed = live.owner.as_ref().is_some_and(|owner| owner.address != change.address)
+        && !change.fields.iter().any(|field| field.name == "tags");
     let differs = |name: &str| {
         let compare = schema.field(name).map_or(Compare::Exact, |field| field.compare);
+        if compare == Compare::Ledger {
+            // Nobody but the ledger knows what it was, and the plan has asked that.
+            return true;
+        }
         let (before, after) = (
             live.fields.get(name).unwrap_or(&Value::Null),
             fields.get(name).unwrap_or(&Value::Null),
@@ -589,6 +595,7 @@ fn changed(change: &Change, live: &Live, fields: &Fields) -> Vec<String> {
         .iter()
         .map(|field| field.name.clone())
         .filter(|name| differs(name))
+        .chain(renamed.then(|| "tags".to_owned()))
         .collect()
 }
 

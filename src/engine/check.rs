@@ -105,7 +105,10 @@ fn read_head(head: &Table, span: Span, outside: &Outside<'_>, problems: &mut Vec
         .filter(|entry| !STACK_KEYS.contains(&entry.key.as_str()))
     {
         let mut problem = Diagnostic::error("unknown-key", "`[stack]` has no such key", entry.key_span, "not known");
-        problem.hint = did_you_mean(&entry.key, STACK_KEYS.iter().copied());
+        problem.hint = match entry.key.as_str() {
+            "removed" => Some("`removed = […]` stands above the first table of the file".to_owned()),
+            key => did_you_mean(key, STACK_KEYS.iter().copied()),
+        };
         problems.push(problem);
     }
     let mut text = |key: &str| match head.get(key) {

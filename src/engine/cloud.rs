@@ -94,8 +94,30 @@ pub struct Live {
     pub owner: Option<Owner>,
     /// The cloud's word for a state that is not simply "there": `modifying`, `paused`, `failed`.
     pub status: Option<String>,
+    /// It is being deleted: nothing can be done with it but wait.
+    pub going: bool,
     /// Things on the object that a stack file cannot say, in words.
     pub extras: Vec<String>,
+}
+
+impl Live {
+    /// Returns an object that is there without any ado, and without tags of ours.
+    pub fn new(id: impl Into<String>, fields: Fields, outputs: Fields) -> Self {
+        Self {
+            id: id.into(),
+            fields,
+            outputs,
+            owner: None,
+            status: None,
+            going: false,
+            extras: Vec::new(),
+        }
+    }
+
+    /// Returns what is still there and not on its way out.
+    pub fn staying(self) -> Option<Self> {
+        (!self.going).then_some(self)
+    }
 }
 
 #[derive(Clone, Debug)]

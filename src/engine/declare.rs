@@ -28,6 +28,11 @@ impl Known {
         }
     }
 
+    /// Returns a value as the file would say it: an address where it is what one of the known objects offers.
+    pub fn written(&self, ty: &Type, value: &Value) -> String {
+        written(ty, value, self)
+    }
+
     fn offering(&self, kinds: &[Kind], output: &'static str, value: &str) -> Option<&Address> {
         kinds
             .iter()
@@ -176,14 +181,7 @@ mod tests {
             Value::Map(map) => map,
             _ => unreachable!("a map was given"),
         };
-        Live {
-            id: id.to_owned(),
-            fields: fields_of(fields),
-            outputs: fields_of(outputs),
-            owner: None,
-            status: None,
-            extras: Vec::new(),
-        }
+        Live::new(id, fields_of(fields), fields_of(outputs))
     }
 
     fn declared(lives: Vec<(Kind, Live)>) -> String {

@@ -146,7 +146,7 @@ fn type_schema(ty: &Type) -> Json {
         }
         Type::Text => json!({ "type": "string" }),
         Type::OneOf(choices) => or_variable(json!({ "enum": choices })),
-        Type::Cidr => json!({ "type": "string" }),
+        Type::Cidr | Type::CidrV6 => json!({ "type": "string" }),
         Type::Policy | Type::Json => json!({ "type": ["object", "string"] }),
         Type::Ref { kinds, .. } => {
             let kinds = kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join("|");
@@ -265,6 +265,7 @@ fn type_name(ty: &Type) -> String {
             .collect::<Vec<_>>()
             .join(", "),
         Type::Cidr => "IPv4 block".to_owned(),
+        Type::CidrV6 => "IPv6 block".to_owned(),
         Type::Policy => "policy".to_owned(),
         Type::Json => "JSON".to_owned(),
         Type::Ref { kinds, .. } => kinds_of(kinds),

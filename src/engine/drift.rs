@@ -158,6 +158,7 @@ pub fn compare(stack: &Stack, observed: &Observed, ledger: &Ledger, owned: &[Own
             });
         };
         match observed.get(address) {
+            Some(Some(live)) if live.going => add(Class::Deleted, format!("`{}` is being deleted", record.id)),
             Some(Some(live)) => {
                 let blackhole = live.status.as_deref() == Some(BLACKHOLE);
                 for extra in &live.extras {
@@ -167,8 +168,11 @@ pub fn compare(stack: &Stack, observed: &Observed, ledger: &Ledger, owned: &[Own
                     };
                     add(class, extra.clone());
                 }
-                if let Some(status) = live.status.as_ref().filter(|_| !blackhole) {
-                    add(Class::Pending, format!("AWS says `{status}`"));
+                match live.status.as_ref().filter(|_| !blackhole) {
+                    // Files are as they were written, or somebody changed them.
+                    Some(status) if address.kind.is_data() => add(Class::Changed, status.clone()),
+                    Some(status) => add(Class::Pending, format!("AWS says `{status}`")),
+                    None => {}
                 }
                 if resource.is_none() && !stack.removed.contains(address) {
                     add(Class::Pending, "it is no longer in the file".to_owned());
@@ -196,7 +200,10 @@ pub fn compare(stack: &Stack, observed: &Observed, ledger: &Ledger, owned: &[Own
         });
     }
     let known = |owned: &Owned| {
-        ledger.records.values().any(|record| record.id == owned.id) || ledger.open.contains_key(&owned.owner.op)
+        ledger.records.values().any(|record| record.id == owned.id)
+            || ledger.open.contains_key(&owned.owner.op)
+            // Its tags stay on what the file gave away.
+            || stack.removed.contains(&owned.owner.address)
     };
     for orphan in owned.iter().filter(|owned| !known(owned)) {
         found.push(Drift {

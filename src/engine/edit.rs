@@ -3,6 +3,7 @@
 
 use crate::address::Reference;
 use crate::check::{Checked, default_of_type};
+use crate::declare::Known;
 use crate::drift::{Class, Drift};
 use crate::full_form::quoted;
 use crate::journal::Ledger;
@@ -111,6 +112,7 @@ fn resolved(value: &Value, ledger: &Ledger) -> Value {
 /// Returns the texts that may say it, the one that changes least first.
 fn edits(text: &str, resource: &Resource, ledger: &Ledger, field: &str, found: &Value) -> Vec<String> {
     const TAGS: Type = Type::Map(&Type::Text);
+    let known = known(ledger);
     let ty = resource.kind().schema().field(field).map_or(&TAGS, |field| &field.ty);
     let mut texts = Vec::new();
     let present = resource.field_spans.get(field).map(|span| span.start..span.end);
@@ -118,11 +120,13 @@ fn edits(text: &str, resource: &Resource, ledger: &Ledger, field: &str, found: &
         (Some(span), Value::Null) => texts.extend(without_line(text, span)),
         (Some(span), _) => {
             texts.extend(by_element(text, resource, ledger, field, ty, span.clone(), found));
-            texts.extend(toml_of(ty, found).map(|value| replaced(text, [(span, value)])));
+            texts.extend(toml_of(ty, found, &known).map(|value| replaced(text, [(span, value)])));
         }
         (None, Value::Null) => {}
         (None, _) => {
-            let Some(value) = toml_of(ty, found) else { return texts };
+            let Some(value) = toml_of(ty, found, &known) else {
+                return texts;
+            };
             let ends = resource.field_spans.iter().filter(|(path, _)| !path.contains('.'));
             let last = ends.map(|(_, span)| span.end).max();
             for after in last.into_iter().chain([resource.span.end]) {
@@ -132,6 +136,15 @@ fn edits(text: &str, resource: &Resource, ledger: &Ledger, field: &str, found: &
         }
     }
     texts
+}
+
+/// What the stack's own objects offer.
+fn known(ledger: &Ledger) -> Known {
+    let mut known = Known::default();
+    for (address, record) in &ledger.records {
+        known.add(address, &record.fields, &record.outputs);
+    }
+    known
 }
 
 /// Changes a list element by element, so that what stays keeps its spelling and its comments.
@@ -177,7 +190,7 @@ fn by_element(
     let added: Vec<String> = new
         .iter()
         .filter(|value| !old.iter().any(|old| equal(value, old)))
-        .map(|value| toml_of(inner, value))
+        .map(|value| toml_of(inner, value, &known(ledger)))
         .collect::<Option<_>>()?;
     let end = spans[last].end;
     match own_lines(text, &list, &spans[last]) {
@@ -226,17 +239,18 @@ fn replaced(text: &str, edits: impl IntoIterator<Item = (Range<usize>, String)>)
 }
 
 /// Returns a value as TOML on one line, without what its type has as a default.
-fn toml_of(ty: &Type, value: &Value) -> Option<String> {
+fn toml_of(ty: &Type, value: &Value, known: &Known) -> Option<String> {
     Some(match (ty, value) {
+        (Type::Ref { .. } | Type::RefOr { .. }, Value::Text(_)) => known.written(ty, value),
         (_, Value::Bool(bool)) => bool.to_string(),
         (_, Value::Int(int)) => int.to_string(),
         (_, Value::Text(text)) => quoted(&text.replace("${", "$${")),
         (Type::List(inner), Value::List(list)) => {
-            let items: Option<Vec<String>> = list.iter().map(|value| toml_of(inner, value)).collect();
+            let items: Option<Vec<String>> = list.iter().map(|value| toml_of(inner, value, known)).collect();
             format!("[{}]", items?.join(", "))
         }
         (_, Value::List(list)) => {
-            let items: Option<Vec<String>> = list.iter().map(|value| toml_of(&Type::Json, value)).collect();
+            let items: Option<Vec<String>> = list.iter().map(|value| toml_of(&Type::Json, value, known)).collect();
             format!("[{}]", items?.join(", "))
         }
         (_, Value::Map(map)) => {
@@ -254,7 +268,11 @@ fn toml_of(ty: &Type, value: &Value) -> Option<String> {
                         Type::Map(inner) => *inner,
                         _ => field_of(name).map_or(&Type::Json, |field| &field.ty),
                     };
-                    Some(format!("{} = {}", crate::full_form::key(name), toml_of(ty, value)?))
+                    Some(format!(
+                        "{} = {}",
+                        crate::full_form::key(name),
+                        toml_of(ty, value, known)?
+                    ))
                 })
                 .collect();
             match entries?.as_slice() {

@@ -15,10 +15,10 @@ pub struct Cidr {
 
 /// Why a text is not a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CidrError {
+pub enum CidrError<B> {
     Malformed,
     /// Bits are set behind the prefix; this is the block without them.
-    HostBits(Cidr),
+    HostBits(B),
 }
 
 impl Cidr {
@@ -52,9 +52,9 @@ impl Cidr {
 }
 
 impl FromStr for Cidr {
-    type Err = CidrError;
+    type Err = CidrError<Self>;
 
-    fn from_str(text: &str) -> Result<Self, CidrError> {
+    fn from_str(text: &str) -> Result<Self, CidrError<Self>> {
         let (address, prefix) = text.split_once('/').ok_or(CidrError::Malformed)?;
         let address: std::net::Ipv4Addr = address.parse().map_err(|_| CidrError::Malformed)?;
         let prefix: u8 = prefix
@@ -73,6 +73,42 @@ impl FromStr for Cidr {
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", std::net::Ipv4Addr::from(self.base), self.prefix)
+    }
+}
+
+/// An IPv6 block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CidrV6 {
+    base: u128,
+    prefix: u8,
+}
+
+impl FromStr for CidrV6 {
+    type Err = CidrError<Self>;
+
+    fn from_str(text: &str) -> Result<Self, CidrError<Self>> {
+        let (address, prefix) = text.split_once('/').ok_or(CidrError::Malformed)?;
+        let address: std::net::Ipv6Addr = address.parse().map_err(|_| CidrError::Malformed)?;
+        let prefix: u8 = prefix.parse().map_err(|_| CidrError::Malformed)?;
+        let mask = match prefix {
+            0 => 0,
+            1..=128 => u128::MAX << (128 - prefix),
+            _ => return Err(CidrError::Malformed),
+        };
+        let block = CidrV6 {
+            base: u128::from(address) & mask,
+            prefix,
+        };
+        match block.base == u128::from(address) {
+            true => Ok(block),
+            false => Err(CidrError::HostBits(block)),
+        }
+    }
+}
+
+impl fmt::Display for CidrV6 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", std::net::Ipv6Addr::from(self.base), self.prefix)
     }
 }
 

@@ -3,7 +3,7 @@
 mod decide;
 mod steps;
 
-pub use decide::on_its_way;
+pub use decide::{PENDING_REBOOT, on_its_way};
 pub use steps::{CriticalPath, critical_path, expected, weights};
 
 use crate::address::Address;
@@ -13,7 +13,7 @@ use crate::graph;
 use crate::journal::{Entry, Ledger, Record, Verb};
 use crate::kind::Kind;
 use crate::normalise;
-use crate::schema::{Compare, Disruption};
+use crate::schema::{Compare, Disruption, Need};
 use crate::stack::Stack;
 use crate::value::{Fields, Value};
 use decide::{decide, foreign, holds_data};
@@ -30,9 +30,11 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What cannot be done, by address.
     pub blocked: Vec<(Address, String)>,
-    /// What the ledger must learn before anything is done: objects found to be ours, new addresses, needs and
-    /// protection that changed although the object did not.
+    /// What the ledger must learn before anything is done: how interrupted steps ended, objects found to be ours, new
+    /// addresses, what is no longer ours to keep, needs and protection that changed although the object did not.
     pub entries: Vec<Entry>,
+    /// What of that was found to be ours although the ledger did not know it.
+    pub found: BTreeSet<Address>,
 }
 
 /// What happens to one resource.
@@ -203,7 +205,7 @@ pub fn plan(stack: &Stack, observed: &Observed, ledger: &Ledger, options: &Optio
     };
     let mut order = planner.order.clone();
     for change in removals(stack, observed, ledger, options, &left, &moved) {
-        if change.protect && change.action == Action::Delete {
+        if change.protect && change.action == Action::Delete && !change.is_going() {
             plan.blocked.push((
                 change.address.clone(),
                 "it is protected: take `protect` off and apply first".to_owned(),
@@ -214,6 +216,12 @@ pub fn plan(stack: &Stack, observed: &Observed, ledger: &Ledger, options: &Optio
         changes.insert(change.address.clone(), change);
     }
     plan.entries = entries(&changes, ledger, &left, &moved);
+    let unknown = |address: &&Address| !ledger.records.contains_key(*address) && !moved.contains_key(*address);
+    let adopted = plan.entries.iter().filter_map(|entry| match entry {
+        Entry::Adopted { address, .. } => Some(address),
+        _ => None,
+    });
+    plan.found = adopted.filter(unknown).cloned().collect();
     plan.changes = order
         .into_iter()
         .filter_map(|address| changes.remove(&address))
@@ -271,7 +279,14 @@ impl Planner<'_> {
                 }
             }
             let forced = self.options.replace.contains(address);
-            let mut change = decide(resource, live, record, &decided.changes, forced);
+            let mut change = decide(
+                resource,
+                live,
+                record,
+                &decided.changes,
+                &self.ledger.generation,
+                forced,
+            );
             if !self.chosen.contains(address) {
                 change.keep();
                 decided.left.insert(address.clone());
@@ -288,7 +303,7 @@ impl Planner<'_> {
                     Some(format!("it needs `{need}`, which is blocked"))
                 }
                 (None, _, Some(reason)) if change.action == Action::Replace => Some(reason.clone()),
-                _ if change.protect && change.action == Action::Replace => {
+                _ if change.protect && change.action == Action::Replace && !change.is_going() => {
                     Some("it is protected and would be replaced: take `protect` off and apply first".to_owned())
                 }
                 _ => None,
@@ -389,6 +404,20 @@ fn holds(holder: Kind, need: Kind) -> bool {
 }
 
 impl Change {
+    /// Whether what is there by then was not there before: what the old one held is lost already.
+    fn begins_anew(&self) -> bool {
+        match self.action {
+            Action::Create => true,
+            Action::Replace => self.is_going(),
+            Action::Keep | Action::Update | Action::Delete | Action::Forget => false,
+        }
+    }
+
+    /// Whether somebody deletes it already.
+    fn is_going(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| live.going)
+    }
+
     fn keep(&mut self) {
         self.action = Action::Keep;
         self.because.clear();
@@ -440,7 +469,13 @@ fn entries(
         };
         record.protect = change.protect;
         for field in address.kind.schema().fields {
-            let Some(wanted) = change.desired.get(field.name).filter(|value| value.is_known()) else {
+            let unset = (field.need == Need::Optional && change.action == Action::Keep).then_some(&Value::Null);
+            let Some(wanted) = change
+                .desired
+                .get(field.name)
+                .or(unset)
+                .filter(|value| value.is_known())
+            else {
                 continue;
             };
             let learn = match field.compare {
@@ -452,6 +487,7 @@ fn entries(
                         && live
                             .fields
                             .get(field.name)
+                            .or(unset)
                             .is_some_and(|live| normalise::same(compare, live, wanted))
                         && record
                             .fields
@@ -459,8 +495,10 @@ fn entries(
                             .is_some_and(|old| !normalise::same(compare, old, wanted))
                 }
             };
-            if learn {
-                record.fields.insert(field.name.to_owned(), wanted.clone());
+            match wanted {
+                Value::Null if learn => drop(record.fields.remove(field.name)),
+                wanted if learn => drop(record.fields.insert(field.name.to_owned(), wanted.clone())),
+                _ => {}
             }
         }
         if old != Some(&record) {
@@ -504,7 +542,8 @@ pub fn destroy(stack: &Stack, observed: &Observed, ledger: &Ledger, options: &Op
         ..stack.clone()
     };
     let mut plan = plan(&nothing, observed, &ledger, options);
-    for change in &mut plan.changes {
+    let asked = |change: &&mut Change| change.action == Action::Delete && !change.is_going();
+    for change in plan.changes.iter_mut().filter(asked) {
         change.because = ASKED_TO_DESTROY.to_owned();
     }
     plan
@@ -575,20 +614,28 @@ fn removals(
             spared.extend(record.needs.iter().cloned());
             continue;
         }
-        let live = observed.get(&address).cloned().flatten();
-        if record.protect && live.is_some() {
+        let there = |address: &Address| observed.get(address).and_then(Option::as_ref);
+        // Nobody gets into a warehouse that is being deleted, and what it holds goes with it.
+        let lost = |need: &&Address| is_warehouse(need.kind) && there(need).is_some_and(|live| live.going);
+        let place = record.needs.iter().find(lost).filter(|_| address.kind.is_data());
+        let live = there(&address).cloned().or_else(|| rest(&address, record));
+        let live = live.filter(|_| place.is_none());
+        let stays = live.as_ref().is_some_and(|live| !live.going);
+        if record.protect && stays {
             spared.extend(record.needs.iter().cloned());
         }
-        let disruption = match live.is_some() && holds_data(address.kind, &record.fields) {
+        let disruption = match stays && holds_data(address.kind, &record.fields) {
             true => Disruption::DataLoss,
             false => Disruption::Live,
         };
         changes.push(Change {
             address: address.clone(),
             action: if live.is_some() { Action::Delete } else { Action::Forget },
-            because: match live.is_some() {
-                true => "it is no longer in the file".to_owned(),
-                false => format!("`{}` is gone", record.id),
+            because: match (place, &live) {
+                (Some(place), _) => format!("it goes with `{place}`"),
+                (None, Some(live)) if live.going => format!("`{}` is being deleted", live.id),
+                (None, Some(_)) => "it is no longer in the file".to_owned(),
+                (None, None) => format!("`{}` is gone", record.id),
             },
             fields: Vec::new(),
             desired: record.fields.clone(),
@@ -600,6 +647,21 @@ fn removals(
         });
     }
     changes
+}
+
+fn is_warehouse(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::RedshiftCluster | Kind::RedshiftNamespace | Kind::RedshiftWorkgroup
+    )
+}
+
+/// Returns what may be left of an object that is gone: a NAT gateway's public address outlives it, and costs money.
+fn rest(address: &Address, record: &Record) -> Option<Live> {
+    (address.kind == Kind::NatGateway).then(|| Live {
+        going: true,
+        ..Live::new(&record.id, record.fields.clone(), record.outputs.clone())
+    })
 }
 
 /// Returns `wanted` and everything that needs one of them.

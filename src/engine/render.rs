@@ -92,15 +92,11 @@ pub fn plan(plan: &Plan, look: &Look<'_>) -> String {
     }
     let something = !writer.shown.is_empty();
     let mut text = writer.text;
-    let moved = plan.entries.iter().filter_map(|entry| match entry {
-        Entry::Moved { from, to } => Some((from, to)),
-        _ => None,
-    });
     let lines_before = text.len();
-    for (from, to) in moved {
+    for (address, news) in plan.entries.iter().filter_map(|entry| learnt(plan, entry)) {
         writeln!(
             text,
-            "{}  .{} {}{to}{}  {}was `{from}`{}",
+            "{}  .{} {}{address}{}  {}{news}{}",
             paint.dim, paint.reset, paint.bold, paint.reset, paint.dim, paint.reset
         )
         .expect("string");
@@ -117,6 +113,18 @@ pub fn plan(plan: &Plan, look: &Look<'_>) -> String {
         .expect("string");
     }
     text + &footer(plan, look)
+}
+
+/// What the ledger learns because the file says so, as far as people must know.
+fn learnt<'a>(plan: &Plan, entry: &'a Entry) -> Option<(&'a Address, String)> {
+    match entry {
+        Entry::Adopted { address, .. } if plan.found.contains(address) => {
+            Some((address, "taken over: it carries this stack's tags".to_owned()))
+        }
+        Entry::Moved { from, to } => Some((to, format!("was `{from}`"))),
+        Entry::Forgot { address } => Some((address, "forgotten, and left where it is".to_owned())),
+        _ => None,
+    }
 }
 
 /// The lines below the changes, which people look at first and scripts look for.

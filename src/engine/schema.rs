@@ -70,6 +70,8 @@ pub enum Type {
     OneOf(&'static [&'static str]),
     /// An IPv4 block in canonical form.
     Cidr,
+    /// An IPv6 block in canonical form.
+    CidrV6,
     /// A policy document: TOML table or JSON text.
     Policy,
     /// A JSON document: TOML value or JSON text.

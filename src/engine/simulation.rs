@@ -1,7 +1,7 @@
 //! Whole lives of stacks against a cloud in memory where everything goes wrong that can: throttling, failures before and
-//! after the effect, answers that are lost, objects that are not seen yet, stale and strange states, roles that cannot
-//! be taken yet, things held by others, and processes that die at any moment. Every life is made from a seed, so that
-//! one that fails can be lived again.
+//! after the effect, answers that are lost, objects that are not seen yet or not gone yet, stale and strange states,
+//! roles that cannot be taken yet, things held by others, and processes that die at any moment. Every life is made from
+//! a seed, so that one that fails can be lived again.
 //!
 //! What must hold: nothing with our tags is outside the ledger and its open intents; nothing is made twice; running
 //! again comes to an end; destroy leaves nothing of ours and all of others'; no secret is written anywhere.
@@ -383,6 +383,11 @@ pub fn life(seed: u64) {
     let after: Vec<Object> = foreign.iter().map(|id| site.object(id)).collect();
     assert_eq!(after, before, "what is not ours is not changed");
     assert!(site.ledger().records.is_empty());
+    assert_eq!(
+        site.cloud.world.borrow().rests,
+        BTreeSet::new(),
+        "something outlived it"
+    );
 }
 
 /// Kills the process at every entry that it writes, before, after and in the middle of writing it, while a stack is
@@ -410,7 +415,8 @@ pub fn every_death(seed: u64, stacks: &[Stack]) -> usize {
                 }
                 site.converge(*goal);
                 site.converge(None);
-                assert!(site.cloud.world.borrow().objects.is_empty());
+                let world = site.cloud.world.borrow();
+                assert!(world.objects.is_empty() && world.rests.is_empty(), "{world:?}");
             }
             // There is no entry of this number.
             if !died {

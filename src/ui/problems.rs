@@ -26,6 +26,14 @@ impl Source<'_> {
         format!("{}:{line}:{column}", self.name)
     }
 
+    /// Returns the text with stars in a place.
+    fn without(&self, span: Span) -> String {
+        let range = self.range(span);
+        let stars = self.text[range.clone()].split('\n').map(|line| "*".repeat(line.len()));
+        let stars = stars.collect::<Vec<_>>().join("\n");
+        format!("{}{stars}{}", &self.text[..range.start], &self.text[range.end..])
+    }
+
     fn floor(&self, at: usize) -> usize {
         let at = at.min(self.text.len());
         (0..=at).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0)
@@ -45,11 +53,14 @@ pub fn show(ui: &Ui, source: &Source<'_>, problems: &[Diagnostic]) {
         Renderer::plain()
     };
     for problem in problems {
+        // Logs keep what they were shown.
+        let hidden = (problem.code == "literal-secret").then(|| source.without(problem.span));
+        let text = hidden.as_deref().unwrap_or(source.text);
         let level = match problem.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut snippet = Snippet::source(source.text).path(source.name).annotation(
+        let mut snippet = Snippet::source(text).path(source.name).annotation(
             AnnotationKind::Primary
                 .span(source.range(problem.span))
                 .label(problem.label.as_str()),

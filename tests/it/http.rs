@@ -11,15 +11,23 @@ pub fn send(endpoint: &str, method: &str, path: &str, body: &str) -> (u16, Strin
 /// Asks EC2 for an action, as whoever has the keys, and returns what it said.
 #[track_caller]
 pub fn ec2(endpoint: &str, action: &str) -> String {
-    let headers = "Content-Type: application/x-www-form-urlencoded\r\nAuthorization: AWS4-HMAC-SHA256 \
-                   Credential=test/20260101/us-east-1/ec2/aws4_request, SignedHeaders=host, Signature=0\r\n";
-    let (status, answer) = exchange(
-        endpoint,
-        "POST",
-        "/",
-        headers,
-        &format!("Version=2016-11-15&Action={action}"),
+    query(endpoint, "ec2", "2016-11-15", action)
+}
+
+/// The same of Redshift.
+#[track_caller]
+pub fn redshift(endpoint: &str, action: &str) -> String {
+    query(endpoint, "redshift", "2012-12-01", action)
+}
+
+#[track_caller]
+fn query(endpoint: &str, service: &str, version: &str, action: &str) -> String {
+    let headers = format!(
+        "Content-Type: application/x-www-form-urlencoded\r\nAuthorization: AWS4-HMAC-SHA256 \
+         Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0\r\n"
     );
+    let body = format!("Version={version}&Action={action}");
+    let (status, answer) = exchange(endpoint, "POST", "/", &headers, &body);
     assert_eq!(status, 200, "{action}: {answer}");
     answer
 }

@@ -1,6 +1,8 @@
 //! The main job, end to end.
 
+use crate::http;
 use crate::sandbox::Sandbox;
+use crate::served::Served;
 use std::collections::BTreeMap;
 
 fn up(sandbox: &Sandbox) {
@@ -163,6 +165,42 @@ fn a_saved_plan_does_what_was_agreed_or_refuses() {
 }
 
 #[test]
+fn a_plan_is_written_over_nothing_but_a_plan() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["init", "lakehouse", "lake"]);
+    let file = "lake/stack.toml";
+    let before = std::fs::read_to_string(sandbox.path().join(file)).expect("a stack");
+    let said = sandbox.run(&["plan", "--stack", "lake", "--out", file]);
+    assert_eq!(said.code, 1, "{}", said.all);
+    assert_eq!(
+        std::fs::read_to_string(sandbox.path().join(file)).expect("a stack"),
+        before
+    );
+    for _ in 0..2 {
+        sandbox.ok(&["plan", "--stack", "lake", "--out", "saved.plan"]);
+    }
+}
+
+#[test]
+fn a_secret_in_the_file_is_refused_and_not_repeated() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["init", "lakehouse", "lake"]);
+    let file = sandbox.path().join("lake/stack.toml");
+    let text = std::fs::read_to_string(&file).expect("a stack");
+    let key = "AKIAIOSFODNN7EXAMPLE";
+    std::fs::write(&file, format!("{text}\n[log_group.x]\nname = \"{key}\"\n")).expect("written");
+    for args in [
+        &["check", "--stack", "lake"][..],
+        &["plan", "--stack", "lake"],
+        &["check", "--stack", "lake", "--json"],
+    ] {
+        let said = sandbox.run(args);
+        assert!(said.all.contains("literal-secret"), "{}", said.all);
+        assert!(!said.all.contains(key), "{}", said.all);
+    }
+}
+
+#[test]
 fn what_is_changed_elsewhere_is_drift() {
     let sandbox = Sandbox::new();
     up(&sandbox);
@@ -230,4 +268,50 @@ fn a_forgotten_object_is_imported() {
         sandbox.run(&["import", "--stack", "lake", "bucket.nowhere", "x"]).code,
         1
     );
+}
+
+#[test]
+fn a_paused_cluster_is_asked_nothing_and_resumed_when_there_is_something_to_do() {
+    let sandbox = Sandbox::new();
+    up(&sandbox);
+    let served = Served::new(&sandbox, &["--stack", "lake"]);
+    http::redshift(&served.http, "PauseCluster&ClusterIdentifier=lake-warehouse");
+    let paused = || http::redshift(&served.http, "DescribeClusters").contains("<ClusterStatus>paus");
+    assert!(paused());
+    let file = sandbox.path().join("lake/stack.toml");
+    let text = std::fs::read_to_string(&file).expect("a stack");
+    std::fs::write(&file, text + "\n[log_group.events]\n").expect("written");
+    sandbox.ok(&["plan", "--stack", "lake"]);
+    sandbox.ok(&["apply", "--stack", "lake", "--yes"]);
+    assert_eq!(sandbox.ok(&["plan", "--stack", "lake", "--detailed-exitcode"]).code, 0);
+    let drift = sandbox.run(&["drift", "--stack", "lake"]);
+    assert!(drift.all.contains("AWS says `paus"), "{}", drift.all);
+    assert!(paused(), "asking is no reason to resume it");
+    sandbox.ok(&["destroy", "--stack", "lake", "--yes"]);
+    assert!(!http::redshift(&served.http, "DescribeClusters").contains("<ClusterIdentifier>"));
+}
+
+#[test]
+fn statements_of_a_file_run_again_when_the_file_changes() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["init", "lakehouse", "lake"]);
+    let (stack, views) = (
+        sandbox.path().join("lake/stack.toml"),
+        sandbox.path().join("lake/views.sql"),
+    );
+    let text = std::fs::read_to_string(&stack).expect("a stack");
+    let sql = "\n[sql.views]\nwarehouse = \"redshift_cluster.warehouse\"\nfile = \"views.sql\"\n";
+    std::fs::write(&stack, text + sql).expect("written");
+    let missing = sandbox.run(&["check", "--stack", "lake"]);
+    assert!(missing.all.contains("error[missing-file]"), "{}", missing.all);
+    std::fs::write(&views, "create or replace view v as select 1 as a;").expect("written");
+    sandbox.ok(&["up", "--stack", "lake"]);
+    assert_eq!(sandbox.ok(&["plan", "--stack", "lake", "--detailed-exitcode"]).code, 0);
+    std::fs::write(&views, "create or replace view v as select 2 as a;").expect("written");
+    let plan = sandbox.ok(&["plan", "--stack", "lake"]);
+    assert!(plan.all.contains("~ sql.views"), "{}", plan.all);
+    sandbox.ok(&["apply", "--stack", "lake", "--yes"]);
+    let seen = sandbox.ok(&["sql", "--stack", "lake", "--csv", "select a from v"]);
+    assert_eq!(seen.stdout, "a\n2\n");
+    assert_eq!(sandbox.ok(&["plan", "--stack", "lake", "--detailed-exitcode"]).code, 0);
 }

@@ -4,12 +4,13 @@ use super::dangling;
 use crate::address::{Address, Reference};
 use crate::diagnostic::{Diagnostic, Span, did_you_mean};
 use crate::kind::Kind;
-use crate::normalise::{Cidr, CidrError};
+use crate::normalise::{Cidr, CidrError, CidrV6};
 use crate::parse::{Item, Node};
 use crate::schema::{Field, Need, Type};
 use crate::stack::Stack;
 use crate::value::{Segment, Value};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 pub const TAGS: Type = Type::Map(&Type::Text);
 
@@ -51,9 +52,13 @@ impl Reader<'_> {
             (Type::Text, _) => self.refuse(node, "a text"),
             (Type::OneOf(choices), Item::Text(text)) => self.one_of(choices, text, node.span),
             (Type::OneOf(_), _) => self.refuse(node, "a text"),
-            (Type::Cidr, Item::Text(text)) if text.contains("${") => Some(self.template(text, node.span)),
-            (Type::Cidr, Item::Text(text)) => self.cidr(text, node.span),
+            (Type::Cidr | Type::CidrV6, Item::Text(text)) if text.contains("${") => {
+                Some(self.template(text, node.span))
+            }
+            (Type::Cidr, Item::Text(text)) => self.block(text.parse::<Cidr>(), "IPv4", "10.0.0.0/16", node.span),
             (Type::Cidr, _) => self.refuse(node, "an IPv4 block"),
+            (Type::CidrV6, Item::Text(text)) => self.block(text.parse::<CidrV6>(), "IPv6", "2001:db8::/32", node.span),
+            (Type::CidrV6, _) => self.refuse(node, "an IPv6 block"),
             (Type::Policy | Type::Json, Item::Text(text)) => match serde_json::from_str::<serde_json::Value>(text) {
                 Ok(json) => Some(self.texts_to_templates(Value::from_json(&json), node.span)),
                 Err(error) => {
@@ -128,9 +133,15 @@ impl Reader<'_> {
         None
     }
 
-    fn cidr(&mut self, text: &str, span: Span) -> Option<Value> {
-        match text.parse::<Cidr>() {
-            Ok(cidr) => Some(Value::Text(cidr.to_string())),
+    fn block<B: Display>(
+        &mut self,
+        read: Result<B, CidrError<B>>,
+        sort: &str,
+        example: &str,
+        span: Span,
+    ) -> Option<Value> {
+        match read {
+            Ok(block) => Some(Value::Text(block.to_string())),
             Err(CidrError::HostBits(block)) => {
                 self.problems.push(
                     Diagnostic::error(
@@ -146,9 +157,9 @@ impl Reader<'_> {
             Err(CidrError::Malformed) => {
                 self.problems.push(Diagnostic::error(
                     "bad-cidr",
-                    "not an IPv4 block",
+                    format!("not an {sort} block"),
                     span,
-                    "such as \"10.0.0.0/16\"",
+                    format!("such as \"{example}\""),
                 ));
                 None
             }

@@ -6,18 +6,20 @@ use snapbox::{assert_data_eq, str};
 
 fn found(bench: &Bench, text: &str) -> Vec<Drift> {
     let stack = Bench::stack(text);
-    let owned: Vec<Owned> = {
-        let world = bench.cloud.world.borrow();
-        let ours = world.objects.iter().filter_map(|(id, object)| {
-            Some(Owned {
-                owner: object.owner.clone()?,
-                id: id.clone(),
-            })
-        });
-        ours.filter(|owned| owned.owner.address.kind.schema().taggable)
-            .collect()
-    };
-    compare(&stack, &bench.observed(&stack), &bench.ledger, &owned)
+    compare(&stack, &bench.observed(&stack), &bench.ledger, &owned(bench))
+}
+
+/// What a search for our tags finds.
+fn owned(bench: &Bench) -> Vec<Owned> {
+    let world = bench.cloud.world.borrow();
+    let ours = world.objects.iter().filter_map(|(id, object)| {
+        Some(Owned {
+            owner: object.owner.clone()?,
+            id: id.clone(),
+        })
+    });
+    ours.filter(|owned| owned.owner.address.kind.schema().taggable)
+        .collect()
 }
 
 #[test]
@@ -30,6 +32,20 @@ fn what_was_just_applied_has_not_drifted() {
 No drift: what is live is what was applied.
 
 "#]]
+    );
+}
+
+#[test]
+fn what_the_file_gave_away_is_no_orphan() {
+    let mut bench = Bench::with("[bucket.lake]\n[log_group.events]\n");
+    let now = "removed = [\"log_group.events\"]\n[bucket.lake]\n";
+    let stack = crate::testing::stack(&format!("{now}[stack]\nname = \"t\"\n"));
+    for entry in bench.ledger.moves(&stack) {
+        bench.ledger.add(&entry);
+    }
+    assert_eq!(
+        compare(&stack, &bench.observed(&stack), &bench.ledger, &owned(&bench)),
+        []
     );
 }
 
@@ -258,6 +274,53 @@ route_table.main
   blackhole the route to 0.0.0.0/0 leads nowhere: igw-1 is gone
 
 Drift: 1 blackhole, 1 pending.
+
+"#]]
+    );
+}
+
+#[test]
+fn what_is_being_deleted_counts_as_gone() {
+    let text_now = "[vpc.main]\ncidr = \"10.0.0.0/16\"\n";
+    let bench = Bench::with(text_now);
+    let stack = Bench::stack(text_now);
+    let mut observed = bench.observed(&stack);
+    let live = observed.values_mut().next().and_then(Option::as_mut).expect("there");
+    live.going = true;
+    live.status = Some("deleting".to_owned());
+    assert_data_eq!(
+        text(&compare(&stack, &observed, &bench.ledger, &[])),
+        str![[r#"
+vpc.main
+  deleted   `vpc#1` is being deleted
+
+Drift: 1 deleted.
+
+"#]]
+    );
+}
+
+#[test]
+fn data_that_is_not_as_it_was_written_has_drifted() {
+    let bench = Bench::with(LAKEHOUSE);
+    let stack = Bench::stack(LAKEHOUSE);
+    let mut observed = bench.observed(&stack);
+    let dataset = observed
+        .keys()
+        .find(|address| address.kind == Kind::Dataset)
+        .expect("declared")
+        .clone();
+    let live = observed.get_mut(&dataset).and_then(Option::as_mut).expect("there");
+    live.status = Some("pending: 0 of 1 files are as they were written".to_owned());
+    let found = compare(&stack, &observed, &bench.ledger, &[]);
+    assert!(is_drift(&found));
+    assert_data_eq!(
+        text(&found),
+        str![[r#"
+dataset.banking
+  changed   pending: 0 of 1 files are as they were written
+
+Drift: 1 changed.
 
 "#]]
     );

@@ -136,3 +136,56 @@ tiers.private = { cidr = "10.0.16.0/20" }
         str!["subnet.main_private_b: it is not written where a line could be changed: change it by hand"]
     );
 }
+
+#[test]
+fn what_the_stack_made_itself_is_written_as_its_address() {
+    let text = "[vpc.main]\ncidr = \"10.0.0.0/16\"\n[security_group.db]\nvpc = \"vpc.main\"\n[security_group.app]\nvpc = \"vpc.main\"\n";
+    let bench = Bench::with(text);
+    let app = bench.ledger.records[&crate::Address::parse("security_group.app").expect("an address")]
+        .id
+        .clone();
+    let rule = serde_json::json!([{"protocol": "tcp", "port": 5439, "group": app, "description": ""}]);
+    let db = bench.ledger.records[&crate::Address::parse("security_group.db").expect("an address")]
+        .id
+        .clone();
+    let (text, refused) = accepted(text, &[(&db, "ingress", rule)]);
+    assert_data_eq!(
+        text,
+        str![[r#"
+[vpc.main]
+cidr = "10.0.0.0/16"
+[security_group.db]
+vpc = "vpc.main"
+ingress = [{ group = "security_group.app", port = 5439 }]
+[security_group.app]
+vpc = "vpc.main"
+
+"#]]
+    );
+    assert!(refused.is_empty());
+}
+
+#[test]
+fn what_is_unset_by_somebody_is_forgotten_by_the_next_apply() {
+    let text = "[log_group.events]\nretention_days = 14\n";
+    let mut bench = Bench::with(text);
+    let id = bench.ledger.records.values().next().expect("made").id.clone();
+    bench
+        .cloud
+        .world
+        .borrow_mut()
+        .objects
+        .get_mut(&id)
+        .expect("there")
+        .fields
+        .remove("retention_days");
+    let without = "[log_group.events]\n";
+    let plan = bench.plan(without, &crate::plan::Options::default());
+    assert!(plan.is_empty());
+    bench.carry_out(&plan);
+    let stack = Bench::stack(without);
+    assert_eq!(
+        crate::drift::compare(&stack, &bench.observed(&stack), &bench.ledger, &[]),
+        []
+    );
+}

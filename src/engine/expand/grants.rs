@@ -103,7 +103,18 @@ pub fn expand(
                     ..
                 },
                 ..
-            }) => policies.put(policy),
+            }) => match policies.entry("grants") {
+                Some(own) => problems.push(
+                    Diagnostic::error(
+                        "bad-grant",
+                        "two policies of one name",
+                        own.key_span,
+                        "`grants` becomes a policy of this name",
+                    )
+                    .hint("give it another name, or take `grants` out"),
+                ),
+                None => policies.put(policy),
+            },
             Some(_) => {}
             None => table.put(Entry {
                 key: "policies".into(),

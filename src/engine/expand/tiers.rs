@@ -153,6 +153,17 @@ impl Network<'_> {
                 ));
                 continue;
             };
+            if on("internet") && on("nat") {
+                problems.push(
+                    Diagnostic::error(
+                        "bad-value",
+                        "a tier has one way out",
+                        key_span,
+                        "`internet` and `nat` are both on",
+                    )
+                    .hint("take `nat` off: what is in this tier has public addresses and goes out by itself"),
+                );
+            }
             let bits = if self.zones.len() <= 4 { 2 } else { 3 };
             let mut subnets = Vec::new();
             for (index, (zone, span)) in self.zones.iter().enumerate() {

@@ -17,22 +17,31 @@ pub(super) fn decide(
     live: Option<Live>,
     record: Option<&Record>,
     planned: &BTreeMap<Address, Change>,
+    generation: &str,
     forced: bool,
 ) -> Change {
     let lookup = |reference: &Reference| known_output(reference, planned);
     let desired: Fields = resource
         .fields
         .iter()
-        .map(|(name, value)| (name.clone(), value.resolve(&lookup)))
+        .map(|(name, value)| {
+            (
+                name.clone(),
+                given_name(resource, record, name).unwrap_or_else(|| value.resolve(&lookup)),
+            )
+        })
         .collect();
     let data = resource.kind().is_data();
     let remade =
         |need: &Address, wanted: &[Action]| planned.get(need).is_some_and(|change| wanted.contains(&change.action));
     // Data in a place that is new are not there, whatever the last reading says.
-    let new_place = anchors(resource)
-        .find(|need| data && remade(need, &[Action::Create]))
-        .cloned();
+    let is_new = |need: &Address| planned.get(need).is_some_and(Change::begins_anew);
+    let new_place = anchors(resource).find(|need| data && is_new(need)).cloned();
     let live = live.filter(|_| new_place.is_none());
+    let unsettled = live
+        .as_ref()
+        .filter(|_| record.is_some())
+        .and_then(|live| unsettled(resource, live, planned, generation));
     let mut caused_by = None;
     let (action, because, fields) = match &live {
         None => {
@@ -42,6 +51,10 @@ pub(super) fn decide(
                 (None, _) => "it is new".to_owned(),
             };
             (Action::Create, because, Vec::new())
+        }
+        Some(live) if live.going => {
+            let because = format!("`{}` is being deleted", live.id);
+            (Action::Replace, because, Vec::new())
         }
         Some(live) => {
             let fields = differences(resource, &desired, live, record);
@@ -59,19 +72,19 @@ pub(super) fn decide(
                     fields,
                 ),
                 (_, None, None, Some(_)) => (Action::Update, "it differs from the file".to_owned(), fields),
-                // Left by an interrupted run: whatever needs it must wait until it can be used.
-                (_, None, None, None) => match live.status.as_deref().filter(|status| on_its_way(status)) {
-                    Some(status) => (Action::Update, format!("it is still `{status}`"), fields),
+                (_, None, None, None) => match &unsettled {
+                    Some((because, _)) => (Action::Update, because.clone(), fields),
                     None => (Action::Keep, String::new(), fields),
                 },
             }
         }
     };
     let disruption = match action {
-        Action::Replace => replacing(resource.kind(), &desired),
+        Action::Replace if !live.as_ref().is_some_and(|live| live.going) => replacing(resource.kind(), &desired),
         _ => fields
             .iter()
             .map(|field| field.disruption)
+            .chain(unsettled.map(|(_, disruption)| disruption))
             .max()
             .unwrap_or(Disruption::Live),
     };
@@ -88,6 +101,69 @@ pub(super) fn decide(
         caused_by,
     }
 }
+
+/// Parameters of a cluster were changed and are not in force yet.
+pub const PENDING_REBOOT: &str = "pending-reboot";
+
+/// A name that the file does not say is that of when the object was made, whatever its address is now.
+fn given_name(resource: &Resource, record: Option<&Record>, field: &str) -> Option<Value> {
+    let unsaid =
+        resource.kind().schema().field(field)?.need == Need::StackName && !resource.field_spans.contains_key(field);
+    record?.fields.get(field).filter(|_| unsaid).cloned()
+}
+
+/// The address that an object's tags give it, when that is another one: it was moved since.
+fn misnamed<'a>(address: &Address, live: &'a Live, generation: &str) -> Option<&'a Address> {
+    let owner = live.owner.as_ref().filter(|owner| owner.generation == generation)?;
+    (owner.address != *address).then_some(&owner.address)
+}
+
+/// Why an object that is as the file says is not done with, and what its users notice of that.
+fn unsettled(
+    resource: &Resource,
+    live: &Live,
+    planned: &BTreeMap<Address, Change>,
+    generation: &str,
+) -> Option<(String, Disruption)> {
+    if let Some(old) = misnamed(&resource.address, live, generation) {
+        return Some((format!("its tags still say `{old}`"), Disruption::Live));
+    }
+    match live.status.as_deref() {
+        Some(PENDING_REBOOT) => return Some(("its parameters wait for a reboot".to_owned(), Disruption::Reboot)),
+        // Left by an interrupted run: whatever needs it must wait until it can be used.
+        Some(status) if on_its_way(status) => return Some((format!("it is still `{status}`"), Disruption::Live)),
+        _ => {}
+    }
+    let changed = |kind: Kind, fields: &[&str]| {
+        resource.needs.iter().filter(|need| need.kind == kind).find(|need| {
+            let change = planned.get(need).filter(|change| change.action == Action::Update);
+            change.is_some_and(|change| change.fields.iter().any(|field| fields.contains(&field.name.as_str())))
+        })
+    };
+    match resource.kind() {
+        Kind::RedshiftCluster => {
+            let group = changed(Kind::RedshiftParameterGroup, &["parameters"])?;
+            let because = format!("a reboot puts the parameters of `{group}` in force");
+            Some((because, Disruption::Reboot))
+        }
+        Kind::Crawl => {
+            let crawler = changed(Kind::GlueCrawler, CATALOG)?;
+            Some((format!("`{crawler}` writes other tables from now on"), Disruption::Live))
+        }
+        _ => None,
+    }
+}
+
+/// The fields of a crawler that decide which tables it writes, and where.
+const CATALOG: &[&str] = &[
+    "classifiers",
+    "combine_schemas",
+    "database",
+    "exclude",
+    "table_level",
+    "table_prefix",
+    "targets",
+];
 
 /// What it means to those who use an object that another one takes its place.
 fn replacing(kind: Kind, fields: &Fields) -> Disruption {
@@ -210,16 +286,19 @@ fn differences(resource: &Resource, desired: &Fields, live: &Live, record: Optio
         if normalise::same(compare, before, after) {
             return;
         }
+        // A gateway that somebody detached can be attached again.
+        let detached = resource.kind() == Kind::InternetGateway && *before == Value::Null;
         let disruption = match how {
+            How::Replace if !detached => replacing(resource.kind(), desired),
+            How::Replace => Disruption::Brief,
             How::InPlace(disruption) => disruption,
-            How::Replace => replacing(resource.kind(), desired),
         };
         changes.push(FieldChange {
             name: name.to_owned(),
             before: before.clone(),
             after: after.clone(),
             span: resource.span_of(name),
-            replaces: how == How::Replace,
+            replaces: how == How::Replace && !detached,
             disruption,
             secret,
         });
@@ -242,6 +321,12 @@ pub(super) fn foreign(change: &Change, record: Option<&Record>, ledger: &Ledger)
     let live = change.live.as_ref()?;
     if record.is_some() || owned(live, ledger) {
         return None;
+    }
+    if live.going {
+        return Some(format!(
+            "`{}` is being deleted, and was not made by this stack: try again when it is gone",
+            live.id
+        ));
     }
     Some(match &live.owner {
         Some(owner) => format!(

@@ -1,6 +1,7 @@
 use super::*;
 use crate::cloud::Owner;
-use crate::testing::{Bench, LAKEHOUSE, random_stack, steps};
+use crate::render;
+use crate::testing::{Bench, LAKEHOUSE, look, random_stack, steps};
 use proptest::prelude::*;
 use snapbox::{assert_data_eq, str};
 
@@ -294,9 +295,11 @@ fn a_new_address_for_the_same_object_is_a_move() {
     assert_data_eq!(
         bench.shown(text),
         str![[r#"
+  ~ bucket.store  its tags still say `bucket.lake`  [live]
   . bucket.store  was `bucket.lake`
 
-Nothing to do: what is live is what the file says.
+Plan: 0 to add, 1 to change, 0 to destroy.
+Time: ≈ 2 s, bucket.store
 
 "#]]
     );
@@ -306,6 +309,126 @@ Nothing to do: what is live is what the file says.
         ["bucket.store"]
     );
     assert!(bench.plan(text, &Options::default()).entries.is_empty());
+}
+
+#[test]
+fn new_parameters_reboot_the_cluster_and_a_detached_gateway_is_attached() {
+    let text = NETWORK.replace(
+        "[redshift_cluster.main]",
+        "[internet_gateway.main]\nvpc = \"vpc.main\"\n[redshift_parameter_group.main]\n\
+         parameters = { query_group = \"etl\" }\n[redshift_cluster.main]\nparameter_group = \"redshift_parameter_group.main\"",
+    );
+    let mut bench = Bench::with(&text);
+    let other = text.replace("etl", "bi");
+    let gateway = bench.ledger.records[&address("internet_gateway.main")].id.clone();
+    let mut world = bench.cloud.world.borrow_mut();
+    world.objects.get_mut(&gateway).expect("there").fields.remove("vpc");
+    drop(world);
+    assert_data_eq!(
+        bench.shown(&other),
+        str![[r#"
+  ~ internet_gateway.main  it differs from the file  [brief]
+        ~ vpc = (none) → "vpc#2"  [brief]
+  ~ redshift_parameter_group.main  it differs from the file  [live]
+        ~ parameters = {"query_group":"etl"} → {"query_group":"bi"}  [live]
+    └─ ~ redshift_cluster.main  a reboot puts the parameters of `redshift_parameter_group.main` in force  [reboot]
+
+Plan: 0 to add, 3 to change, 0 to destroy.
+Time: ≈ 3 m 03 s, redshift_cluster.main
+
+"#]]
+    );
+    assert!(bench.apply(&other).is_complete());
+    assert!(bench.plan(&other, &Options::default()).is_empty());
+
+    // Killed between the two.
+    let stack = Bench::stack(&other);
+    let mut observed = bench.observed(&stack);
+    let cluster = address("redshift_cluster.main");
+    observed
+        .get_mut(&cluster)
+        .and_then(Option::as_mut)
+        .expect("there")
+        .status = Some(PENDING_REBOOT.to_owned());
+    let plan = plan(&stack, &observed, &bench.ledger, &Options::default());
+    let change = plan.change(&cluster).expect("planned");
+    assert_eq!(
+        (change.action, change.disruption, change.because.as_str()),
+        (Action::Update, Disruption::Reboot, "its parameters wait for a reboot")
+    );
+}
+
+#[test]
+fn what_only_the_state_learns_is_told() {
+    let mut bench = Bench::with("[bucket.lake]\n[log_group.events]\n");
+    bench.ledger.records.remove(&address("bucket.lake"));
+    let stack = crate::testing::stack("removed = [\"log_group.events\"]\n[stack]\nname = \"t\"\n[bucket.lake]\n");
+    let moves = bench.ledger.moves(&stack);
+    moves.iter().for_each(|entry| bench.ledger.add(entry));
+    let mut plan = plan(&stack, &bench.observed(&stack), &bench.ledger, &Options::default());
+    plan.entries.splice(..0, moves);
+    assert!(plan.is_empty());
+    let place = |_: Span| String::new();
+    assert_data_eq!(
+        render::plan(&plan, &look(&place)),
+        str![[r#"
+  . log_group.events  forgotten, and left where it is
+  . bucket.lake  taken over: it carries this stack's tags
+
+Nothing to do: what is live is what the file says.
+
+"#]]
+    );
+    assert_data_eq!(
+        render::json(&plan, &place)["noted"].to_string(),
+        str![[
+            r#"[{"address":"log_group.events","news":"forgotten, and left where it is"},{"address":"bucket.lake","news":"taken over: it carries this stack's tags"}]"#
+        ]]
+    );
+}
+
+#[test]
+fn what_moves_keeps_its_name_and_gets_the_new_address_into_its_tags() {
+    let mut bench = Bench::with("[bucket.old]\n[log_group.old]\n");
+    let text = "[moved]\n\"bucket.old\" = \"bucket.new\"\n\"log_group.old\" = \"log_group.new\"\n[bucket.new]\n[log_group.new]\n";
+    let stack = Bench::stack(text);
+    for entry in bench.ledger.moves(&stack) {
+        bench.ledger.add(&entry);
+    }
+    assert_data_eq!(
+        bench.shown(text),
+        str![[r#"
+  ~ bucket.new  its tags still say `bucket.old`  [live]
+  ~ log_group.new  its tags still say `log_group.old`  [live]
+
+Plan: 0 to add, 2 to change, 0 to destroy.
+Time: ≈ 2 s, bucket.new
+
+"#]]
+    );
+    assert!(bench.apply(text).is_complete());
+    assert!(bench.plan(text, &Options::default()).is_empty());
+    let world = bench.cloud.world.borrow();
+    let tagged: Vec<String> = world
+        .objects
+        .iter()
+        .map(|(id, object)| format!("{id} {}", object.owner.as_ref().expect("ours").address))
+        .collect();
+    assert_eq!(tagged, ["bucket:t-old bucket.new", "log_group:t-old log_group.new"]);
+}
+
+#[test]
+fn how_a_secret_is_made_is_not_told_by_aws_and_changes_all_the_same() {
+    let text = "[secret.token]\ngenerate = { length = 20 }\n";
+    let mut bench = Bench::with(text);
+    let longer = text.replace("20", "40");
+    assert!(bench.apply(&longer).is_complete());
+    let world = bench.cloud.world.borrow();
+    let secret = world.objects.values().next().expect("made");
+    assert_eq!(
+        secret.fields["generate"].as_map().expect("a table")["length"],
+        Value::Int(40)
+    );
 }
 
 #[test]
@@ -465,6 +588,100 @@ delete vpc.main  after delete security_group.db, delete vpc_endpoint.s3, delete 
     assert!(
         !deleted.contains("vpc.main") && !deleted.contains("subnet.a"),
         "what it needs is spared: {deleted:?}"
+    );
+}
+
+#[test]
+fn what_is_being_deleted_is_waited_for_and_not_forgotten() {
+    let text = LAKEHOUSE.replace("[redshift_cluster.main]", "[redshift_cluster.main]\nprotect = true");
+    let bench = Bench::with(&text);
+    let cluster = address("redshift_cluster.main");
+    let (stack, nothing) = (Bench::stack(&text), Bench::stack(""));
+    let mut observed = bench.observed(&stack);
+    let live = observed.get_mut(&cluster).and_then(Option::as_mut).expect("there");
+    live.going = true;
+
+    let place = |_: Span| "stack.toml".to_owned();
+    let shown = |plan: &Plan| render::plan(plan, &look(&place));
+    let again = plan(&stack, &observed, &bench.ledger, &Options::default());
+    assert_data_eq!(
+        shown(&again),
+        str![[r#"
+-/+ redshift_cluster.main  `redshift_cluster:t-main` is being deleted  [live]
+    └─ + external_schema.bronze  `redshift_cluster.main` is new
+           database = "t-bronze"
+           name = "dev_bronze"
+           role = "arn:role:t-redshift"
+           warehouse = → redshift_cluster.main.target
+       └─ + sql.views  `redshift_cluster.main` is new
+              data = ["{/"bucket/": Text(/"t-lake/"), /"compression/": Text(/"none/"), /"definition/": Text(/"banking…
+              run = "create view v as select 1"
+              warehouse = → redshift_cluster.main.target
+          └─ + dbt.models  `redshift_cluster.main` is new
+                 data = ["{/"bucket/": Text(/"t-lake/"), /"compression/": Text(/"none/"), /"definition/": Text(/"banking…
+                 project = "dbt"
+                 warehouse = → redshift_cluster.main.target
+
+Plan: 4 to add, 0 to change, 1 to destroy.
+Time: ≈ 7 m 38 s, redshift_cluster.main
+
+"#]]
+    );
+    assert_data_eq!(
+        steps(&again),
+        str![[r#"
+delete redshift_cluster.main
+create redshift_cluster.main  after delete redshift_cluster.main
+create external_schema.bronze  after create redshift_cluster.main
+create sql.views  after create redshift_cluster.main, create external_schema.bronze
+create dbt.models  after create redshift_cluster.main, create sql.views
+
+"#]]
+    );
+    let without = destroy(
+        &nothing,
+        &observed,
+        &bench.ledger,
+        &options(&["redshift_cluster.main"], &[]),
+    );
+    assert_data_eq!(
+        shown(&without),
+        str![[r#"
+  - redshift_cluster.main  `redshift_cluster:t-main` is being deleted
+    └─ . external_schema.bronze  it goes with `redshift_cluster.main`
+       └─ . sql.views  it goes with `redshift_cluster.main`
+          └─ . dbt.models  it goes with `redshift_cluster.main`
+
+Plan: 0 to add, 0 to change, 1 to destroy.
+Time: ≈ 3 m 00 s, redshift_cluster.main
+
+"#]]
+    );
+    assert_data_eq!(
+        steps(&without),
+        str![[r#"
+delete redshift_cluster.main
+
+"#]]
+    );
+
+    // Of somebody else's, who may want the name again.
+    let strangers = plan(
+        &stack,
+        &observed,
+        &Ledger::default(),
+        &options(&["redshift_cluster.main"], &[]),
+    );
+    assert_eq!(
+        strangers
+            .blocked
+            .into_iter()
+            .find(|(address, _)| *address == cluster)
+            .map(|(_, reason)| reason),
+        Some(
+            "`redshift_cluster:t-main` is being deleted, and was not made by this stack: try again when it is gone"
+                .to_owned()
+        )
     );
 }
 

@@ -1,6 +1,6 @@
 //! Plans as JSON, for scripts and reviews. `README.md` of the engine documents the format.
 
-use super::taken_down;
+use super::{learnt, taken_down};
 use crate::diagnostic::Span;
 use crate::plan::{self, Action, Change, Plan};
 use crate::value::Value;
@@ -33,6 +33,8 @@ pub fn json(plan: &Plan, place: &dyn Fn(Span) -> String) -> Json {
         "changes": plan.changes.iter().filter(|change| change.action != Action::Keep)
             .map(|change| changed(plan, change, place)).collect::<Vec<_>>(),
         "steps": steps.collect::<Vec<_>>(),
+        "noted": plan.entries.iter().filter_map(|entry| learnt(plan, entry))
+            .map(|(address, news)| json!({ "address": address, "news": news })).collect::<Vec<_>>(),
         "blocked": plan.blocked.iter()
             .map(|(address, reason)| json!({ "address": address, "reason": reason })).collect::<Vec<_>>(),
     })

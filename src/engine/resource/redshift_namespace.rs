@@ -11,7 +11,7 @@ pub const SCHEMA: Schema = Schema {
     fields: &[
         default("name", Type::Text, Need::StackName, "The name, lower case.").replaces(),
         default("database", Type::Text, Need::Text("dev"), "The first database.").replaces(),
-        default("user", Type::Text, Need::Text("admin"), "The admin user."),
+        default("user", Type::Text, Need::Text("admin"), "The admin user.").replaces(),
         default("roles", refs::ROLES, Need::Empty, "The roles its SQL may use.").compared(Compare::Set),
         optional("default_role", refs::ROLE, "The role that `iam_role default` means."),
         default(

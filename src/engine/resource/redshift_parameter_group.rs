@@ -29,9 +29,8 @@ pub const SCHEMA: Schema = Schema {
             "parameters",
             Type::Map(&Type::Text),
             Need::Empty,
-            "Values that differ from the defaults.",
-        )
-        .disrupts(Disruption::Reboot),
+            "Values that differ from the defaults. Clusters are rebooted to put them in force.",
+        ),
     ],
     outputs: &[echo("name", "The name."), output("arn", "The ARN.")],
 };

@@ -19,6 +19,12 @@ const RULE: &[Field] = &[
     optional("port", Type::Int { min: 0, max: 65535 }, "One port."),
     optional("ports", Type::Text, "A range of ports, `from-to`."),
     optional("cidr", Type::Cidr, "The other side: a block of addresses."),
+    optional("cidr_ipv6", Type::CidrV6, "The other side: a block of IPv6 addresses."),
+    optional(
+        "prefix_list",
+        Type::Text,
+        "The other side: a list of blocks that AWS or you keep, `pl-…`.",
+    ),
     optional("group", PEER, "The other side: a security group."),
     optional("itself", Type::Bool, "The other side: this group."),
     default("description", Type::Text, Need::Text(""), "What the rule is for."),
@@ -46,7 +52,7 @@ pub const SCHEMA: Schema = Schema {
             "What may come in.",
         )
         .compared(Compare::Set),
-        free(
+        optional(
             "egress",
             Type::List(&Type::Table(RULE)),
             "What may go out; everything when absent.",

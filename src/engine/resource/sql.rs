@@ -13,6 +13,11 @@ pub const SCHEMA: Schema = Schema {
         required("warehouse", refs::WAREHOUSE, "The cluster or workgroup.").replaces(),
         optional("run", Type::Text, "The statements."),
         optional("file", Type::Text, "A file with the statements, beside the stack file."),
+        optional(
+            "content",
+            Type::Text,
+            "Run again when the file changes; filled in with its fingerprint.",
+        ),
         optional("undo", Type::Text, "The statements that destroy runs."),
         default(
             "data",

@@ -24,7 +24,7 @@ pub const SCHEMA: Schema = Schema {
             "The route tables that get the route.",
         )
         .compared(Compare::Set),
-        free(
+        optional(
             "policy",
             Type::Policy,
             "Who may do what through it; everything when absent.",

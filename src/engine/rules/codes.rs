@@ -93,6 +93,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("literal-secret", "A secret stands in the file."),
     ("missing-account", "A stack on AWS names its account."),
     ("missing-field", "A field that must be there is not."),
+    ("missing-file", "A file of statements that cannot be read."),
     (
         "missing-project",
         "The folder of a `dbt` resource holds no dbt project.",

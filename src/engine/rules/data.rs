@@ -131,7 +131,7 @@ fn retention(group: &Resource, problems: &mut Vec<Diagnostic>) {
         problems.push(
             Diagnostic::error(
                 "bad-retention",
-                "CloudWatch does not keep events so long",
+                "CloudWatch keeps events for certain periods only",
                 group.span_of("retention_days"),
                 "not one of its periods",
             )

@@ -81,8 +81,8 @@ fn rules(group: &Resource, direction: &str, problems: &mut Vec<Diagnostic>) {
         let Some(map) = rule.as_map() else { continue };
         let place = group.span_of(&format!("{direction}.{index}"));
         let itself = map.get("itself") == Some(&Value::Bool(true));
-        let peers =
-            usize::from(map.contains_key("cidr")) + usize::from(map.contains_key("group")) + usize::from(itself);
+        let named = ["cidr", "cidr_ipv6", "prefix_list", "group"].iter();
+        let peers = named.filter(|name| map.contains_key(**name)).count() + usize::from(itself);
         if peers != 1 {
             problems.push(
                 Diagnostic::error(
@@ -91,7 +91,7 @@ fn rules(group: &Resource, direction: &str, problems: &mut Vec<Diagnostic>) {
                     place,
                     format!("{peers} are named"),
                 )
-                .hint("one of cidr = \"10.0.0.0/16\", group = \"security_group.…\", itself = true"),
+                .hint("one of cidr = \"10.0.0.0/16\", cidr_ipv6, prefix_list, group = \"security_group.…\", itself = true"),
             );
         }
         if let Some(Value::Ref(reference)) = map.get("group")
@@ -143,7 +143,8 @@ fn open_to_world(group: &Resource, ports: Option<&BTreeSet<i64>>, problems: &mut
     let ports = ports.unwrap_or(&usual);
     for (index, rule) in group.list("ingress").iter().enumerate() {
         let Some(map) = rule.as_map() else { continue };
-        let world = map.get("cidr").and_then(Value::as_text) == Some("0.0.0.0/0");
+        let is = |name: &str, block: &str| map.get(name).and_then(Value::as_text) == Some(block);
+        let world = is("cidr", "0.0.0.0/0") || is("cidr_ipv6", "::/0");
         let reached = range(map).and_then(|(from, to)| ports.iter().find(|port| (from..=to).contains(*port)));
         if let (true, Some(port)) = (world, reached) {
             problems.push(

@@ -680,3 +680,24 @@ warning[common-bucket-name] 6:8 somebody in the world may have this name already
     assert_eq!(found("${stack.name}-lake-${stack.account}"), "");
     assert_eq!(problems("[bucket.lake]\nname = \"data-lake\"\n"), "");
 }
+
+#[test]
+fn grants_become_a_policy_of_a_name_of_their_own() {
+    assert_data_eq!(
+        problems(
+            r#"[bucket.lake]
+[role.glue]
+service = "glue"
+grants = { read = ["bucket.lake"] }
+policies = { grants = { Statement = [] } }
+"#
+        ),
+        str![[r#"
+error[bad-grant] 7:14 two policies of one name: `grants` becomes a policy of this name
+  hint: give it another name, or take `grants` out
+error[policy-shape] 7:23 not a policy that IAM takes: there is no statement
+  hint: write Statement = [{ Effect = "Allow", Action = […], Resource = […] }]
+
+"#]]
+    );
+}

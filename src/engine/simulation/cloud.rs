@@ -1,6 +1,7 @@
 //! A cloud in memory: ids, names and tags as AWS has them, and everything that can go wrong, drawn from a seed. It also
 //! watches: what AWS would refuse because the order is wrong is noted as a violation.
 
+use crate::address::Address;
 use crate::cloud::{
     Ask, Cloud, CloudError, Create, Delete, Live, Meaning, Owned, Owner, Progress, Report, Sought, Update,
 };
@@ -8,7 +9,7 @@ use crate::kind::Kind;
 use crate::schema::{Compare, Field, Identity, Type};
 use crate::value::{Fields, Value};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -59,6 +60,8 @@ pub struct Object {
     young: u64,
     /// Something of somebody else's holds it for so many attempts to delete it.
     held: u64,
+    /// It is being deleted, and gone after so many looks.
+    going: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +76,8 @@ pub struct World {
     pub strict: bool,
     pub reads: usize,
     pub changes: usize,
+    /// What outlives an object until it is deleted by itself: the public addresses of NAT gateways.
+    pub rests: BTreeSet<Address>,
     /// Every secret that was ever made. None of them may be written anywhere.
     pub secrets: Vec<String>,
     random: u64,
@@ -195,7 +200,7 @@ impl FakeCloud {
             match live {
                 Look::Gone => return Err(refusal(Meaning::NotFound, doing)),
                 Look::Hidden => {}
-                Look::Seen(live) if live.status.is_some() => {}
+                Look::Seen(live) if live.status.is_some() && !live.going => {}
                 Look::Seen(live) => return Ok(*live),
             }
         }
@@ -215,7 +220,12 @@ impl Object {
             strange: 0,
             young: 0,
             held: 0,
+            going: None,
         }
+    }
+
+    fn is_of(&self, op: &str) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.op == op)
     }
 }
 
@@ -288,6 +298,12 @@ impl World {
             object.hidden -= 1;
             return Look::Hidden;
         }
+        if object.going == Some(0) {
+            self.remove(id);
+            return Look::Gone;
+        }
+        let going = object.going.is_some();
+        object.going = object.going.map(|looks| looks - 1);
         let strange = object.strange > 0;
         object.strange = object.strange.saturating_sub(1);
         let mut fields = object.fields.clone();
@@ -324,7 +340,11 @@ impl World {
             fields,
             outputs: object.outputs.clone(),
             owner: object.owner.clone().filter(|_| schema.taggable),
-            status: strange.then(|| "moonwalking".to_owned()),
+            status: match going {
+                true => Some("deleting".to_owned()),
+                false => strange.then(|| "moonwalking".to_owned()),
+            },
+            going,
             extras: Vec::new(),
         }))
     }
@@ -336,7 +356,7 @@ impl World {
         let earlier = self
             .objects
             .iter()
-            .find(|(_, object)| object.owner.as_ref().is_some_and(|present| present.op == owner.op));
+            .find(|(_, object)| object.is_of(&owner.op) && object.going.is_none());
         if let Some((id, _)) = earlier {
             return Ok(id.clone());
         }
@@ -381,6 +401,9 @@ impl World {
             object.secret = Some(secret);
         }
         self.objects.insert(id.clone(), object);
+        if kind == Kind::NatGateway {
+            self.rests.insert(owner.address.clone());
+        }
         Ok(id)
     }
 
@@ -449,8 +472,9 @@ impl World {
         users
     }
 
-    fn delete(&mut self, id: &str) -> Result<(), CloudError> {
-        let Some(object) = self.objects.get(id) else {
+    /// Deletes an object, which is still seen for so many looks if it is of a kind that takes its time.
+    fn delete(&mut self, id: &str, looks: u64) -> Result<(), CloudError> {
+        let Some(object) = self.objects.get(id).filter(|object| object.going.is_none()) else {
             return Ok(());
         };
         let kind = object.kind;
@@ -479,12 +503,20 @@ impl World {
             self.violations
                 .push(format!("delete `{id}` before `{user}`, which refers to it"));
         }
+        match lingers(kind) {
+            true => self.objects.get_mut(id).expect("just seen").going = Some(looks),
+            false => self.remove(id),
+        }
+        Ok(())
+    }
+
+    /// Takes an object away, and the data that were in it.
+    fn remove(&mut self, id: &str) {
+        let users = self.users(id);
         self.objects.remove(id);
-        // Data go with the place they were in.
         for (user, _) in users.into_iter().filter(|(_, user)| user.is_data()) {
             self.objects.remove(&user);
         }
-        Ok(())
     }
 
     /// Deletes something nobody uses, behind everybody's back.
@@ -498,7 +530,11 @@ impl World {
         if let Some(id) = (!ids.is_empty()).then(|| seeded.pick(&ids).clone())
             && self.users(&id).is_empty()
         {
-            self.objects.remove(&id);
+            let object = self.objects.get_mut(&id).expect("just listed");
+            match lingers(object.kind) && seeded.chance(50) {
+                true => object.going = object.going.or(Some(seeded.below(3))),
+                false => self.remove(&id),
+            }
         }
     }
 
@@ -531,6 +567,19 @@ impl World {
             object.fields.insert(field.name.to_owned(), bent);
         }
     }
+}
+
+/// What AWS still shows while it is being deleted.
+fn lingers(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::NatGateway
+            | Kind::VpcEndpoint
+            | Kind::GlueTrigger
+            | Kind::RedshiftCluster
+            | Kind::RedshiftNamespace
+            | Kind::RedshiftWorkgroup
+    )
 }
 
 /// What AWS does not delete while the user is there.
@@ -621,8 +670,7 @@ impl Cloud for FakeCloud {
             assert_eq!(ask.address.kind, kind);
             let made = {
                 let world = self.world.borrow();
-                let of_op = |object: &Object| object.owner.as_ref().is_some_and(|present| present.op == owner.op);
-                let made = world.objects.iter().find(|(_, object)| of_op(object));
+                let made = world.objects.iter().find(|(_, object)| object.is_of(&owner.op));
                 let known = ask.id.as_deref().unwrap_or_default();
                 assert!(
                     made.is_some() || !world.objects.contains_key(known),
@@ -701,6 +749,9 @@ impl Cloud for FakeCloud {
             if stale {
                 object.stale = Some((object.fields.clone(), 1));
             }
+            if update.changed.iter().any(|name| name == "tags") {
+                object.owner = object.owner.take().map(|_| update.owner.clone());
+            }
             for name in &update.changed {
                 match update.fields.get(name) {
                     Some(value) => object.fields.insert(name.clone(), value.clone()),
@@ -735,12 +786,17 @@ impl Cloud for FakeCloud {
             object.held = held;
         }
         self.world.borrow_mut().changes += 1;
-        self.world.borrow_mut().delete(&delete.id)?;
+        let looks = self.draw(|seeded| seeded.below(3));
+        self.world.borrow_mut().delete(&delete.id, looks)?;
         self.pause().await;
-        match fault {
-            Fault::None => Ok(()),
-            _ => Err(refusal(Meaning::Unavailable, &doing)),
+        if fault != Fault::None {
+            return Err(refusal(Meaning::Unavailable, &doing));
         }
+        while matches!(self.world.borrow_mut().look(&delete.id), Look::Hidden | Look::Seen(_)) {
+            self.pause().await;
+        }
+        self.world.borrow_mut().rests.remove(&delete.owner.address);
+        Ok(())
     }
 
     async fn owned(&self, stack: &str) -> Result<Vec<Owned>, CloudError> {

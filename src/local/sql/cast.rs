@@ -1,5 +1,7 @@
 //! Casts as Redshift does them: rounding half away from zero, varchar cut to bytes, its own words for bad input.
 
+pub mod documents;
+
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -38,11 +40,17 @@ pub fn cast_in(zone: Zone, array: &ArrayRef, to: SqlType, mode: Mode) -> Result<
     if from == DataType::Null {
         return Ok(new_null_array(&to.arrow(), array.len()));
     }
+    if let Some(of) = array.as_binary_opt::<i32>().filter(|_| to != SqlType::Super) {
+        return documents::from_documents(zone, of, to, mode);
+    }
     if to.is_text() {
         return to_text(&shown_in(zone, array), to, mode);
     }
     if from == to.arrow() {
         return Ok(array.clone());
+    }
+    if to == SqlType::Super {
+        return documents::to_documents(array);
     }
     match (&from, to) {
         (DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8, _) => {

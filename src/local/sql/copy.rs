@@ -15,8 +15,9 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::cast::{Mode, cast_in, cut};
+use crate::cast::{Mode, cast_in, cut, documents};
 use crate::catalog::{Column, Relation, Segment};
+use crate::document;
 use crate::error::{Result, SqlError};
 use crate::external::{Chunks, Compression as FileCompression, Object, split_location};
 use crate::functions::to_char::parse_with;
@@ -25,7 +26,7 @@ use crate::native::{SegmentWriter, physical_schema};
 use crate::session::{Outcome, Session, Shape};
 use crate::system::history::{LoadError, now};
 use crate::types::SqlType;
-use crate::utility::{Compression, Copy, CopyFormat};
+use crate::utility::{Compression, Copy, CopyFormat, Shred};
 use crate::value::parse_timestamp;
 use crate::zone::Zone;
 use blocks::{Block, Blocks};
@@ -82,6 +83,7 @@ pub(crate) async fn run(session: &mut Session, copy: Copy) -> Result<Outcome> {
     let relation = session.table_named(&copy.table)?;
     let relation = session.lock_for_write(relation.oid).await?;
     let columns = target_columns(&relation, &copy)?;
+    check_target(&relation, &columns, &copy)?;
     let files = files(session, &copy).await?;
     let columns: Vec<Column> = columns.iter().map(|index| relation.columns[*index].clone()).collect();
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
@@ -206,6 +208,26 @@ fn target_columns(relation: &Relation, copy: &Copy) -> Result<Vec<usize>> {
         .collect()
 }
 
+/// Whole documents need one column, of their type.
+fn check_target(relation: &Relation, columns: &[usize], copy: &Copy) -> Result<()> {
+    let fits = matches!(columns, [column] if relation.columns[*column].sql_type == SqlType::Super);
+    if fits || copy.format != CopyFormat::Json(Shred::Whole) {
+        return Ok(());
+    }
+    let names: Vec<String> = columns
+        .iter()
+        .map(|index| &relation.columns[*index])
+        .map(|column| format!("{} {}", column.name, column.sql_type))
+        .collect();
+    Err(
+        SqlError::new("42804", "COPY JSON 'noshred' needs one target column of type super").with_detail(format!(
+            "it would load into {} ({})",
+            relation.name,
+            names.join(", ")
+        )),
+    )
+}
+
 /// An object to load.
 struct ObjectOf {
     bucket: String,
@@ -276,13 +298,10 @@ async fn read_all(lake: &dyn Lake, role: &str, bucket: &str, key: &str) -> Resul
 }
 
 async fn json_paths(session: &Session, copy: &Copy) -> Result<Option<Vec<json::Path>>> {
-    let CopyFormat::Json(option) = &copy.format else {
+    let CopyFormat::Json(Shred::Paths(address)) = &copy.format else {
         return Ok(None);
     };
-    if !option.starts_with("s3://") {
-        return Ok(None);
-    }
-    let (bucket, key) = split_location(option)?;
+    let (bucket, key) = split_location(address)?;
     let bytes = read_all(session.engine.lake.as_ref(), &copy.role, bucket, key).await?;
     json::paths(&bytes).map(Some)
 }
@@ -304,15 +323,21 @@ fn note(session: &Session, relation: &Relation, columns: &[Column], refused: &[R
             column_type: column
                 .map(|column| column.sql_type.short_name().to_string())
                 .unwrap_or_default(),
-            column_length: column
-                .and_then(|column| column.sql_type.character_length())
-                .map_or_else(|| "0".into(), |length| length.to_string()),
+            column_length: column.map_or(0, |column| length_of(column.sql_type)).to_string(),
             position: error.problem.position,
             raw_line: cut(&error.raw, 1024).to_string(),
             raw_value: cut(&error.value, 1024).to_string(),
             code: error.problem.code,
             reason: cut(&error.problem.reason, 100).to_string(),
         });
+    }
+}
+
+fn length_of(sql_type: SqlType) -> u32 {
+    match sql_type {
+        // As Redshift has it there.
+        SqlType::Super => 16_384_000,
+        other => other.character_length().unwrap_or(0),
     }
 }
 
@@ -369,7 +394,10 @@ impl Loader {
             return Ok(batches);
         }
         let records: Box<dyn Iterator<Item = Record> + Send> = match &self.copy.format {
-            CopyFormat::Json(option) => Box::new(json::records(block, &self.columns, option, self.paths.as_deref())),
+            CopyFormat::Json(shred) => {
+                let paths = self.paths.as_deref();
+                Box::new(json::records(block, &self.copy, shred, &self.columns, paths))
+            }
             _ => Box::new(fields::records(block, &self.copy, self.columns.len())),
         };
         let mut batches = Vec::new();
@@ -521,6 +549,13 @@ impl Loader {
     }
 
     fn column(&self, texts: &StringArray, column: &Column) -> Result<ArrayRef> {
+        if column.sql_type == SqlType::Super {
+            return match self.copy.format {
+                // The reader of records has made documents of them.
+                CopyFormat::Json(_) => Ok(datafusion::arrow::compute::cast(texts, &column.sql_type.arrow())?),
+                _ => documents::read(texts, |_, invalid| SqlError::new("22P02", invalid.reason)),
+            };
+        }
         let converted = match column.sql_type {
             SqlType::Date => self.instants(texts, self.copy.date_format.as_deref())?,
             SqlType::Timestamp | SqlType::Timestamptz => self.instants(texts, self.copy.time_format.as_deref())?,
@@ -546,7 +581,17 @@ impl Loader {
             .columns()
             .iter()
             .zip(&self.columns)
-            .map(|(array, column)| cast_in(self.zone, array, column.sql_type, Mode::Assign))
+            .map(|(array, column)| match column.sql_type {
+                SqlType::Super if self.copy.serialize_to_json => documents::serialized(array),
+                SqlType::Super => Err(SqlError::new(
+                    "XX000",
+                    format!(
+                        "Spectrum Scan Error: column {} of type super needs SERIALIZETOJSON",
+                        column.name
+                    ),
+                )),
+                other => cast_in(self.zone, array, other, Mode::Assign),
+            })
             .collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(
@@ -644,6 +689,10 @@ fn problem(error: &SqlError, column: &Column, value: &str) -> Problem {
             Problem::new(1206, "Invalid timestamp format or value [YYYY-MM-DD HH24:MI:SS]")
         }
         SqlType::Bool => Problem::new(1210, "Unknown boolean format"),
+        SqlType::Super => Problem {
+            position: document::read(value).map_or_else(|invalid| value[..invalid.at].chars().count() as i64, |_| 0),
+            ..Problem::new(1224, &format!("Invalid JSON: {}", error.message))
+        },
         _ => Problem::new(1207, &error.message),
     }
 }

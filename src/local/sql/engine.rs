@@ -10,6 +10,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
 use tokio::sync::Notify;
@@ -19,7 +20,7 @@ use crate::durable::Watch;
 use crate::error::{Result, SqlError};
 use crate::functions;
 use crate::lake::Lake;
-use crate::memory::SharedMemory;
+use crate::memory::{self, SharedMemory};
 use crate::session::{Session, SessionOptions, Signals};
 use crate::store::{Store, segment_ids};
 use crate::system::history::History;
@@ -337,11 +338,22 @@ fn memory_for_queries() -> usize {
     }
 }
 
+/// What a row is taken to need, in bytes.
+const ROW: usize = 512;
+
 /// Returns how many rows move at once. Whatever merges sorted runs holds several batches of each, so little memory
-/// means short ones; rows are taken to be half a kilobyte.
+/// means short ones.
 fn rows_per_batch(options: &EngineOptions) -> usize {
     let batches = 32 * options.parallelism.max(1);
-    (options.memory / batches / 512).clamp(128, 8192)
+    (options.memory / batches / ROW).clamp(128, 8192)
+}
+
+/// Returns how many sorted runs are merged at once. A merge takes as much memory as there is for the four batches of each
+/// run; so much that all merges of a query have room in what the pool keeps back for them.
+fn runs_per_merge(options: &EngineOptions) -> usize {
+    let run = 4 * rows_per_batch(options) * ROW;
+    let merge = memory::for_merges(options.memory) / options.parallelism.max(1);
+    (merge / run).clamp(2, 64)
 }
 
 fn planner_state(options: &EngineOptions, spill: &Path) -> Result<SessionState> {
@@ -361,7 +373,9 @@ fn planner_state(options: &EngineOptions, spill: &Path) -> Result<SessionState> 
     // What a crash left there is of no use to anyone.
     drop(std::fs::remove_dir_all(spill));
     std::fs::create_dir_all(spill)?;
-    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![spill.to_path_buf()]));
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![spill.to_path_buf()]))
+        .with_max_spill_merge_fan_in(runs_per_merge(options));
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(SharedMemory::new(options.memory)))
         .with_disk_manager_builder(disk)
@@ -378,7 +392,9 @@ fn planner_state(options: &EngineOptions, spill: &Path) -> Result<SessionState> 
         .with_default_features()
         .with_optimizer_rules(rules)
         .build();
-    for function in functions::all() {
+    let coalesce = state.scalar_functions().get("coalesce").cloned();
+    let coalesce = coalesce.map(|planners| Arc::new(ScalarUDF::new_from_impl(functions::Coalesce(planners))));
+    for function in functions::all().into_iter().chain(coalesce) {
         datafusion::execution::FunctionRegistry::register_udf(&mut state, function)?;
     }
     Ok(state)

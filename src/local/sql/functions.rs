@@ -2,7 +2,9 @@
 //! were written; each function converts them by Redshift's own cast rules.
 
 mod cast;
+mod coalesce;
 pub mod datetime;
+pub mod documents;
 mod hash;
 mod json;
 mod math;
@@ -26,6 +28,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+pub use coalesce::Coalesce;
 pub use planner::OperatorRules;
 
 use crate::cast::{Mode, cast, cast_in, shown_in, text_array};
@@ -233,6 +236,7 @@ fn tables() -> impl Iterator<Item = &'static Function> {
     [
         cast::FUNCTIONS,
         datetime::FUNCTIONS,
+        documents::FUNCTIONS,
         hash::FUNCTIONS,
         json::FUNCTIONS,
         math::FUNCTIONS,
@@ -305,6 +309,10 @@ impl ScalarUDFImpl for Udf {
                 "No function matches the given name and argument types. You may need to add explicit type casts.",
             )
             .into());
+        }
+        let is_document = |data_type: &DataType| SqlType::from_arrow(data_type) == SqlType::Super;
+        if types.iter().any(is_document) && !documents::takes(self.function.name) {
+            return Err(documents::unsupported(documents::called(self.function.name)).into());
         }
         Ok(types.to_vec())
     }

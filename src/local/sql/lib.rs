@@ -7,6 +7,7 @@ mod cast;
 mod catalog;
 mod copy;
 mod dialect;
+mod document;
 mod durable;
 mod engine;
 mod error;

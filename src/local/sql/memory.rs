@@ -7,6 +7,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use datafusion::common::{DataFusionError, Result as DfResult};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 
+/// Returns the share of a memory that is kept for what cannot go through files.
+pub fn for_merges(size: usize) -> usize {
+    // A sort that writes its rows out merges them first, which takes up to as much as half of them again.
+    size / 5 * 2
+}
+
 #[derive(Debug)]
 pub struct SharedMemory {
     size: usize,
@@ -65,8 +71,7 @@ impl MemoryPool for SharedMemory {
         let mut used = self.used();
         let free = self.size.saturating_sub(used.spillable + used.fixed);
         let allowed = if reservation.consumer().can_spill() {
-            // A sort that writes its rows out merges them first, which takes up to as much as half of them again.
-            let share = (self.size / 5 * 3).min(self.size.saturating_sub(used.fixed));
+            let share = self.size - for_merges(self.size).max(used.fixed).min(self.size);
             let part = share / used.spillers.max(1);
             part.saturating_sub(reservation.size()).min(free)
         } else {

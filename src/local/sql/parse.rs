@@ -1,6 +1,7 @@
 //! Queries and DML through sqlparser, after the few words it does not know were taken out of the tokens.
 
 use datafusion::sql::sqlparser::ast::{Query, Statement};
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -16,7 +17,7 @@ pub fn statement(source: &Source) -> Result<Statement> {
     {
         return Err(near(source, second));
     }
-    let tokens = prepare(&source.tokens);
+    let tokens = prepare(source)?;
     let mut statements = Parser::new(&Redshift)
         .with_recursion_limit(200)
         .with_tokens_with_locations(tokens)
@@ -43,13 +44,27 @@ pub fn query(text: &str) -> Result<Box<Query>> {
     }
 }
 
-fn prepare(tokens: &[Lexeme]) -> Vec<TokenWithSpan> {
+fn prepare(source: &Source) -> Result<Vec<TokenWithSpan>> {
+    let tokens = source.tokens.as_slice();
     let mut kept = Vec::with_capacity(tokens.len());
     for (index, lexeme) in tokens.iter().enumerate() {
         let next = tokens.get(index + 1).and_then(Lexeme::word);
         match (lexeme.word(), next) {
             // An exact count is a valid approximation.
             (Some("approximate"), Some("count" | "percentile_disc")) => {}
+            // A table has PIVOT and UNPIVOT behind it; what SUPER is taken apart by stands first.
+            (Some("unpivot"), _) if starts_source(&tokens[..index]) => {
+                let place = source.offset + character(&source.text, lexeme.start);
+                return Err(SqlError::unsupported("UNPIVOT of data type super").at(place));
+            }
+            // An array of values is a function; the parser knows arrays of queries.
+            (Some("array"), _) if is_list(&tokens[index + 1..]) => {
+                let mut token = lexeme.token.clone();
+                if let Token::Word(word) = &mut token.token {
+                    word.keyword = Keyword::NoKeyword;
+                }
+                kept.push(token);
+            }
             // DELETE may leave its FROM out.
             (Some("delete"), Some(name)) if name != "from" && deletes(tokens, index) => {
                 kept.push(lexeme.token.clone());
@@ -58,7 +73,42 @@ fn prepare(tokens: &[Lexeme]) -> Vec<TokenWithSpan> {
             _ => kept.push(lexeme.token.clone()),
         }
     }
-    kept
+    Ok(kept)
+}
+
+/// Returns where a path starts that stands in FROM and goes on at `index` as no table's name does: `from t, t.a[0]`, or
+/// `from t, t.a as item at place`.
+fn unnested(tokens: &[Lexeme], index: usize) -> Option<usize> {
+    let mut at = index;
+    if tokens[at].word() == Some("at") {
+        at = at.checked_sub(1)?;
+        at -= usize::from(tokens[..at].last().and_then(Lexeme::word) == Some("as"));
+    } else if !tokens[at].is(&Token::LBracket) {
+        return None;
+    }
+    let is_word = |lexeme: &Lexeme| matches!(lexeme.token.token, Token::Word(_));
+    let mut parts = 0;
+    while at > 0 && is_word(&tokens[at - 1]) {
+        (at, parts) = (at - 1, parts + 1);
+        match at > 0 && tokens[at - 1].is(&Token::Period) {
+            true => at -= 1,
+            false => break,
+        }
+    }
+    (parts > 1 && starts_source(&tokens[..at])).then_some(at)
+}
+
+/// Whether these tokens are followed by an item of FROM.
+fn starts_source(tokens: &[Lexeme]) -> bool {
+    let last = tokens.last();
+    last.is_some_and(|last| last.is(&Token::Comma) || matches!(last.word(), Some("from" | "join")))
+}
+
+/// Whether parentheses follow in which no query stands.
+fn is_list(tokens: &[Lexeme]) -> bool {
+    let open = tokens.iter().take_while(|lexeme| lexeme.is(&Token::LParen)).count();
+    let first = tokens.get(open).and_then(Lexeme::word);
+    open > 0 && !matches!(first, Some("select" | "with" | "values"))
 }
 
 /// Whether the word begins a statement, first of all or behind WITH.
@@ -86,6 +136,10 @@ fn explain(source: &Source, error: ParserError) -> SqlError {
         let at = |lexeme: &Lexeme| lexeme.token.span.start.line == line && lexeme.token.span.start.column == column;
         source.tokens.iter().position(at)
     });
+    if let Some(start) = index.and_then(|index| unnested(&source.tokens, index)) {
+        let place = source.offset + character(&source.text, source.tokens[start].start);
+        return SqlError::unsupported("unnesting SUPER in FROM").at(place);
+    }
     // GROUP and ORDER are words that a BY has to follow.
     let without_by = |index: &usize| {
         let word = |index: usize| source.tokens.get(index).and_then(Lexeme::word);

@@ -2,6 +2,7 @@
 //! rewritten, planned and run.
 
 mod common;
+mod documents;
 mod stop;
 mod texts;
 mod zoned;
@@ -27,6 +28,7 @@ use crate::cast::{Mode, cast, shown_in};
 use crate::catalog::{Body, Relation};
 use crate::error::{Result, SqlError};
 use crate::external::{PATH, SIZE};
+use crate::functions::documents::Comparisons;
 use crate::functions::{self, OperatorRules};
 use crate::native::{NativeTable, ROW, SEGMENT};
 use crate::rewrite::{self, BY_OID, Found, Names, name_from, output_name};
@@ -84,14 +86,16 @@ impl Session {
     }
 
     pub(crate) fn plan_rewritten(&self, query: Box<Query>, resolved: &Resolved) -> Result<Planned> {
+        let comparisons = Comparisons::of(|name| self.planner.scalar_functions().get(name))?;
         let mut types = Types::new();
         let plan = loop {
-            let (plan, revised) = self.plan_with(types, query.clone(), resolved)?;
+            let (plan, revised) = self.plan_with(types, query.clone(), resolved, &comparisons)?;
             match revised {
                 Some(revised) => types = revised,
                 None => break plan?,
             }
         };
+        let plan = documents::typed(plan, &comparisons)?;
         let fields = plan
             .schema()
             .fields()
@@ -107,6 +111,7 @@ impl Session {
         types: Types,
         query: Box<Query>,
         resolved: &Resolved,
+        comparisons: &Comparisons,
     ) -> Result<(Result<LogicalPlan>, Option<Types>)> {
         let common = Common::new(types);
         let mut functions = system::functions::of(self);
@@ -114,7 +119,7 @@ impl Session {
         let context = Context {
             state: &self.planner,
             tables: &resolved.tables,
-            planners: expr_planners(&self.planner),
+            planners: expr_planners(&self.planner, comparisons),
             functions,
         };
         let options = ParserOptions::from(&self.planner.config_options().sql_parser);
@@ -173,7 +178,7 @@ impl Session {
     /// Looks up every relation that a query names, and those that its views name.
     pub(crate) async fn resolve(&self, query: &Query) -> Result<Resolved> {
         let mut resolved = Resolved::default();
-        let mut wanted = relations_of(query)?;
+        let mut wanted = relations_of(query);
         while let Some(name) = wanted.pop() {
             let key = name.to_string();
             if resolved.found.contains_key(&key) {
@@ -181,7 +186,7 @@ impl Session {
             }
             let found = self.look_up(&name, &mut resolved).await;
             if let Ok(Found::View { query, .. }) = &found {
-                wanted.extend(relations_of(query)?);
+                wanted.extend(relations_of(query));
             }
             resolved.found.insert(key, found);
         }
@@ -284,19 +289,14 @@ fn is_hidden(column: &str) -> bool {
     matches!(column, SEGMENT | ROW | PATH | SIZE)
 }
 
-pub fn relations_of(query: &Query) -> Result<Vec<Name>> {
+/// Returns the names in FROM. What is none of a relation is judged where it stands.
+pub fn relations_of(query: &Query) -> Vec<Name> {
     let mut names = Vec::new();
-    let flow = visit_relations(query, |object| match name_from(object) {
-        Ok(name) => {
-            names.push(name);
-            ControlFlow::Continue(())
-        }
-        Err(error) => ControlFlow::Break(error),
+    let _ = visit_relations(query, |object| {
+        names.extend(name_from(object));
+        ControlFlow::<()>::Continue(())
     });
-    match flow {
-        ControlFlow::Continue(()) => Ok(names),
-        ControlFlow::Break(error) => Err(error),
-    }
+    names
 }
 
 /// Answers the rewriter from what was looked up.
@@ -326,8 +326,9 @@ impl Names for View<'_> {
     }
 }
 
-fn expr_planners(state: &SessionState) -> Vec<Arc<dyn ExprPlanner>> {
-    std::iter::once(OperatorRules::shared(state.scalar_functions().values().cloned()))
+fn expr_planners(state: &SessionState, comparisons: &Comparisons) -> Vec<Arc<dyn ExprPlanner>> {
+    let functions = state.scalar_functions().values().cloned();
+    std::iter::once(OperatorRules::shared(functions, comparisons.clone()))
         .chain(state.expr_planners().iter().cloned())
         .collect()
 }

@@ -114,8 +114,20 @@ impl Scope<'_> {
             .any(|source| source.columns.iter().chain(&source.hidden).any(|column| column == name))
     }
 
+    fn has_column_of(&self, alias: &str, name: &str) -> bool {
+        match self.sources.iter().find(|source| source.alias == alias) {
+            Some(source) => source.columns.iter().chain(&source.hidden).any(|column| column == name),
+            None => self.outer.is_some_and(|outer| outer.has_column_of(alias, name)),
+        }
+    }
+
     fn visible(&self, name: &str) -> bool {
         self.has_column(name) || self.outer.is_some_and(|outer| outer.visible(name))
+    }
+
+    fn has_source(&self, alias: &str) -> bool {
+        self.sources.iter().any(|source| source.alias == alias)
+            || self.outer.is_some_and(|outer| outer.has_source(alias))
     }
 
     /// Returns the alias that a qualified name means.
@@ -326,11 +338,10 @@ impl Rewriter<'_> {
                     return Err(SqlError::unsupported("an expression with several aliases"));
                 }
             };
-            let plain = matches!(&expr, Expr::Identifier(ident) if scope.visible(&ident.value))
-                || matches!(&expr, Expr::CompoundIdentifier(_));
             let name = alias.clone().unwrap_or_else(|| expr::natural_name(&expr));
             build::count_instead_of_exists(&mut expr);
             self.expr(&mut expr, &scope, &aliases)?;
+            let plain = matches!(&expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
             if let Some(alias) = &alias {
                 aliases
                     .entry(alias.clone())
@@ -478,7 +489,10 @@ impl Rewriter<'_> {
                 Err(SqlError::unsupported("TABLESAMPLE"))
             }
             TableFactor::Table { name, alias, args, .. } => {
-                let original = name_from(name)?;
+                let first = name.0.first().and_then(|part| part.as_ident());
+                let source = first.filter(|first| name.0.len() > 1 && scope.has_source(&first.value));
+                let unnests = source.map(|_| SqlError::unsupported(format!("unnesting SUPER in FROM ({name})")));
+                let original = name_from(name).map_err(|error| unnests.clone().unwrap_or(error))?;
                 if let Some(args) = args
                     && original.name == "generate_series"
                 {
@@ -521,7 +535,10 @@ impl Rewriter<'_> {
                     });
                     return Ok(());
                 }
-                let found = self.names.relation(&original)?;
+                let found = self
+                    .names
+                    .relation(&original)
+                    .map_err(|error| unnests.unwrap_or(error))?;
                 let aliased_by_user = alias.is_some();
                 let mut chosen = alias.clone().unwrap_or_else(|| table_alias(&original.name));
                 for column in &mut chosen.columns {

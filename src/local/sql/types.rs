@@ -44,6 +44,8 @@ pub enum SqlType {
     Timestamp,
     Timestamptz,
     Interval,
+    /// Any JSON document.
+    Super,
     /// An array of text, which only system catalogs have, as the next two.
     TextArray,
     Int2Array,
@@ -121,8 +123,8 @@ impl SqlType {
             "name" | "regtype" | "regclass" | "regproc" | "regprocedure" | "\"char\"" | "unknown" | "refcursor"
             | "aclitem" => Self::Name,
             "oid" => Self::Oid,
-            "super"
-            | "varbyte"
+            "super" => Self::Super,
+            "varbyte"
             | "varbinary"
             | "binary varying"
             | "geometry"
@@ -144,7 +146,7 @@ impl SqlType {
             "double" => Self::Float8,
             "float" => Self::Float4,
             "decimal" => Self::Numeric(10, 0),
-            "binary" => return Err(SqlError::unsupported("external column type binary")),
+            "binary" | "super" => return Err(SqlError::unsupported(format!("external column type {lower}"))),
             _ if lower.starts_with("array") || lower.starts_with("struct") || lower.starts_with("map") => {
                 return Err(SqlError::unsupported(format!("external column type {lower}")));
             }
@@ -162,6 +164,7 @@ impl SqlType {
             (Self::Char(a), Self::Char(b)) => return Some(Self::Char(a.max(b))),
             // The catalog's texts have no length.
             (a, b) if a.is_text() && b.is_text() => return Some(a),
+            (Self::Super, other) | (other, Self::Super) if other.is_document_too() => return Some(Self::Super),
             (Self::Oid, whole) | (whole, Self::Oid) if matches!(whole, Self::Int2 | Self::Int4 | Self::Int8) => {
                 return Some(whole);
             }
@@ -180,6 +183,14 @@ impl SqlType {
             }
             wider => Some(wider),
         }
+    }
+
+    /// Whether its values may become documents.
+    pub fn is_document_too(self) -> bool {
+        !matches!(
+            self,
+            Self::Date | Self::Time | Self::Timestamp | Self::Timestamptz | Self::Interval
+        )
     }
 
     /// Whether there may be a cast. Redshift has no text for what is true; CASE and DECODE give it one.
@@ -239,6 +250,8 @@ impl SqlType {
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
+            // Text that can be taken for no other, so that it keeps its type wherever a plan takes it.
+            Self::Super => DataType::Binary,
             Self::TextArray => DataType::List(Field::new("item", DataType::Utf8, true).into()),
             Self::Int2Array | Self::Int2Vector => DataType::List(Field::new("item", DataType::Int16, true).into()),
         }
@@ -260,6 +273,7 @@ impl SqlType {
             DataType::Timestamp(_, None) => Self::Timestamp,
             DataType::Timestamp(_, Some(_)) => Self::Timestamptz,
             DataType::Interval(_) | DataType::Duration(_) => Self::Interval,
+            DataType::Binary => Self::Super,
             DataType::List(item) if *item.data_type() == DataType::Int16 => Self::Int2Array,
             DataType::List(_) | DataType::LargeList(_) => Self::TextArray,
             _ => Self::Varchar(VARCHAR_MAX),
@@ -316,6 +330,7 @@ impl SqlType {
             Self::Timestamp => "timestamp without time zone",
             Self::Timestamptz => "timestamp with time zone",
             Self::Interval => "interval",
+            Self::Super => "super",
             Self::TextArray => "text[]",
             Self::Int2Array => "smallint[]",
             Self::Int2Vector => "int2vector",
@@ -342,6 +357,7 @@ impl SqlType {
             Self::Timestamp => "timestamp",
             Self::Timestamptz => "timestamptz",
             Self::Interval => "interval",
+            Self::Super => "super",
             Self::TextArray => "_text",
             Self::Int2Array => "_int2",
             Self::Int2Vector => "int2vector",
@@ -367,6 +383,7 @@ impl SqlType {
             Self::Timestamp => 1114,
             Self::Timestamptz => 1184,
             Self::Interval => 1186,
+            Self::Super => 4000,
             Self::TextArray => 1009,
             Self::Int2Array => 1005,
             Self::Int2Vector => 22,

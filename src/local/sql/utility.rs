@@ -8,7 +8,7 @@ mod settings;
 mod table;
 
 pub use access::{GrantTarget, GranteeName};
-pub use copy::{Compression, Copy, CopyFormat};
+pub use copy::{Compression, Copy, CopyFormat, Shred};
 pub use cursor::Cursor;
 pub use table::{AlterAction, CreateTable, DefinedColumn, TableSource, ordered_partition};
 

@@ -11,6 +11,7 @@ use datafusion::arrow::datatypes::{
     UInt64Type,
 };
 
+use crate::document;
 use crate::zone::Zone;
 
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -74,6 +75,7 @@ pub fn write_text(array: &ArrayRef, row: usize, out: &mut String) {
         DataType::Utf8 => out.push_str(array.as_string::<i32>().value(row)),
         DataType::Utf8View => out.push_str(array.as_string_view().value(row)),
         DataType::LargeUtf8 => out.push_str(array.as_string::<i64>().value(row)),
+        DataType::Binary => out.push_str(document::at(array.as_binary::<i32>(), row).unwrap_or_default()),
         DataType::Boolean => out.push_str(if array.as_boolean().value(row) { "t" } else { "f" }),
         DataType::Decimal128(_, scale) => write_decimal(array.as_primitive::<Decimal128Type>().value(row), *scale, out),
         DataType::Date32 => write_date(array.as_primitive::<Date32Type>().value(row), out),

@@ -214,9 +214,9 @@ error[bad-name] 8:15 a security_group cannot have this description: `ü` is not 
 error[open-to-world] 10:3 the Redshift port is open to the whole internet: anybody may try passwords on port 5439
   hint: write your own addresses, such as cidr = "203.0.113.7/32"; or allow_public = true if you mean it
 error[rule-peer] 11:3 a rule names exactly one other side: 0 are named
-  hint: one of cidr = "10.0.0.0/16", group = "security_group.…", itself = true
+  hint: one of cidr = "10.0.0.0/16", cidr_ipv6, prefix_list, group = "security_group.…", itself = true
 error[rule-peer] 12:3 a rule names exactly one other side: 2 are named
-  hint: one of cidr = "10.0.0.0/16", group = "security_group.…", itself = true
+  hint: one of cidr = "10.0.0.0/16", cidr_ipv6, prefix_list, group = "security_group.…", itself = true
 error[rule-ports] 13:3 the ports of the rule do not fit: `all` has no ports
   hint: port = 5439, or ports = "5431-5455"; none for `all` and `icmp`
 error[rule-ports] 14:3 the ports of the rule do not fit: which ports of `tcp`?
@@ -300,6 +300,50 @@ warning[routing-needs-dns] 30:19 enhanced VPC routing needs the VPC's DNS: `vpc.
   hint: write dns_hostnames = true in [vpc.main]
 warning[s3-through-nat] 30:19 everything read from S3 is paid for twice: it goes through `nat_gateway.main`, by the gigabyte
   hint: add "route_table.private" to the `route_tables` of a vpc_endpoint, which is free
+
+"#]]
+    );
+}
+
+#[test]
+fn a_tier_goes_out_one_way_and_blocks_of_ipv6_are_canonical() {
+    assert_data_eq!(
+        problems(
+            r#"[vpc.main]
+cidr = "10.0.0.0/16"
+zones = ["a", "b"]
+tiers = { public = { cidr = "10.0.0.0/20", internet = true, nat = true } }
+[security_group.db]
+vpc = "vpc.main"
+ingress = [
+  { port = 80, cidr_ipv6 = "2001:DB8::1/32" },
+  { port = 81, cidr_ipv6 = "2001:db8::/129" },
+  { port = 82, cidr_ipv6 = "10.0.0.0/8" },
+  { port = 83, cidr_ipv6 = "2001:DB8:0::/48" },
+]
+[security_group.open]
+vpc = "vpc.main"
+ingress = [
+  { port = 5439, cidr_ipv6 = "::/0" },
+  { port = 84, cidr_ipv6 = "2001:db8::/32", prefix_list = "pl-1" },
+]
+"#
+        ),
+        str![[r#"
+error[bad-value] 6:11 a tier has one way out: `internet` and `nat` are both on
+  hint: take `nat` off: what is in this tier has public addresses and goes out by itself
+warning[unused-security-group] 7:17 nothing uses this group: in nobody's `security_groups`
+  hint: name it in `security_groups` of a cluster, or remove it
+error[cidr-host-bits] 10:28 bits are set behind the prefix: AWS would change this
+  hint: write "2001:db8::/32"
+error[bad-cidr] 11:28 not an IPv6 block: such as "2001:db8::/32"
+error[bad-cidr] 12:28 not an IPv6 block: such as "2001:db8::/32"
+warning[unused-security-group] 15:17 nothing uses this group: in nobody's `security_groups`
+  hint: name it in `security_groups` of a cluster, or remove it
+error[open-to-world] 18:3 the Redshift port is open to the whole internet: anybody may try passwords on port 5439
+  hint: write your own addresses, such as cidr = "203.0.113.7/32"; or allow_public = true if you mean it
+error[rule-peer] 19:3 a rule names exactly one other side: 2 are named
+  hint: one of cidr = "10.0.0.0/16", cidr_ipv6, prefix_list, group = "security_group.…", itself = true
 
 "#]]
     );

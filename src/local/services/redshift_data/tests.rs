@@ -82,6 +82,21 @@ fn a_query_ends_with_rows_that_can_be_read() {
 }
 
 #[test]
+fn documents_are_text_of_type_super() {
+    let world = with_cluster();
+    let table = json!({ "Sql": "create table docs as select 1 as id, json_parse('{\"a\": [1.50, \"x\"]}') as doc" });
+    assert_eq!(execute(&world, table)["Status"], "FINISHED");
+    let shown = execute(&world, json!({ "Sql": "select doc, doc.a[1] from docs" }));
+    let result = world.ok(SERVICE, "GetStatementResult", json!({ "Id": shown["Id"] }));
+    assert_eq!(
+        result["Records"],
+        json!([[{ "stringValue": "{\"a\":[1.50,\"x\"]}" }, { "stringValue": "\"x\"" }]])
+    );
+    let column = &result["ColumnMetadata"][0];
+    assert_eq!((&column["name"], &column["typeName"]), (&json!("doc"), &json!("super")));
+}
+
+#[test]
 fn a_definition_has_no_rows_and_a_change_has_their_number() {
     let world = with_cluster();
     let made = execute(&world, json!({ "Sql": "create table t (a int)" }));

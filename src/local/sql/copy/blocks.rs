@@ -175,13 +175,14 @@ fn last_value(bytes: &[u8]) -> usize {
             b'"' => {
                 index += 1;
                 loop {
-                    match memchr::memchr2(b'"', b'\\', &bytes[index.min(bytes.len())..]) {
+                    match memchr::memchr3(b'"', b'\\', b'\n', &bytes[index.min(bytes.len())..]) {
                         None => return end,
-                        Some(at) if bytes[index + at] == b'"' => {
+                        Some(at) if bytes[index + at] == b'\\' => index += at + 2,
+                        // No string goes on behind its line.
+                        Some(at) => {
                             index += at;
                             break;
                         }
-                        Some(at) => index += at + 2,
                     }
                 }
             }

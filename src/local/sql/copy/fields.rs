@@ -188,7 +188,7 @@ fn decode(fields: Vec<Vec<u8>>, copy: &Copy, width: usize) -> Result<Vec<Option<
 }
 
 /// Puts one character in the place of each byte that is no text.
-fn replaced(bytes: &[u8], replacement: char) -> String {
+pub fn replaced(bytes: &[u8], replacement: char) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

@@ -110,7 +110,16 @@ fn functions(line: &str) -> Option<SqlError> {
     if line.starts_with("Invalid function") {
         return none(format!("{}()", between(line, "'", "'").unwrap_or_default()));
     }
+    // The planner's word for SUPER.
+    let documents = |given: &str| given.contains("Binary");
+    let unsupported = |name: &str| {
+        let name = name.trim_start_matches('$');
+        Some(SqlError::unsupported(format!("{name} of data type super")))
+    };
     if let Some((name, given)) = between(line, "argument types '", ")'").and_then(|call| call.split_once('(')) {
+        if documents(given) {
+            return unsupported(name);
+        }
         let given: Vec<&str> = parted(given).map(type_name).collect();
         if name == "coalesce" {
             let message = format!("COALESCE types {} cannot be matched", given.join(" and "));
@@ -121,7 +130,10 @@ fn functions(line: &str) -> Option<SqlError> {
     if let Some(name) = between(line, "Function '", "' failed to match any signature")
         && let Some(given) = between(line, "(DataType: ", ")")
     {
-        return none(format!("{name}({})", type_name(given)));
+        return match documents(given) {
+            true => unsupported(name),
+            false => none(format!("{name}({})", type_name(given))),
+        };
     }
     let lower = line.to_lowercase();
     let mismatches = [

@@ -18,7 +18,6 @@ pub const FUNCTIONS: &[Function] = &[
     function("is_valid_json", (1, 1), returns::bool, |call| {
         valid(call, |value| value.is_object())
     }),
-    function("can_json_parse", (1, 1), returns::bool, |call| valid(call, |_| true)),
     function("is_valid_json_array", (1, 1), returns::bool, |call| {
         valid(call, Value::is_array)
     }),

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result as DfResult, ScalarValue};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, Operator, ScalarUDF, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use super::documents::{self, Comparisons};
 use crate::error::SqlError;
 use crate::types::SqlType;
 
@@ -16,14 +18,16 @@ const CONCATENATION: &str = "array_concat";
 #[derive(Debug)]
 pub struct OperatorRules {
     functions: Vec<Arc<ScalarUDF>>,
+    comparisons: Comparisons,
 }
 
 impl OperatorRules {
-    pub fn shared(functions: impl Iterator<Item = Arc<ScalarUDF>>) -> Arc<dyn ExprPlanner> {
+    pub fn shared(functions: impl Iterator<Item = Arc<ScalarUDF>>, comparisons: Comparisons) -> Arc<dyn ExprPlanner> {
         Arc::new(Self {
             functions: functions
                 .filter(|function| function.name().starts_with('$') || function.name() == CONCATENATION)
                 .collect(),
+            comparisons,
         })
     }
 
@@ -48,6 +52,18 @@ fn is_unknown(expr: &Expr) -> bool {
     }
 }
 
+fn comparison(op: &BinaryOperator) -> Option<Operator> {
+    Some(match op {
+        BinaryOperator::Eq => Operator::Eq,
+        BinaryOperator::NotEq => Operator::NotEq,
+        BinaryOperator::Lt => Operator::Lt,
+        BinaryOperator::LtEq => Operator::LtEq,
+        BinaryOperator::Gt => Operator::Gt,
+        BinaryOperator::GtEq => Operator::GtEq,
+        _ => return None,
+    })
+}
+
 fn text_of(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Literal(ScalarValue::Utf8(Some(text)), _) => Some(text),
@@ -66,6 +82,11 @@ impl ExprPlanner for OperatorRules {
         let whole = |sql_type: SqlType| matches!(sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8);
         let dated = |sql_type: SqlType| matches!(sql_type, SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz);
         let RawBinaryExpr { op, left: l, right: r } = expr;
+        if left == SqlType::Super || right == SqlType::Super {
+            let sides = comparison(&op).and_then(|op| self.comparisons.sides(op, (l, left), (r, right)));
+            let (left, right) = sides.ok_or_else(|| documents::unsupported(format!("operator {op}")))?;
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+        }
         // A quoted number takes the type of what it is reckoned with.
         let counts =
             |sql_type| whole(sql_type) || numeric(sql_type) || matches!(sql_type, SqlType::Float4 | SqlType::Float8);
@@ -177,11 +198,29 @@ impl ExprPlanner for OperatorRules {
         mut expr: RawFieldAccessExpr,
         schema: &DFSchema,
     ) -> DfResult<PlannerResult<RawFieldAccessExpr>> {
-        // Everything else is counted from one.
-        if let GetFieldAccess::ListIndex { key } = &mut expr.field_access
-            && SqlType::of_field(expr.expr.to_field(schema)?.1.as_ref()) == SqlType::Int2Vector
-        {
-            **key = std::mem::take(key.as_mut()) + lit(1_i64);
+        let field = expr.expr.to_field(schema)?.1;
+        let sql_type = SqlType::of_field(&field);
+        if sql_type == SqlType::Super {
+            let step = match expr.field_access {
+                GetFieldAccess::NamedStructField { name } => lit(name),
+                GetFieldAccess::ListIndex { key } => *key,
+                GetFieldAccess::ListRange { .. } => return Err(documents::unsupported("slices").into()),
+            };
+            return Ok(PlannerResult::Planned(self.comparisons.step(expr.expr, step)));
+        }
+        match &mut expr.field_access {
+            // Everything else is counted from one.
+            GetFieldAccess::ListIndex { key } if sql_type == SqlType::Int2Vector => {
+                **key = std::mem::take(key.as_mut()) + lit(1_i64);
+            }
+            GetFieldAccess::NamedStructField { name } if !matches!(field.data_type(), DataType::Struct(_)) => {
+                let message = format!(
+                    "column notation .{name} applied to type {}, which is not a composite type",
+                    sql_type.base_name()
+                );
+                return Err(SqlError::new("42809", message).into());
+            }
+            _ => {}
         }
         Ok(PlannerResult::Original(expr))
     }

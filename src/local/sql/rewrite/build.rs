@@ -242,7 +242,8 @@ pub fn expanded(list: Expr) -> Expr {
     call("named_struct", vec![text("x"), item, text("n"), numbers])
 }
 
-/// `(row).field`, and the column in `alias.column[1]`, which the parser takes for a field of something.
+/// Steps into a value as the planner knows them: attributes by strings. What the parser takes for the first of them may
+/// be a column of a table.
 pub fn field_access(access: Expr) -> Expr {
     let Expr::CompoundFieldAccess {
         mut root,
@@ -251,21 +252,37 @@ pub fn field_access(access: Expr) -> Expr {
     else {
         return access;
     };
+    let name = |access: &AccessExpr| match access {
+        AccessExpr::Dot(Expr::Identifier(name)) => Some(name.clone()),
+        _ => None,
+    };
     if let Expr::Identifier(first) = root.as_ref() {
-        let names = access_chain.iter().map_while(|access| match access {
-            AccessExpr::Dot(Expr::Identifier(name)) => Some(name.clone()),
-            _ => None,
-        });
+        let names = access_chain.iter().map_while(name);
         let parts: Vec<Ident> = std::iter::once(first.clone()).chain(names).collect();
         access_chain.drain(..parts.len() - 1);
         if parts.len() > 1 {
             *root = Expr::CompoundIdentifier(parts);
         }
     }
-    match access_chain.as_slice() {
-        [] => *root,
-        [AccessExpr::Dot(Expr::Identifier(name))] => call("get_field", vec![*root, text(&name.value)]),
-        _ => Expr::CompoundFieldAccess { root, access_chain },
+    for access in &mut access_chain {
+        if let Some(name) = name(access) {
+            *access = AccessExpr::Dot(text(&name.value));
+        }
+    }
+    match access_chain.is_empty() {
+        true => *root,
+        false => Expr::CompoundFieldAccess { root, access_chain },
+    }
+}
+
+/// Attributes of attributes of a value.
+pub fn path(root: Expr, names: &[String]) -> Expr {
+    match names {
+        [] => root,
+        names => Expr::CompoundFieldAccess {
+            root: Box::new(root),
+            access_chain: names.iter().map(|name| AccessExpr::Dot(text(name))).collect(),
+        },
     }
 }
 

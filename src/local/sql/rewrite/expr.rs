@@ -89,6 +89,12 @@ impl<'a> Visitor<'a> {
             }
             Expr::Function(function) => {
                 strip_system_schema(function);
+                // Some names are functions where they stand alone, and are none behind a table or a column.
+                if matches!(function.args, FunctionArguments::None) && function.name.0.len() > 1 {
+                    let parts = function.name.0.iter().filter_map(|part| part.as_ident().cloned());
+                    *expr = Expr::CompoundIdentifier(parts.collect());
+                    return Ok(());
+                }
                 if let FunctionArguments::Subquery(subquery) = &function.args {
                     *expr = match lookup::each_item(subquery) {
                         Some(list) => list,
@@ -410,20 +416,32 @@ impl<'a> Visitor<'a> {
         Ok(())
     }
 
-    /// `schema.table.column` becomes `alias.column`.
+    /// `schema.table.column` becomes `alias.column`. More may follow a column, and a column may come without its table:
+    /// that is a path into the column.
     fn qualified(&self, parts: Vec<Ident>) -> Result<Expr> {
-        let mut parts: Vec<String> = parts.into_iter().map(|part| part.value).collect();
-        let column = parts.pop().unwrap_or_default();
-        let qualifier = name_of(parts).ok_or_else(|| SqlError::syntax("improper qualified name"))?;
-        let Some(alias) = self.scope.qualifier(&qualifier) else {
-            return Err(super::missing_from(&qualifier));
-        };
-        let mut names = vec![quoted(&alias), quoted(&column)];
-        // Where a column here has the name of an outer table, the planner would read a field of that column.
-        if self.scope.has_column(&alias) && !self.scope.sources.iter().any(|source| source.alias == alias) {
-            names.insert(0, quoted("$"));
+        let names: Vec<String> = parts.iter().map(|part| part.value.clone()).collect();
+        let last = names.len() - 1;
+        for split in (1..=last).rev() {
+            if let Some(qualifier) = name_of(names[..split].to_vec())
+                && let Some(alias) = self.scope.qualifier(&qualifier)
+                && (split == last || self.scope.has_column_of(&alias, &names[split]))
+            {
+                let mut column = vec![quoted(&alias), quoted(&names[split])];
+                // Where a column here has an outer table's name, the planner would read a field of that column.
+                if self.scope.has_column(&alias) && !self.scope.sources.iter().any(|source| source.alias == alias) {
+                    column.insert(0, quoted("$"));
+                }
+                return Ok(build::path(Expr::CompoundIdentifier(column), &names[split + 1..]));
+            }
         }
-        Ok(Expr::CompoundIdentifier(names))
+        if self.scope.visible(&names[0]) || self.aliases.contains_key(&names[0]) {
+            let mut column = Expr::Identifier(parts[0].clone());
+            self.identifier(parts[0].clone(), &mut column)?;
+            return Ok(build::path(column, &names[1..]));
+        }
+        let qualifier = name_of(names[..last].to_vec());
+        let qualifier = qualifier.ok_or_else(|| SqlError::syntax("improper qualified name"))?;
+        Err(super::missing_from(&qualifier))
     }
 
     fn function(&self, mut function: Function) -> Result<Expr> {
@@ -540,6 +558,7 @@ impl<'a> Visitor<'a> {
                     vec![value, text(if name == "text" { "varchar(65535)" } else { &name })],
                 )
             }
+            ("array_concat", _) if typed => renamed(function, "$array_concat"),
             ("array_to_string", _) => renamed(function, "array_to_string"),
             ("array_upper", 2) => renamed(function, "array_length"),
             ("generate_series", 2 | 3) => build::series(args),

@@ -15,7 +15,7 @@ use crate::utility::{Command, GrantTarget, GranteeName};
 use crate::zone::Zone;
 
 /// Settings that clients set and this engine has nothing to do for.
-const HARMLESS: [&str; 26] = [
+const HARMLESS: [&str; 23] = [
     "query_group",
     "application_name",
     "extra_float_digits",
@@ -31,9 +31,6 @@ const HARMLESS: [&str; 26] = [
     "json_serialization_enable",
     "json_serialization_parse_nested_strings",
     "mv_enable_aqmv_for_session",
-    "navigate_super_null_on_error",
-    "cast_super_null_on_error",
-    "parse_super_null_on_error",
     "use_fips_ssl",
     "spectrum_query_maxerror",
     "autocommit",
@@ -42,6 +39,17 @@ const HARMLESS: [&str; 26] = [
     "stored_proc_log_min_messages",
     "standard_conforming_strings",
     "session_authorization",
+];
+
+/// How SUPER behaves. Only as Redshift does by itself, for now.
+const OF_DOCUMENTS: [(&str, bool); 7] = [
+    ("navigate_super_null_on_error", true),
+    ("enable_case_sensitive_super_attribute", false),
+    ("cast_super_null_on_error", true),
+    ("parse_super_null_on_error", false),
+    ("json_parse_dedup_attributes", false),
+    ("json_parse_truncate_strings", false),
+    ("super_allow_infinity", false),
 ];
 
 impl Session {
@@ -419,6 +427,18 @@ fn check_setting(name: &str, value: &str) -> Result<()> {
     // Start-up messages may quote what SET would.
     let lower = value.trim_matches('\'').to_lowercase();
     let refused = |what: String| Err(SqlError::unsupported(what));
+    let boolean = || {
+        parse_bool(value.trim_matches('\'')).ok_or_else(|| {
+            let message = format!("parameter \"{name}\" requires a Boolean value");
+            SqlError::new("22023", message)
+        })
+    };
+    if let Some((_, usual)) = OF_DOCUMENTS.iter().find(|(known, _)| *known == name) {
+        return match boolean()? == *usual {
+            true => Ok(()),
+            false => refused(format!("{name} {value}")),
+        };
+    }
     match name {
         "timezone" => Zone::setting(value).map(drop),
         "datestyle" => {
@@ -433,13 +453,9 @@ fn check_setting(name: &str, value: &str) -> Result<()> {
         "client_encoding" | "names" if !matches!(lower.as_str(), "utf8" | "utf-8" | "unicode" | "sql_ascii") => {
             refused(format!("client encoding {value}"))
         }
-        "enable_case_sensitive_identifier" | "describe_field_name_in_uppercase" => match parse_bool(value) {
-            None => Err(SqlError::new(
-                "22023",
-                format!("parameter \"{name}\" requires a Boolean value"),
-            )),
-            Some(true) if name.starts_with("enable") => refused("case-sensitive identifiers".into()),
-            Some(_) => Ok(()),
+        "enable_case_sensitive_identifier" | "describe_field_name_in_uppercase" => match boolean()? {
+            true if name.starts_with("enable") => refused("case-sensitive identifiers".into()),
+            _ => Ok(()),
         },
         "search_path" | "intervalstyle" => Ok(()),
         _ if HARMLESS.contains(&name) || name.contains('.') => Ok(()),

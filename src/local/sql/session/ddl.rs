@@ -696,6 +696,16 @@ fn check_keys(columns: &[Column], table: &Table) -> Result<()> {
             format!("column \"{key}\" named in key does not exist"),
         ));
     }
+    let of_documents = |name: &&String| {
+        let mut columns = columns.iter();
+        columns.any(|column| column.name == **name && column.sql_type == SqlType::Super)
+    };
+    if let Some(key) = table.distkey.iter().chain(&table.sortkey).find(of_documents) {
+        return Err(SqlError::new(
+            "0A000",
+            format!("column \"{key}\" of type super cannot be a distribution key or a sort key"),
+        ));
+    }
     if table.diststyle == DistStyle::Key && table.distkey.is_none() {
         return Err(SqlError::new("42601", "DISTSTYLE KEY needs a DISTKEY column"));
     }

@@ -24,6 +24,7 @@ use crate::lexer::Source;
 use crate::native::{Marks, ROW, SEGMENT, SegmentWriter};
 use crate::plan::{Planned, WITH_ROWS};
 use crate::rewrite::{assigned, name_from, quoted};
+use crate::types::SqlType;
 use crate::zone::Zone;
 
 impl Session {
@@ -432,7 +433,7 @@ enum Repeated {
 }
 
 /// Where the rows of VALUES write a column in several ways, as an instant here and as text there, each value is made one
-/// of the column by itself; the planner wants them to be of one type.
+/// of the column by itself; the planner wants them to be of one type. The values of SUPER keep their own.
 fn fit_values(query: &mut Query, relation: &Relation, columns: &[String], parameters: &[Expr]) {
     let SetExpr::Values(values) = query.body.as_mut() else {
         return;
@@ -448,7 +449,7 @@ fn fit_values(query: &mut Query, relation: &Relation, columns: &[String], parame
         };
         let Some(column) = column
             .and_then(|at| relation.columns.get(at))
-            .filter(|_| written.len() > 1)
+            .filter(|column| written.len() > 1 || column.sql_type == SqlType::Super)
         else {
             continue;
         };
@@ -493,6 +494,15 @@ fn new_values(relation: &Relation, alias: &str, assignments: Vec<Assignment>) ->
         let AssignmentTarget::ColumnName(object) = &assignment.target else {
             return Err(SqlError::unsupported("UPDATE of several columns at once"));
         };
+        let first = object.0.first().and_then(|part| part.as_ident());
+        if object.0.len() > 1
+            && let Some(at) = first.and_then(|first| relation.column(&first.value))
+            && relation.columns[at].sql_type == SqlType::Super
+        {
+            return Err(SqlError::unsupported(format!(
+                "UPDATE of a part of data type super ({object})"
+            )));
+        }
         let name = name_from(object)?.name;
         let index = relation.column(&name).ok_or_else(|| {
             SqlError::new(

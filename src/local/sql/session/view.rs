@@ -39,7 +39,7 @@ impl Session {
         }
         let parsed = crate::parse::query_of(&query)?;
         let (columns, bound, depends_on) = if late_binding {
-            for relation in relations_of(&parsed)? {
+            for relation in relations_of(&parsed) {
                 let is_cte = relation.schema.is_none();
                 if is_cte && self.find_relation(&relation)?.is_some() {
                     return Err(SqlError::new(

@@ -31,6 +31,7 @@ pub struct Copy {
     pub trim_blanks: bool,
     pub truncate_columns: bool,
     pub explicit_ids: bool,
+    pub serialize_to_json: bool,
     pub max_error: u64,
     pub no_load: bool,
 }
@@ -39,9 +40,19 @@ pub struct Copy {
 pub enum CopyFormat {
     Delimited,
     Csv,
-    /// `auto`, `auto ignorecase` or the address of a jsonpaths file.
-    Json(String),
+    Json(Shred),
     Parquet,
+}
+
+/// What becomes of a JSON document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shred {
+    /// Columns take the attributes of their names.
+    Auto { ignore_case: bool },
+    /// Columns take what the paths in the file at this address lead to.
+    Paths(String),
+    /// One column takes all of it.
+    Whole,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,12 +107,16 @@ pub fn parse(c: &mut Cursor) -> Result<Copy> {
         trim_blanks: false,
         truncate_columns: false,
         explicit_ids: false,
+        serialize_to_json: false,
         max_error: 0,
         no_load: false,
     };
     let mut delimiter = None;
     while !c.at_end() {
         option(c, &mut copy, &mut delimiter)?;
+    }
+    if copy.serialize_to_json && copy.format != CopyFormat::Parquet {
+        return Err(SqlError::syntax("SERIALIZETOJSON is for columnar formats"));
     }
     copy.delimiter = delimiter.unwrap_or(if copy.format == CopyFormat::Csv { b',' } else { b'|' });
     if copy.format == CopyFormat::Csv && copy.quote.is_none() {
@@ -164,10 +179,7 @@ fn option(c: &mut Cursor, copy: &mut Copy, delimiter: &mut Option<u8>) -> Result
                 true => "auto".into(),
                 false => c.string().unwrap_or_else(|_| "auto".into()),
             };
-            if option == "noshred" {
-                return Err(SqlError::unsupported("COPY JSON 'noshred' into data type super"));
-            }
-            copy.format = CopyFormat::Json(option);
+            copy.format = CopyFormat::Json(shred(option)?);
         }
         "parquet" => copy.format = CopyFormat::Parquet,
         "gzip" => copy.compression = Compression::Gzip,
@@ -203,6 +215,7 @@ fn option(c: &mut Cursor, copy: &mut Copy, delimiter: &mut Option<u8>) -> Result
         "trimblanks" => copy.trim_blanks = true,
         "truncatecolumns" => copy.truncate_columns = true,
         "explicit_ids" => copy.explicit_ids = true,
+        "serializetojson" => copy.serialize_to_json = true,
         "maxerror" => {
             c.eat("as");
             copy.max_error = c.number().ok_or(unexpected)?;
@@ -229,12 +242,25 @@ fn option(c: &mut Cursor, copy: &mut Copy, delimiter: &mut Option<u8>) -> Result
         }
         "roundec" => return Err(SqlError::unsupported("COPY ROUNDEC")),
         "fixedwidth" | "avro" | "orc" | "shapefile" | "rcfile" | "sequencefile" | "textfile" | "bzip2" | "lzop"
-        | "ssh" | "readratio" | "encrypted" | "serializetojson" => {
+        | "ssh" | "readratio" | "encrypted" => {
             return Err(SqlError::unsupported(format!("COPY {}", word.to_uppercase())));
         }
         _ => return Err(unexpected),
     }
     Ok(())
+}
+
+fn shred(option: String) -> Result<Shred> {
+    match option.as_str() {
+        "auto" => Ok(Shred::Auto { ignore_case: false }),
+        "auto ignorecase" => Ok(Shred::Auto { ignore_case: true }),
+        "noshred" => Ok(Shred::Whole),
+        paths if paths.starts_with("s3://") => Ok(Shred::Paths(option)),
+        _ => Err(SqlError::new(
+            "22023",
+            format!("JSON '{option}' is not 'auto', 'auto ignorecase', 'noshred' or the address of a JSONPaths file"),
+        )),
+    }
 }
 
 fn single_byte(text: &str, option: &str) -> Result<u8> {

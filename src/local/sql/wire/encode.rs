@@ -24,7 +24,14 @@ const EPOCH_DAYS: i32 = 10_957;
 const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * value::MICROS_PER_DAY;
 
 pub fn field(column: &Column, format: FieldFormat) -> FieldInfo {
-    let data_type = Type::from_oid(column.type_oid).unwrap_or(Type::VARCHAR);
+    let own = || match column.sql_type {
+        SqlType::Super => {
+            let kind = Type::VARCHAR.kind().clone();
+            Type::new("super".into(), column.type_oid, kind, "pg_catalog".into())
+        }
+        _ => Type::VARCHAR,
+    };
+    let data_type = Type::from_oid(column.type_oid).unwrap_or_else(own);
     FieldInfo::new(column.name.clone(), None, None, data_type, format)
         .with_type_size(column.sql_type.size())
         .with_type_modifier(column.sql_type.typmod())
@@ -125,7 +132,7 @@ fn put_binary(sql_type: SqlType, array: &ArrayRef, row: usize, data: &mut BytesM
                 data.put_i16(*item);
             }
         }
-        SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Text | SqlType::Name => return false,
+        SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Text | SqlType::Name | SqlType::Super => return false,
     }
     true
 }
@@ -279,6 +286,8 @@ fn numeric_text(bytes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::array::BinaryArray;
+
     use super::*;
 
     fn numeric(value: i128, scale: u8) -> Vec<u8> {
@@ -302,6 +311,28 @@ mod tests {
         }
         assert_eq!(numeric_text(&[0, 0, 0, 0, 0xC0, 0, 0, 0]), None);
         assert_eq!(numeric_text(&[0, 1]), None);
+    }
+
+    #[test]
+    fn a_document_is_its_text_in_either_format() {
+        let document = r#"{"a":["é",1.50]}"#;
+        let array: ArrayRef = std::sync::Arc::new(BinaryArray::from_iter_values([document]));
+        let column = Column::new("doc", SqlType::Super);
+        let described = field(&column, FieldFormat::Binary);
+        assert_eq!(
+            (described.datatype().oid(), described.datatype().name()),
+            (4000, "super")
+        );
+        assert_eq!((described.type_size(), described.type_modifier()), (-1, -1));
+        for format in [Format::UnifiedText, Format::UnifiedBinary] {
+            let batch = RecordBatch::try_from_iter([("doc", array.clone())]).unwrap();
+            let row = data_rows(vec![column.clone()], vec![batch], format)
+                .next()
+                .unwrap()
+                .unwrap();
+            assert_eq!(row.data[..4], (document.len() as i32).to_be_bytes());
+            assert_eq!(row.data[4..], *document.as_bytes());
+        }
     }
 
     #[test]

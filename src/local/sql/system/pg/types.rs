@@ -236,7 +236,7 @@ fn operator_classes() -> Rows {
     rows
 }
 
-pub const TYPES: [SqlType; 17] = [
+pub const TYPES: [SqlType; 18] = [
     SqlType::Bool,
     SqlType::Int2,
     SqlType::Int4,
@@ -254,6 +254,7 @@ pub const TYPES: [SqlType; 17] = [
     SqlType::Timestamp,
     SqlType::Timestamptz,
     SqlType::Interval,
+    SqlType::Super,
 ];
 
 fn types() -> Rows {
@@ -297,7 +298,11 @@ fn types() -> Rows {
             i(0),
             i(-1),
             i(0),
-            t(if sql_type.is_text() { "S" } else { "N" }),
+            t(match sql_type {
+                text if text.is_text() => "S",
+                SqlType::Super => "U",
+                _ => "N",
+            }),
             i(0),
             t(""),
             i(0),

@@ -3,6 +3,7 @@
 mod copy;
 mod crash;
 mod documented;
+mod documents;
 mod errors;
 mod expressions;
 mod external;
