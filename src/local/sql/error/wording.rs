@@ -151,7 +151,8 @@ pub fn not_implemented(message: &str) -> SqlError {
         return SqlError::unsupported(first_line(message));
     };
     match name {
-        "Exists" | "InSubquery" | "ScalarSubquery" | "SetComparison" => SqlError::unsupported(CORRELATED),
+        "Exists" | "InSubquery" => SqlError::unsupported("EXISTS or IN over a query in this place"),
+        "ScalarSubquery" | "SetComparison" => SqlError::unsupported(CORRELATED),
         "WindowFunction" => SqlError::new("42P20", "window functions not allowed in WHERE clause"),
         "AggregateFunction" => SqlError::new("42803", "aggregates not allowed in JOIN conditions"),
         _ => SqlError::unsupported(first_line(message)),

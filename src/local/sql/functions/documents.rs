@@ -365,16 +365,20 @@ fn array_at(documents: &BinaryArray, row: usize) -> Option<&str> {
     at(documents, row).filter(|document| document::kind(document) == Kind::Array)
 }
 
-/// Takes arrays out of an array, one level deep.
+/// Takes arrays out of an array, however deep they are.
 fn flattened(array: &str) -> String {
-    let items = document::items(array).flat_map(|item| {
-        let (inner, own) = match document::kind(item) {
-            Kind::Array => (Some(document::items(item)), None),
-            _ => (None, Some(item)),
-        };
-        inner.into_iter().flatten().chain(own)
-    });
+    let mut items = Vec::new();
+    leaves(array, &mut items);
     document::array(items)
+}
+
+fn leaves<'a>(array: &'a str, found: &mut Vec<&'a str>) {
+    for item in document::items(array) {
+        match document::kind(item) {
+            Kind::Array => leaves(item, found),
+            _ => found.push(item),
+        }
+    }
 }
 
 /// Follows a path of names and numbers, which count from zero. One that leads nowhere leads to null.

@@ -427,7 +427,7 @@ impl<'a> Visitor<'a> {
                 && (split == last || self.scope.has_column_of(&alias, &names[split]))
             {
                 let mut column = vec![quoted(&alias), quoted(&names[split])];
-                // Where a column here has the name of an outer table, the planner would read a field of that column.
+                // Where a column here has an outer table's name, the planner would read a field of that column.
                 if self.scope.has_column(&alias) && !self.scope.sources.iter().any(|source| source.alias == alias) {
                     column.insert(0, quoted("$"));
                 }
