@@ -161,7 +161,7 @@ fn candidates(stack: &Stack, known: &Ledger, owned: &[Owned], found: &mut Found)
 }
 
 /// Reads the candidates; the index of tags also lists what is gone.
-async fn look(world: &World, asks: Vec<Ask>) -> Result<BTreeMap<Address, Vec<Live>>, CommandError> {
+pub async fn look(world: &World, asks: Vec<Ask>) -> Result<BTreeMap<Address, Vec<Live>>, CommandError> {
     let mut by_kind: BTreeMap<Kind, Vec<Ask>> = BTreeMap::new();
     for ask in asks {
         by_kind.entry(ask.address.kind).or_default().push(ask);

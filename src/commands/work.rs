@@ -1,5 +1,6 @@
 //! What plan, apply, up, datagen and destroy share: observe, plan, ask, carry out, report.
 
+use super::recover;
 use crate::cli::{Consent, Run, Selection, View};
 use crate::connect::World;
 use crate::error::{CommandError, ExitCode, describe};
@@ -9,13 +10,14 @@ use crate::ui::progress::Board;
 use crate::ui::{Ui, duration};
 use futures::FutureExt;
 use lakeform_engine::apply::{self, Apply, Outcome};
+use lakeform_engine::cloud::{Ask, Cloud};
 use lakeform_engine::journal::{Entry, Ledger, Verb};
 use lakeform_engine::plan::{Options, Plan};
 use lakeform_engine::render::{self, Look};
 use lakeform_engine::stack::Place;
-use lakeform_engine::{Address, Kind, Live, Stack};
+use lakeform_engine::{Address, Fields, Kind, Live, Stack};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
@@ -78,12 +80,44 @@ pub async fn plan(
         ui.paint().reset
     ));
     said_calls(world, ui);
+    let lost = match ledger.records.is_empty() {
+        true => lost(stack, world).await?,
+        false => BTreeMap::new(),
+    };
     let mut plan = match destroy {
         true => lakeform_engine::plan::destroy(stack, &observed, ledger, options),
         false => lakeform_engine::plan::plan(stack, &observed, ledger, options),
     };
     plan.entries.splice(..0, entries);
+    let said: BTreeSet<Address> = plan.blocked.iter().map(|(address, _)| address.clone()).collect();
+    plan.blocked
+        .extend(lost.into_iter().filter(|(address, _)| !said.contains(address)));
     Ok(plan)
+}
+
+/// What carries this stack's tags although the state knows of nothing, with why it is in the way: the state is lost, and
+/// who goes on makes everything a second time.
+async fn lost(stack: &Stack, world: &World) -> Result<BTreeMap<Address, String>, CommandError> {
+    let owned = world.owned(&stack.tag_name()).await?;
+    let declared = owned
+        .into_iter()
+        .filter(|found| stack.resources.contains_key(&found.owner.address));
+    let asks = declared.map(|found| Ask {
+        address: found.owner.address,
+        id: Some(found.id),
+        fields: Fields::new(),
+        record: None,
+    });
+    let why = |lives: Vec<Live>| {
+        let ids: Vec<String> = lives.into_iter().map(|live| format!("`{}`", live.id)).collect();
+        let ids = ids.join(", ");
+        format!("{ids} carries its tags, and the state knows nothing of it: `lakeform recover` takes it over")
+    };
+    let lives = recover::look(world, asks.collect()).await?;
+    Ok(lives
+        .into_iter()
+        .map(|(address, lives)| (address, why(lives)))
+        .collect())
 }
 
 /// The entry that takes an object over without changing it.

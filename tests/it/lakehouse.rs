@@ -258,6 +258,29 @@ fn a_lost_state_folder_is_recovered_from_tags() {
 }
 
 #[test]
+fn without_its_state_nothing_is_made_twice() {
+    let sandbox = Sandbox::new();
+    let text = "[stack]\nname = \"lost\"\n[vpc.main]\ncidr = \"10.0.0.0/16\"\n";
+    std::fs::write(sandbox.path().join("stack.toml"), text).expect("written");
+    sandbox.ok(&["apply", "--yes"]);
+    std::fs::remove_dir_all(sandbox.path().join("state/lost")).expect("removed");
+    // A VPC has no name that would be taken.
+    for command in [&["plan"][..], &["apply", "--yes"], &["apply", "--yes"]] {
+        let said = sandbox.run(command);
+        assert_eq!(said.code, 4, "{}", said.all);
+        assert!(
+            said.all.contains("! vpc.main:") && said.all.contains("`lakeform recover`"),
+            "{}",
+            said.all
+        );
+    }
+    sandbox.ok(&["recover"]);
+    assert_eq!(sandbox.ok(&["plan", "--detailed-exitcode"]).code, 0);
+    sandbox.ok(&["destroy", "--yes"]);
+    sandbox.ok(&["apply", "--yes"]);
+}
+
+#[test]
 fn a_forgotten_object_is_imported() {
     let sandbox = Sandbox::new();
     up(&sandbox);

@@ -582,7 +582,7 @@ error[bad-s3-url] 29:8 not a place in S3: does not begin with s3://
 error[role-not-attached] 30:8 the warehouse does not have this role: `redshift_cluster.main` may not use `arn:aws:iam::123456789012:role/loader`
   3:19 its roles
   hint: add to [redshift_cluster.main]: roles = ["arn:aws:iam::123456789012:role/loader"]
-error[bad-retention] 32:18 CloudWatch does not keep events so long: not one of its periods
+error[bad-retention] 32:18 CloudWatch keeps events for certain periods only: not one of its periods
   hint: write retention_days = 30
 error[recovery-window] 34:17 a secret can be restored for 7 to 30 days: 3 days
   hint: write recovery_days = 7, or 0 to delete at once
