@@ -397,6 +397,7 @@ fn planner_state(options: &EngineOptions, spill: &Path) -> Result<SessionState> 
     for function in functions::all().into_iter().chain(coalesce) {
         datafusion::execution::FunctionRegistry::register_udf(&mut state, function)?;
     }
+    datafusion::execution::FunctionRegistry::register_udaf(&mut state, functions::sum())?;
     Ok(state)
 }
 

@@ -11,6 +11,7 @@ mod math;
 mod pattern;
 mod percentile;
 mod planner;
+mod sum;
 mod text;
 pub mod to_char;
 pub mod window;
@@ -30,6 +31,7 @@ use datafusion::logical_expr::{
 
 pub use coalesce::Coalesce;
 pub use planner::OperatorRules;
+pub use sum::sum;
 
 use crate::cast::{Mode, cast, cast_in, shown_in, text_array};
 use crate::error::{Result, SqlError};
