@@ -48,11 +48,11 @@ pub async fn make(data: &Data, fields: &Fields, report: Report<'_>) -> Result<Fi
     let wanted: Wanted = typed(Kind::Crawl, fields)?;
     let manifest = manifest_of(data, &wanted.dataset).await?;
     let unseen =
-        |database: &Result<String, CloudError>| matches!(database, Err(error) if error.meaning == Meaning::NotFound);
-    let database = look_again(async || database_of(data, &wanted.crawler).await, unseen).await?;
+        |target: &Result<Target, CloudError>| matches!(target, Err(error) if error.meaning == Meaning::NotFound);
+    let target = look_again(async || target_of(data, &wanted.crawler).await, unseen).await?;
     data.aws.crawl(&wanted.crawler, report).await?;
     let differs = |found: &Result<Found, CloudError>| matches!(found, Ok((_, problems)) if !problems.is_empty());
-    let (outputs, problems) = look_again(async || found(data, &manifest, &database).await, differs).await?;
+    let (outputs, problems) = look_again(async || found(data, &manifest, &target).await, differs).await?;
     if !problems.is_empty() {
         let doing = format!("compare what `{}` found with what was generated", wanted.crawler);
         return Err(CloudError::new(Meaning::Failed, doing, problems.join("; "))
@@ -69,11 +69,11 @@ pub async fn recover(data: &Data, fields: &Fields) -> Result<Option<Fields>, Clo
         Err(error) if gone(&error) => return Ok(None),
         manifest => manifest?,
     };
-    let database = match database_of(data, &wanted.crawler).await {
+    let target = match target_of(data, &wanted.crawler).await {
         Err(error) if gone(&error) => return Ok(None),
-        database => database?,
+        target => target?,
     };
-    let (outputs, problems) = found(data, &manifest, &database).await?;
+    let (outputs, problems) = found(data, &manifest, &target).await?;
     Ok(problems.is_empty().then_some(outputs))
 }
 
@@ -93,18 +93,22 @@ async fn look_again<T>(look: impl AsyncFn() -> T, early: impl Fn(&T) -> bool) ->
 type Found = (Fields, Vec<String>);
 
 /// The outputs of a crawl as the catalog has them now, and what is not as it was generated.
-async fn found(data: &Data, manifest: &Manifest, database: &str) -> Result<Found, CloudError> {
+async fn found(data: &Data, manifest: &Manifest, target: &Target) -> Result<Found, CloudError> {
+    let database = target.database.as_str();
+    let prefix = target.table_prefix.to_lowercase();
     let present = data.aws.catalog_tables(database).await?.unwrap_or_default();
     let mut tables = BTreeMap::new();
     let mut problems = Vec::new();
     for table in manifest.tables.iter().filter(|table| table.rows > 0) {
         let folder = format!("/{}{}", manifest.prefix, table.folder);
-        let found = present.iter().find(|candidate| {
+        let at_place = present.iter().filter(|candidate| {
             candidate
                 .location
                 .trim_end_matches('/')
                 .ends_with(folder.trim_end_matches('/'))
         });
+        // A crawler that was told another prefix leaves the tables of before where they are.
+        let found = at_place.min_by_key(|candidate| (!candidate.name.starts_with(&prefix), candidate.name.len()));
         match found {
             None => problems.push(format!("`{}` has no table in `{}`", table.name, database)),
             Some(found) => {
@@ -125,8 +129,13 @@ async fn found(data: &Data, manifest: &Manifest, database: &str) -> Result<Found
     Ok((outputs, problems))
 }
 
-/// The catalog database a crawler writes to.
-async fn database_of(data: &Data, crawler: &str) -> Result<String, CloudError> {
+/// Where in the catalog a crawler writes, and what its tables' names begin with.
+struct Target {
+    database: String,
+    table_prefix: String,
+}
+
+async fn target_of(data: &Data, crawler: &str) -> Result<Target, CloudError> {
     let ask = Ask {
         address: Address::new(Kind::GlueCrawler, crawler),
         id: Some(crawler.to_owned()),
@@ -140,8 +149,14 @@ async fn database_of(data: &Data, crawler: &str) -> Result<String, CloudError> {
         .into_iter()
         .next()
         .flatten();
-    let database = live.and_then(|live| live.fields.get("database").and_then(Value::as_text).map(str::to_owned));
-    database.ok_or_else(|| {
+    let target = live.and_then(|live| {
+        let text = |field: &str| live.fields.get(field).and_then(Value::as_text).map(str::to_owned);
+        Some(Target {
+            database: text("database")?,
+            table_prefix: text("table_prefix").unwrap_or_default(),
+        })
+    });
+    target.ok_or_else(|| {
         CloudError::new(
             Meaning::NotFound,
             format!("run the crawler {crawler}"),

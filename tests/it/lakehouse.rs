@@ -338,3 +338,26 @@ fn statements_of_a_file_run_again_when_the_file_changes() {
     assert_eq!(seen.stdout, "a\n2\n");
     assert_eq!(sandbox.ok(&["plan", "--stack", "lake", "--detailed-exitcode"]).code, 0);
 }
+
+#[test]
+fn what_a_crawler_is_told_anew_is_crawled_and_counted_anew() {
+    let sandbox = Sandbox::new();
+    up(&sandbox);
+    let file = sandbox.path().join("lake/stack.toml");
+    let text = std::fs::read_to_string(&file).expect("a stack");
+    let prefixed = text.replace("table_prefix = \"ext_\"", "table_prefix = \"raw_\"");
+    std::fs::write(&file, &prefixed).expect("written");
+    let plan = sandbox.ok(&["plan", "--stack", "lake"]);
+    let because = "crawl.bronze  `glue_crawler.bronze` writes other tables";
+    assert!(plan.all.contains(because), "{}", plan.all);
+    sandbox.ok(&["up", "--stack", "lake"]);
+    assert_eq!(sandbox.ok(&["plan", "--stack", "lake", "--detailed-exitcode"]).code, 0);
+    std::fs::write(&file, prefixed.replace("${stack.name}-dev", "renamed")).expect("written");
+    sandbox.ok(&["apply", "--stack", "lake", "--yes"]);
+    assert_eq!(sandbox.ok(&["plan", "--stack", "lake", "--detailed-exitcode"]).code, 0);
+    let counted = "select count(*) as n from dev_bronze.raw_fact_loans";
+    assert_eq!(
+        sandbox.ok(&["sql", "--stack", "lake", "--csv", counted]).stdout,
+        "n\n10000\n"
+    );
+}
