@@ -8,7 +8,7 @@ mod dbt;
 mod external_schema;
 pub mod folder;
 pub mod manifest;
-mod marks;
+pub mod marks;
 pub mod proof;
 pub mod recipe;
 mod sql;

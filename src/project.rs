@@ -2,6 +2,7 @@
 
 use crate::cli::{CloudChoice, Global};
 use crate::connect::Weather;
+use crate::data::marks;
 use crate::data::recipe::{Recipe, RecipeError};
 use crate::error::{CommandError, ExitCode};
 use crate::ui::Ui;
@@ -12,7 +13,6 @@ use lakeform_engine::check::{Checked, check};
 use lakeform_engine::expand::Outside;
 use lakeform_engine::stack::{Place, Resource};
 use lakeform_engine::{Diagnostic, Kind, Severity, Span, Stack, Value, value};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -119,8 +119,7 @@ impl StackFile {
                     )
                     .hint("a path beside the stack file")
                 })?;
-                let sum = Sha256::digest(text);
-                let fingerprint = sum.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+                let fingerprint = marks::digest(&text);
                 resource.fields.insert("content".to_owned(), Value::Text(fingerprint));
             }
             _ => {}

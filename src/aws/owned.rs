@@ -62,12 +62,7 @@ async fn without_deleted_secrets(aws: &Aws, owned: &mut Vec<Owned>) -> Result<()
     let asks: Vec<Ask> = owned
         .iter()
         .filter(is_secret)
-        .map(|found| Ask {
-            address: found.owner.address.clone(),
-            id: Some(found.id.clone()),
-            fields: Fields::new(),
-            record: None,
-        })
+        .map(|found| Ask::by_id(found.owner.address.clone(), &found.id, Fields::new()))
         .collect();
     let there = secret::read(aws, &asks).await?;
     let mut there = there.iter().map(Option::is_some);

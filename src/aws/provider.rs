@@ -70,22 +70,12 @@ pub(crate) fn keep(live: &mut Live, asked: &Fields, names: &[&str]) {
 
 /// The ask that reads back what a create made.
 pub(crate) fn ask_created(create: &Create, id: &str) -> Ask {
-    Ask {
-        address: create.owner.address.clone(),
-        id: Some(id.to_owned()),
-        fields: create.fields.clone(),
-        record: None,
-    }
+    Ask::by_id(create.owner.address.clone(), id, create.fields.clone())
 }
 
 /// The ask that reads back what an update changed.
 pub(crate) fn ask_updated(update: &Update) -> Ask {
-    Ask {
-        address: update.owner.address.clone(),
-        id: Some(update.id.clone()),
-        fields: update.fields.clone(),
-        record: None,
-    }
+    Ask::by_id(update.owner.address.clone(), &update.id, update.fields.clone())
 }
 
 /// Reads back what was made a moment ago, which may take a while to show.

@@ -156,12 +156,7 @@ async fn look(
                 let fields = declared
                     .get(&address)
                     .map_or_else(Fields::new, |ask| ask.fields.clone());
-                Ask {
-                    address,
-                    id: Some(one.id.clone()),
-                    fields,
-                    record: None,
-                }
+                Ask::by_id(address, &one.id, fields)
             })
             .collect();
         let lives = world.read(kind, &asks).await?;

@@ -149,12 +149,7 @@ fn candidates(stack: &Stack, known: &Ledger, owned: &[Owned], found: &mut Found)
         let moved = stack.moved.iter().find(|(_, from)| **from == owner.address);
         let address = moved.map_or(&owner.address, |(to, _)| to);
         let fields = declared.get(address).map(|ask| ask.fields.clone());
-        asks.push(Ask {
-            address: address.clone(),
-            id: Some(id.clone()),
-            fields: fields.unwrap_or_default(),
-            record: None,
-        });
+        asks.push(Ask::by_id(address.clone(), id, fields.unwrap_or_default()));
     }
     asks.retain(|ask| !known.records.contains_key(&ask.address));
     asks

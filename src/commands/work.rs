@@ -102,12 +102,7 @@ async fn lost(stack: &Stack, world: &World) -> Result<BTreeMap<Address, String>,
     let declared = owned
         .into_iter()
         .filter(|found| stack.resources.contains_key(&found.owner.address));
-    let asks = declared.map(|found| Ask {
-        address: found.owner.address,
-        id: Some(found.id),
-        fields: Fields::new(),
-        record: None,
-    });
+    let asks = declared.map(|found| Ask::by_id(found.owner.address, found.id, Fields::new()));
     let why = |lives: Vec<Live>| {
         let ids: Vec<String> = lives.into_iter().map(|live| format!("`{}`", live.id)).collect();
         let ids = ids.join(", ");

@@ -136,12 +136,7 @@ struct Target {
 }
 
 async fn target_of(data: &Data, crawler: &str) -> Result<Target, CloudError> {
-    let ask = Ask {
-        address: Address::new(Kind::GlueCrawler, crawler),
-        id: Some(crawler.to_owned()),
-        fields: Fields::new(),
-        record: None,
-    };
+    let ask = Ask::by_id(Address::new(Kind::GlueCrawler, crawler), crawler, Fields::new());
     let live = data
         .aws
         .read(Kind::GlueCrawler, &[ask])

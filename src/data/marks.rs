@@ -41,6 +41,11 @@ fn warehouse(fields: &Fields) -> Option<&str> {
 
 fn fingerprint(fields: &Fields) -> String {
     let text = serde_json::to_string(fields).expect("fields are plain data");
-    let sum = Sha256::digest(text.as_bytes());
+    digest(text.as_bytes())
+}
+
+/// What stands for a text in a mark or a field: the beginning of its SHA-256.
+pub fn digest(bytes: &[u8]) -> String {
+    let sum = Sha256::digest(bytes);
     sum.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }

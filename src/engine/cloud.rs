@@ -62,6 +62,18 @@ pub struct Ask {
     pub record: Option<Record>,
 }
 
+impl Ask {
+    /// Asks for the object that AWS calls so; `fields` are those wanted of it, as far as they matter.
+    pub fn by_id(address: Address, id: impl Into<String>, fields: Fields) -> Self {
+        Self {
+            address,
+            id: Some(id.into()),
+            fields,
+            record: None,
+        }
+    }
+}
+
 /// What an interrupted create may have made.
 #[derive(Clone, Debug)]
 pub struct Sought {

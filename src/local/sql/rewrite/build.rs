@@ -22,6 +22,14 @@ pub fn function_name(function: &Function) -> String {
         .unwrap_or_default()
 }
 
+pub fn and(left: Expr, right: Expr) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(left),
+        op: BinaryOperator::And,
+        right: Box::new(right),
+    }
+}
+
 pub fn arguments(function: &Function) -> Vec<Expr> {
     let FunctionArguments::List(list) = &function.args else {
         return Vec::new();

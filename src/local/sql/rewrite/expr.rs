@@ -708,11 +708,7 @@ fn membership(keys: &[Expr], subquery: &Query) -> Result<Query> {
                 op: BinaryOperator::Eq,
                 right: Box::new(key.clone()),
             })
-            .reduce(|left, right| Expr::BinaryOp {
-                left: Box::new(left),
-                op: BinaryOperator::And,
-                right: Box::new(right),
-            });
+            .reduce(build::and);
     }
     Ok(*query)
 }

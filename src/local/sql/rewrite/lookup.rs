@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     visit_expressions, visit_expressions_mut,
 };
 
-use super::build::{call, function_name, take};
+use super::build::{and, call, function_name, take};
 use super::expr::AGGREGATES;
 
 /// Shows the planner that a lookup has one row, by an aggregate. Conditions on the outer row that cannot be taken out
@@ -170,13 +170,5 @@ fn conjuncts(condition: Expr) -> Vec<Expr> {
             right,
         } => [conjuncts(*left), conjuncts(*right)].concat(),
         other => vec![other],
-    }
-}
-
-fn and(left: Expr, right: Expr) -> Expr {
-    Expr::BinaryOp {
-        left: Box::new(left),
-        op: BinaryOperator::And,
-        right: Box::new(right),
     }
 }

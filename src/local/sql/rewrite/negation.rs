@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, GroupByExpr, Query, SelectItem, SetExpr, TableFactor, UnaryOperator,
 };
 
-use super::build::take;
+use super::build::{and, take};
 use super::expr::in_subquery;
 use super::quoted;
 use crate::error::Result;
@@ -155,12 +155,4 @@ fn without_known(subquery: &Query) -> Option<Query> {
         None => unknown,
     });
     Some(query)
-}
-
-fn and(left: Expr, right: Expr) -> Expr {
-    Expr::BinaryOp {
-        left: Box::new(left),
-        op: BinaryOperator::And,
-        right: Box::new(right),
-    }
 }

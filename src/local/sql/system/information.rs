@@ -1,11 +1,23 @@
 //! information_schema.
 
-use super::pg::keys::keys;
+use super::pg::keys::{Key, keys};
 use super::{I4, Rows, V, Visible, i, opt, t, vc};
 use crate::catalog::{Column, ConstraintKind};
 use crate::types::SqlType;
 
 const N: SqlType = vc(128);
+
+/// What a key is called, and its table.
+fn named(view: &Visible, key: &Key) -> Vec<V> {
+    vec![
+        t(&view.database),
+        t(&key.schema.name),
+        t(&key.constraint.name),
+        t(&view.database),
+        t(&key.schema.name),
+        t(&key.relation.name),
+    ]
+}
 
 pub fn table(view: &Visible, name: &str) -> Option<Rows> {
     Some(match name {
@@ -152,17 +164,9 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
                     ConstraintKind::Unique => "UNIQUE",
                     ConstraintKind::Foreign => "FOREIGN KEY",
                 };
-                rows.push(vec![
-                    t(&view.database),
-                    t(&key.schema.name),
-                    t(&key.constraint.name),
-                    t(&view.database),
-                    t(&key.schema.name),
-                    t(&key.relation.name),
-                    t(kind),
-                    t("NO"),
-                    t("NO"),
-                ]);
+                let mut row = named(view, &key);
+                row.extend([t(kind), t("NO"), t("NO")]);
+                rows.push(row);
             }
             rows
         }
@@ -186,17 +190,10 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
                         let pointed = target.as_ref()?.get(index)?;
                         target_key?.iter().position(|column| column == pointed)
                     };
-                    rows.push(vec![
-                        t(&view.database),
-                        t(&key.schema.name),
-                        t(&key.constraint.name),
-                        t(&view.database),
-                        t(&key.schema.name),
-                        t(&key.relation.name),
-                        t(column),
-                        i(index as i64 + 1),
-                        place().map_or(V::Null, |place| i(place as i64 + 1)),
-                    ]);
+                    let mut row = named(view, &key);
+                    let place = place().map_or(V::Null, |place| i(place as i64 + 1));
+                    row.extend([t(column), i(index as i64 + 1), place]);
+                    rows.push(row);
                 }
             }
             rows

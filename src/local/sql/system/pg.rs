@@ -9,6 +9,7 @@ mod types;
 use super::{OID, Rows, Visible, i};
 use crate::catalog::Oid;
 
+pub use access::who;
 pub use relations::{ENCODINGS, encoding};
 pub use types::TYPES;
 

@@ -1,6 +1,6 @@
 //! Redshift's own views: svv_*, stl_*, stv_*, sys_*.
 
-use super::pg::encoding;
+use super::pg::{encoding, who};
 use super::stl;
 use super::{BOOL, F8, I2, I4, I8, OID, Rows, TEXT, TS, V, Visible, i, opt, t, vc};
 use crate::catalog::{DistStyle, Schema};
@@ -163,13 +163,7 @@ pub async fn table(session: &Session, view: &Visible<'_>, name: &str) -> Result<
                 ("catalog_update", BOOL),
             ]);
             for user in view.catalog.users.values() {
-                rows.push(vec![
-                    t(&user.name),
-                    i(user.oid),
-                    V::B(user.createdb),
-                    V::B(user.superuser),
-                    V::B(user.superuser),
-                ]);
+                rows.push(who(user));
             }
             rows
         }

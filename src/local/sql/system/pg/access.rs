@@ -3,6 +3,17 @@
 use super::super::{BOOL, CHAR, I4, LIST, NAME, OID, Rows, TEXT, V, Visible, i, t};
 use crate::catalog::{Grant, Grantee, Oid, User};
 
+/// What every list of users begins with: the name, the number, and what the user may do.
+pub fn who(user: &User) -> Vec<V> {
+    vec![
+        t(&user.name),
+        i(user.oid),
+        V::B(user.createdb),
+        V::B(user.superuser),
+        V::B(user.superuser),
+    ]
+}
+
 pub fn table(view: &Visible, name: &str) -> Option<Rows> {
     Some(match name {
         "pg_user" | "pg_user_info" | "pg_shadow" => {
@@ -19,18 +30,15 @@ pub fn table(view: &Visible, name: &str) -> Option<Rows> {
                 ("syslogaccess", TEXT),
             ]);
             for user in view.catalog.users.values() {
-                rows.push(vec![
-                    t(&user.name),
-                    i(user.oid),
-                    V::B(user.createdb),
-                    V::B(user.superuser),
-                    V::B(user.superuser),
+                let mut row = who(user);
+                row.extend([
                     t("********"),
                     V::Null,
                     settings(user),
                     t("UNLIMITED"),
                     t(if user.superuser { "UNRESTRICTED" } else { "RESTRICTED" }),
                 ]);
+                rows.push(row);
             }
             rows
         }
